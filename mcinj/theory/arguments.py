@@ -1,0 +1,35 @@
+"""Checks of arguments shared by the theory functions."""
+
+from __future__ import annotations
+
+import math
+import operator
+
+from mcinj.errors import InputError
+
+
+def whole(name: str, value: object, least: int, most: int | None = None) -> int:
+    """`value` as an int within [least, most], else `InputError` naming the argument (bools are refused)."""
+    wanted = f"at least {least}" if most is None else f"between {least} and {most}"
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise InputError(f"{name} is {value!r}; give a whole number, {wanted}") from None
+    if number < least or (most is not None and number > most):
+        raise InputError(f"{name} is {number}; it must be {wanted}")
+    return number
+
+
+def positive(name: str, value: object, remedy: str = "give a finite number above 0") -> float:
+    """`value` as a finite float above 0, else `InputError` naming the argument."""
+    if isinstance(value, bool | str | bytes):
+        raise InputError(f"{name} is {value!r}; {remedy}")
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{name} is {value!r}; {remedy}") from None
+    if not math.isfinite(number) or number <= 0:
+        raise InputError(f"{name} is {number}; {remedy}")
+    return number

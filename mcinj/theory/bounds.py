@@ -1,0 +1,104 @@
+"""The value object of the theory engine: one threshold ratio with its standing and its source."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+from mcinj.errors import InputError
+
+__all__ = ["Bound", "Kind", "Origin", "Status"]
+
+Status = Literal["rigorous", "heuristic", "reference"]
+Origin = Literal["computed", "published"]
+Kind = Literal["upper", "lower", "estimate"]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One value of the critical ratio α_l = m_l/n (last width over inputs) of a Gaussian ReLU network.
+
+    Attributes:
+        name: what computed it, e.g. ``"plain RDT (replica symmetric)"``.
+        layers: depth l of the network the value is about.
+        value: the ratio m_l/n (dimensionless).
+        status: ``"rigorous"`` (a theorem for n -> ∞; the numerics may or may not be enclosed, see
+            `enclosure`), ``"heuristic"`` (replica method, Euler characteristic), or ``"reference"`` (a
+            published number whose equation is not evaluated here).
+        origin: ``"computed"`` here from its equation, or ``"published"`` and quoted.
+        source: equation and citation.
+        kind: ``"upper"`` bound, ``"lower"`` bound, or ``"estimate"`` of the threshold itself.
+        theta: count threshold over n: 1 for injectivity, 2 for the sufficient global condition.
+        parameters: values of the order parameters or multipliers at the saddle.
+        error: estimated absolute numerical error of `value` (None for published values).
+        enclosure: proved interval (lower, upper) around `value`, outward-rounded, or None.
+    """
+
+    name: str
+    layers: int
+    value: float
+    status: Status
+    origin: Origin
+    source: str
+    kind: Kind = "upper"
+    theta: float = 1.0
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    error: float | None = None
+    enclosure: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for label, given, known in (
+            ("status", self.status, get_args(Status)),
+            ("origin", self.origin, get_args(Origin)),
+            ("kind", self.kind, get_args(Kind)),
+        ):
+            if given not in known:
+                raise InputError(f"{label} is {given!r}; use one of {', '.join(known)}")
+        if not math.isfinite(self.value):
+            raise InputError(f"the value of {self.name} is {self.value}; a bound must be finite")
+        if self.layers < 1:
+            raise InputError(f"layers is {self.layers}; a network has at least one layer")
+        if self.enclosure is not None and not self.enclosure[0] <= self.value <= self.enclosure[1]:
+            raise InputError(f"the enclosure {self.enclosure} of {self.name} misses its value {self.value}")
+        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionary of all attributes, ready for `json.dumps` (keys as the attributes)."""
+        return {
+            "name": self.name,
+            "layers": self.layers,
+            "value": self.value,
+            "status": self.status,
+            "origin": self.origin,
+            "source": self.source,
+            "kind": self.kind,
+            "theta": self.theta,
+            "parameters": dict(self.parameters),
+            "error": self.error,
+            "enclosure": None if self.enclosure is None else list(self.enclosure),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Bound:
+        """Inverse of `to_json`; raises `InputError` if a key is missing, unknown or of the wrong kind."""
+        try:
+            enclosure = data["enclosure"]
+            pair = None if enclosure is None else (float(enclosure[0]), float(enclosure[1]))
+            return cls(
+                name=str(data["name"]),
+                layers=int(data["layers"]),
+                value=float(data["value"]),
+                status=data["status"],
+                origin=data["origin"],
+                source=str(data["source"]),
+                kind=data["kind"],
+                theta=float(data["theta"]),
+                parameters={str(key): float(x) for key, x in data["parameters"].items()},
+                error=None if data["error"] is None else float(data["error"]),
+                enclosure=pair,
+            )
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise InputError(f"not the record of a theory value: {error!r}") from None

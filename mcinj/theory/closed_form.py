@@ -1,0 +1,146 @@
+"""One-layer thresholds in closed form: first moment, Euler characteristic, plain RDT. One root each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from statistics import NormalDist
+
+from mcinj.errors import InputError
+from mcinj.theory.arguments import positive
+from mcinj.theory.bounds import Bound
+
+__all__ = ["euler_characteristic", "first_moment", "gordon_distance", "plain_rdt"]
+
+_NORMAL = NormalDist()
+_ROUNDOFF = 1e-12  # bisection stops at neighbouring floats; the functions are evaluated to a few ulp
+
+
+def first_moment(theta: float = 1.0) -> Bound:
+    """Ratio above which the expected number of cells with at most θn positives vanishes: 9.088607 for θ = 1.
+
+    Exponent of `union_bound` per input, in bits: ``H₂(θ/α) + H₂(1/α) - 1`` times α, with H₂ the binary
+    entropy; its largest root. A rigorous upper bound (Markov). For θ > 1 the count Σ_{j<θn} is dominated by j
+    = θn as long as θ/α < 1/2, which holds at the root. Raises `InputError` unless 0 < θ < ∞.
+
+    >>> round(first_moment().value, 6)
+    9.088607
+    """
+    theta = positive("theta", theta, _THETA)
+
+    def exponent(alpha: float) -> float:
+        return _entropy_bits(theta / alpha) + _entropy_bits(1 / alpha) - 1
+
+    # The largest root lies where both entropies fall, to the right of both maxima.
+    alpha = _falling_root(exponent, 2 * max(1.0, theta))
+    return Bound(
+        name="first moment (union bound)",
+        layers=1,
+        value=alpha,
+        status="rigorous",
+        origin="computed",
+        source="H₂(θ/α) + H₂(1/α) = 1; mathematics.md §4; Markov's inequality on the cell count",
+        theta=theta,
+        error=_ROUNDOFF * alpha,
+    )
+
+
+def euler_characteristic() -> Bound:
+    """Width ratio at which the expected Euler characteristic of the failure set vanishes: 8.344633.
+
+    Exponential rate of `expected_euler` at its saddle ``t = [(α-2) + √(α²-8α+8)]/2``:
+    ``-α ln 2 + α H(1/α) + ln(t-1) + (α-1) ln((1+t)/t) = 0`` (H natural). The expectation is exact, the
+    threshold a heuristic (Paleka 2021, Clum 2022), refuted as a threshold by `plain_rdt` in arXiv:2302.14112.
+
+    >>> round(euler_characteristic().value, 6)
+    8.344633
+    """
+
+    def rate(alpha: float) -> float:
+        t = _euler_saddle(alpha)
+        entropy = math.log(2) * _entropy_bits(1 / alpha)
+        return alpha * (entropy - math.log(2)) + math.log(t - 1) + (alpha - 1) * math.log1p(1 / t)
+
+    least = 4 + math.sqrt(8)  # the saddle is real from here on
+    alpha = _falling_root(rate, least)
+    return Bound(
+        name="Euler characteristic",
+        layers=1,
+        value=alpha,
+        status="heuristic",
+        origin="computed",
+        source="saddle of Eχ, mathematics.md §4; Paleka (2021), Clum (2022), arXiv:2302.14112",
+        kind="estimate",
+        parameters={"t": _euler_saddle(alpha)},
+        error=_ROUNDOFF * alpha,
+    )
+
+
+def gordon_distance(alpha: float, theta: float = 1.0) -> float:
+    """Squared distance per row from a Gaussian vector to {z : at most θn positives}: ``c_θ(α) = p - tφ(t)``.
+
+    ``p = 1/2 - θ/α``, ``t = Φ⁻¹(1/2 + p)``: among the positive half of the entries the smallest fraction p is
+    set to zero, ``c = E[g²; 0 < g < t]``. Zero for α <= 2θ. Source: mathematics.md §4.
+
+    >>> gordon_distance(2.0), round(7.6476950 * gordon_distance(7.6476950), 6)
+    (0.0, 1.0)
+    """
+    p = 0.5 - theta / alpha
+    if p <= 0:
+        return 0.0
+    t = _NORMAL.inv_cdf(1 - theta / alpha)
+    return p - t * _NORMAL.pdf(t)
+
+
+def plain_rdt(theta: float = 1.0) -> Bound:
+    """Width ratio of Gordon's comparison: ``α c_θ(α) = 1``; 7.647695 for θ = 1. Equal to replica symmetry.
+
+    Rigorous upper bound: Gordon's escape-through-a-mesh applied to the random subspace A R^n and the cone of
+    vectors with at most θn positive entries, whose squared distance from a Gaussian vector is α c_θ(α) n.
+    Source: mathematics.md §4; arXiv:2302.14112, arXiv:2410.20646. Raises `InputError` unless 0 < θ < ∞.
+
+    >>> round(plain_rdt().value, 6)
+    7.647695
+    """
+    theta = positive("theta", theta, _THETA)
+    # α c_θ(α) increases in α from 0 at 2θ, so the falling function is 1 - α c_θ(α).
+    alpha = _falling_root(lambda a: 1 - a * gordon_distance(a, theta), 2 * theta)
+    return Bound(
+        name="plain RDT (replica symmetric)",
+        layers=1,
+        value=alpha,
+        status="rigorous",
+        origin="computed",
+        source="α c_θ(α) = 1; mathematics.md §4; Gordon (1988); arXiv:2302.14112",
+        theta=theta,
+        parameters={"p": 0.5 - theta / alpha, "t": _NORMAL.inv_cdf(1 - theta / alpha)},
+        error=_ROUNDOFF * alpha,
+    )
+
+
+_THETA = "give the count threshold over n, a finite number above 0 (1: injectivity, 2: global condition)"
+
+
+def _entropy_bits(x: float) -> float:
+    return 0.0 if x in (0.0, 1.0) else -x * math.log2(x) - (1 - x) * math.log2(1 - x)
+
+
+def _euler_saddle(alpha: float) -> float:
+    return ((alpha - 2) + math.sqrt(max(alpha * alpha - 8 * alpha + 8, 0.0))) / 2
+
+
+def _falling_root(f: Callable[[float], float], low: float) -> float:
+    """Where f, positive at `low` and negative far to the right, changes sign; by doubling, then bisection."""
+    high = 2 * low
+    while f(high) > 0:
+        low, high = high, 2 * high
+        if not math.isfinite(high):
+            raise InputError("theta is too large for double precision; give a smaller one")
+    while True:
+        middle = low + (high - low) / 2
+        if middle in (low, high):
+            return middle
+        if f(middle) > 0:
+            low = middle
+        else:
+            high = middle
