@@ -1,0 +1,95 @@
+"""One row per series: what `summary.csv` holds."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mcinj.infer.curves import curves_by_series
+from mcinj.infer.quantiles import quantile, transition_width
+from mcinj.infer.sample import ThresholdSample
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUMMARY_COLUMNS = (
+    "n",
+    "widths_before",
+    "criterion",
+    "ensemble",
+    "trials",
+    "censored",
+    "failed",
+    "median",
+    "median_lo",
+    "median_hi",
+    "median_discrete",
+    "mean",
+    "mean_se",
+    "sd",
+    "q10",
+    "q90",
+    "width",
+    "width_lo",
+    "width_hi",
+    "level",
+)
+
+
+def summarise(table: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
+    """Summary of a trials table, one row per series, in units of m*/n.
+
+    Columns: the series' key; trials, censored, failed (counts); median with its interval (interpolated in m) and
+    median_discrete; mean, its standard error and sd over trials (NaN where a draw is censored or infinite: a mean
+    of the others would be biased); q10, q90 (interpolated); width = q90 - q10 with a bootstrap interval; level.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for item in curves_by_series(table, level=level):
+        key, sample, curve = item.key, item.sample, item.curve
+        n = key.n
+        middle = quantile(sample, 0.5, level=level, curve=curve)
+        spread = transition_width(sample, level=level)
+        mean, se, sd = moments(sample)
+        rows.append(
+            {
+                "n": n,
+                "widths_before": key.widths_before,
+                "criterion": key.criterion,
+                "ensemble": key.ensemble,
+                "trials": curve.trials,
+                "censored": curve.censored,
+                "failed": curve.failed,
+                "median": middle.alpha,
+                "median_lo": middle.alpha_lo,
+                "median_hi": middle.alpha_hi,
+                "median_discrete": middle.discrete / n,
+                "mean": mean / n,
+                "mean_se": se / n,
+                "sd": sd / n,
+                "q10": quantile(sample, 0.1, level=level, curve=curve).alpha,
+                "q90": quantile(sample, 0.9, level=level, curve=curve).alpha,
+                "width": spread.width / n,
+                "width_lo": spread.lo / n,
+                "width_hi": spread.hi / n,
+                "level": level,
+            }
+        )
+    return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+
+
+def moments(sample: ThresholdSample) -> tuple[float, float, float]:
+    """Mean of m*, its standard error, and the standard deviation of m*, in widths.
+
+    All NaN when any draw is censored or infinite; the last two NaN for a single trial.
+    """
+    if not (sample.exact & ~sample.failed).all():
+        return math.nan, math.nan, math.nan
+    mean = float(np.mean(sample.high))
+    if sample.trials < 2:
+        return mean, math.nan, math.nan
+    sd = float(np.std(sample.high, ddof=1))
+    return mean, sd / math.sqrt(sample.trials), sd
