@@ -1,5 +1,18 @@
 """Weights, ensembles, seeds, activation patterns, exact forward pass, readers."""
 
+from mcinj.networks.ensembles import ENSEMBLES, Ensemble, RowStream, sample, widths_from_expansions
 from mcinj.networks.network import Network
+from mcinj.networks.npz import read_npz, write_npz
+from mcinj.networks.seeds import Seed
 
-__all__ = ["Network"]
+__all__ = [
+    "ENSEMBLES",
+    "Ensemble",
+    "Network",
+    "RowStream",
+    "Seed",
+    "read_npz",
+    "sample",
+    "widths_from_expansions",
+    "write_npz",
+]

@@ -188,9 +188,7 @@ class Network:
 
     def exact_pattern(self, x: Sequence[Fraction | int]) -> list[npt.NDArray[np.int8]]:
         """Activation pattern at a rational input, exact."""
-        return [
-            np.array([(v > 0) - (v < 0) for v in z], dtype=np.int8) for z in self.exact_pre_activations(x)
-        ]
+        return [np.array([(v > 0) - (v < 0) for v in z], dtype=np.int8) for z in self.exact_pre_activations(x)]
 
     def digest(self) -> str:
         """SHA-256 (hex) of shapes and exact values: what a certificate names its network by.
@@ -222,9 +220,7 @@ def exact_product(rows: FractionMatrix, x: Sequence[Fraction | int]) -> Fraction
     import flint
 
     column = flint.fmpq_mat(len(x), 1, [flint.fmpq(v.numerator, v.denominator) for v in x])
-    matrix = flint.fmpq_mat(
-        len(rows), len(x), [flint.fmpq(v.numerator, v.denominator) for row in rows for v in row]
-    )
+    matrix = flint.fmpq_mat(len(rows), len(x), [flint.fmpq(v.numerator, v.denominator) for row in rows for v in row])
     return tuple(Fraction(int(v.p), int(v.q)) for v in (matrix * column).entries())
 
 
