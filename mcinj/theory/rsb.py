@@ -1,0 +1,181 @@
+"""Thresholds with replica-symmetry breaking: 1RSB, 2RSB, k steps, and the limit of full RSB.
+
+The k-step functional (`parisi`) is a minimum of the ratio α at fixed energy in all its parameters at once: every
+Hessian met here is positive definite (docs/theory.md). So a quasi-Newton descent from an asymmetric start finds
+the k-step saddle and cannot slide into the (k-1)-step one, which is a saddle with a way down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mcinj.theory.arguments import positive, whole
+from mcinj.theory.bounds import Bound
+from mcinj.theory.parisi import Functional, Saddle, functional
+
+__all__ = ["descend", "full_rsb", "k_rsb", "one_rsb", "split", "two_rsb"]
+
+Array = NDArray[np.float64]
+
+_GRADIENT = 1e-9  # in logarithmic coordinates; the value is second order in it
+_LOGIT_LIMIT, _LOG_LIMIT = 30.0, 6.0
+_ONE_STEP = Saddle((0.7,), (3.0,), 0.06)  # a start inside the basin of the 1RSB minimum for θ = 1
+
+
+def one_rsb(theta: float = 1.0) -> Bound:
+    """Width ratio where the 1RSB ground state has θn positives: 6.715697 for θ = 1. Heuristic (replica).
+
+    Source: mathematics.md §4; arXiv:2302.14112. Parameters q0, c1, chi. Raises `InputError` unless 0 < θ < ∞.
+    """
+    return k_rsb(1, theta)
+
+
+def two_rsb(theta: float = 1.0) -> Bound:
+    """Width ratio where the 2RSB ground state has θn positives: 6.700392 for θ = 1. Heuristic (replica).
+
+    Equal to the third level of fully lifted RDT, published as 6.7004 (arXiv:2410.20646). Parameters q0, q1, c1,
+    c2, chi. Raises `InputError` unless 0 < θ < ∞.
+    """
+    return k_rsb(2, theta)
+
+
+def k_rsb(steps: int, theta: float = 1.0) -> Bound:
+    """Width ratio of k steps of replica-symmetry breaking, 1 <= k <= 10. Heuristic, falling in k.
+
+    The error is the change of the value when the grid is halved plus the descent's remaining gradient. Raises
+    `InputError` unless 1 <= steps <= 10 and 0 < θ < ∞.
+    """
+    steps = whole("steps", steps, 1, 10)
+    theta = positive("theta", theta, "give the count threshold over n, a finite number above 0")
+    return _bound(_ladder(steps, theta)[-1], theta)
+
+
+def full_rsb(theta: float = 1.0, steps: int = 7, agreement: float = 1e-4) -> Bound:
+    """The limit k -> ∞ of `k_rsb`, from k = 1 … `steps` (4 to 10): 6.69805 for θ = 1. Heuristic (replica).
+
+    Successive values fall like k^-5 from k = 4 on, so that the tail is summed and added; the error quoted is the
+    whole tail. Raises `ArithmeticError` if the last two values differ by more than `agreement`. Source: Parisi
+    equation of arXiv:2302.14112, whose solution is published as 6.698.
+    """
+    steps = whole("steps", steps, 4, 10)
+    theta = positive("theta", theta, "give the count threshold over n, a finite number above 0")
+    saddles = _ladder(steps, theta)
+    values = [functional(saddle).ratio(theta) for saddle in saddles]
+    fall = values[-2] - values[-1]
+    if not 0 <= fall <= agreement:
+        raise ArithmeticError(f"k-RSB values {values} do not agree to {agreement}")
+    # Σ_{j>k} (k/j)^5 of the last fall; the integral from k + 1/2 is the midpoint rule.
+    tail = fall * steps**5 / (4 * (steps + 0.5) ** 4)
+    parameters = {f"alpha_{k}rsb": value for k, value in enumerate(values, 1)}
+    return Bound(
+        name="full RSB (k-step limit)",
+        layers=1,
+        value=values[-1] - tail,
+        status="heuristic",
+        origin="computed",
+        source="Parisi functional, k steps to the limit; docs/theory.md; arXiv:2302.14112",
+        kind="estimate",
+        theta=theta,
+        parameters=parameters,
+        error=tail,
+    )
+
+
+def descend(start: Saddle, objective: Callable[[Functional], tuple[float, Array]]) -> Saddle:
+    """Minimise `objective` (value and gradient in q, c, χ) over all k-step parameters, from `start`.
+
+    Raises `ArithmeticError` if the descent does not reach its gradient tolerance.
+    """
+    from scipy.optimize import minimize
+
+    def value_and_gradient(u: Array) -> tuple[float, Array]:
+        saddle, jacobian = _decode(u)
+        value, gradient = objective(functional(saddle))
+        return value, jacobian @ gradient
+
+    u = _encode(start)
+    for _ in range(3):  # a restart forgets a poor curvature estimate at the end of the line search
+        result = minimize(value_and_gradient, u, jac=True, method="BFGS", options={"gtol": _GRADIENT})
+        u = result.x
+        if np.abs(result.jac).max() <= 30 * _GRADIENT:
+            return _decode(u)[0]
+    raise ArithmeticError(f"the descent from {start} stopped at gradient {np.abs(result.jac).max():.1e}")
+
+
+def split(saddle: Saddle) -> Saddle:
+    """A start for k+1 steps: the k-step profile c(q) resampled, with the last overlap nearer to 1."""
+    k = saddle.steps
+    gaps = np.log1p(-np.array(saddle.q))
+    last = gaps[-1] + 0.8 * (gaps[-1] - gaps[-2] if k > 1 else -1.0)
+    at = np.arange(k + 1) / (k + 1)
+    q = -np.expm1(np.interp(at, np.append(np.arange(k) / k, 1.0), np.append(gaps, last)))
+    middle, wanted = (np.arange(k) + 0.5) / k, (np.arange(k + 1) + 0.5) / (k + 1)
+    logs = np.log(saddle.c)
+    c = np.polyval(np.polyfit(middle, logs, min(2, k - 1)), wanted) if k > 1 else logs[0] + np.array([-0.2, 0.5])
+    c = np.maximum.accumulate(c + 1e-3 * np.arange(k + 1))
+    if k == 1:
+        q = np.array([saddle.q[0], 1 - 0.1 * (1 - saddle.q[0])])
+    return Saddle(tuple(q.tolist()), tuple(np.exp(c).tolist()), saddle.chi * (0.7 if k == 1 else 0.95))
+
+
+def _ladder(steps: int, theta: float) -> list[Saddle]:
+    """Saddles for k = 1 … steps at energy `theta`."""
+
+    def objective(level: float) -> Callable[[Functional], tuple[float, Array]]:
+        return lambda f: (f.ratio(level), f.ratio_gradient(level))
+
+    # Reach other energies from θ = 1 by steps small enough to stay in the basin.
+    saddle, parts = _ONE_STEP, int(np.ceil(abs(np.log(theta)) / 0.5))
+    for level in np.exp(np.log(theta) * np.arange(parts + 1) / max(parts, 1)):
+        saddle = descend(saddle, objective(float(level)))
+    saddles = [saddle]
+    while len(saddles) < steps:
+        saddles.append(descend(split(saddles[-1]), objective(theta)))
+    return saddles
+
+
+def _bound(saddle: Saddle, theta: float) -> Bound:
+    here = functional(saddle)
+    value, k = here.ratio(theta), saddle.steps
+    parameters = {f"q{i}": x for i, x in enumerate(saddle.q)}
+    parameters |= {f"c{i}": x for i, x in enumerate(saddle.c, 1)}
+    error = abs(functional(saddle, refine=2).ratio(theta) - value) + 1e-10
+    return Bound(
+        name=f"{k}RSB",
+        layers=1,
+        value=value,
+        status="heuristic",
+        origin="computed",
+        source=f"{k}-step replica-symmetry breaking, mathematics.md §4; arXiv:2302.14112, arXiv:2410.20646",
+        kind="estimate",
+        theta=theta,
+        parameters={**parameters, "chi": saddle.chi},
+        error=error,
+    )
+
+
+def _encode(saddle: Saddle) -> Array:
+    """Unconstrained coordinates: logits of (q_i - q_{i-1})/(1 - q_{i-1}), log increments of c, log χ."""
+    q = np.array([0.0, *saddle.q])
+    share = np.clip(np.diff(q) / (1 - q[:-1]), 1e-12, 1 - 1e-12)
+    increments = np.maximum(np.diff(saddle.c, prepend=0.0), 1e-9)
+    return np.concatenate([np.log(share / (1 - share)), np.log(increments), [np.log(saddle.chi)]])
+
+
+def _decode(u: Array) -> tuple[Saddle, Array]:
+    """Saddle of the coordinates and the matrix d(q, c, χ)/du, transposed (row: coordinate)."""
+    k = (u.size - 1) // 2
+    share = 1 / (1 + np.exp(-np.clip(u[:k], -_LOGIT_LIMIT, _LOGIT_LIMIT)))
+    left = np.cumprod(1 - share)  # 1 - q_i
+    increments = np.exp(np.minimum(u[k : 2 * k], _LOG_LIMIT))
+    chi = float(np.exp(np.minimum(u[2 * k], _LOG_LIMIT)))
+    jacobian = np.zeros((u.size, u.size))
+    for j in range(k):
+        jacobian[j, j:k] = left[j:] * share[j]  # d(1 - q_i)/du_j = -(1 - q_i) share_j for i >= j
+        jacobian[k + j, k + j : 2 * k] = increments[j]
+    jacobian[2 * k, 2 * k] = chi
+    q = tuple((1 - left).tolist())
+    return Saddle(q, tuple(np.cumsum(increments).tolist()), chi), jacobian
