@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from statistics import NormalDist
 
-from mcinj.errors import InputError
 from mcinj.theory.arguments import positive
 from mcinj.theory.bounds import Bound
+from mcinj.theory.roots import falling_root
 
 __all__ = ["euler_characteristic", "first_moment", "gordon_distance", "plain_rdt"]
 
@@ -32,7 +31,7 @@ def first_moment(theta: float = 1.0) -> Bound:
         return _entropy_bits(theta / alpha) + _entropy_bits(1 / alpha) - 1
 
     # The largest root lies where both entropies fall, to the right of both maxima.
-    alpha = _falling_root(exponent, 2 * max(1.0, theta))
+    alpha = falling_root(exponent, 2 * max(1.0, theta))
     return Bound(
         name="first moment (union bound)",
         layers=1,
@@ -62,7 +61,7 @@ def euler_characteristic() -> Bound:
         return alpha * (entropy - math.log(2)) + math.log(t - 1) + (alpha - 1) * math.log1p(1 / t)
 
     least = 4 + math.sqrt(8)  # the saddle is real from here on
-    alpha = _falling_root(rate, least)
+    alpha = falling_root(rate, least)
     return Bound(
         name="Euler characteristic",
         layers=1,
@@ -104,7 +103,7 @@ def plain_rdt(theta: float = 1.0) -> Bound:
     """
     theta = positive("theta", theta, _THETA)
     # α c_θ(α) increases in α from 0 at 2θ, so the falling function is 1 - α c_θ(α).
-    alpha = _falling_root(lambda a: 1 - a * gordon_distance(a, theta), 2 * theta)
+    alpha = falling_root(lambda a: 1 - a * gordon_distance(a, theta), 2 * theta)
     return Bound(
         name="plain RDT (replica symmetric)",
         layers=1,
@@ -127,20 +126,3 @@ def _entropy_bits(x: float) -> float:
 
 def _euler_saddle(alpha: float) -> float:
     return ((alpha - 2) + math.sqrt(max(alpha * alpha - 8 * alpha + 8, 0.0))) / 2
-
-
-def _falling_root(f: Callable[[float], float], low: float) -> float:
-    """Where f, positive at `low` and negative far to the right, changes sign; by doubling, then bisection."""
-    high = 2 * low
-    while f(high) > 0:
-        low, high = high, 2 * high
-        if not math.isfinite(high):
-            raise InputError("theta is too large for double precision; give a smaller one")
-    while True:
-        middle = low + (high - low) / 2
-        if middle in (low, high):
-            return middle
-        if f(middle) > 0:
-            low = middle
-        else:
-            high = middle

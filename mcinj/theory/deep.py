@@ -1,0 +1,206 @@
+"""Plain random duality bounds for deep Gaussian networks (regional criterion), optimised and with unit weights.
+
+Layer k has ratio α_k = m_k/n. Gordon's comparison, layer by layer from the last one, reduces the network to
+scalar problems (docs/theory.md). `deep_plain` keeps each layer's constraint exactly: ``d_l = α_l c_θ(α_l)``,
+``d_k = α_k φ̂(√(d_{k+1}/α_k))``, no region of the last layer has fewer than θn active units when ``d_1 > 1``.
+`deep_plain_unit` adds the layers' distances with weight one instead of choosing the best weights, a weaker bound
+of the same kind, which explains the published 8.267 of arXiv:2412.19677 for two layers.
+
+Both are solved forwards: at the critical point d_1 = 1 fixes d_2, that d_3, …, and d_l fixes α_l.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from mcinj.errors import InputError
+from mcinj.theory.arguments import positive, whole
+from mcinj.theory.bounds import Bound, Status
+from mcinj.theory.closed_form import gordon_distance, plain_rdt
+from mcinj.theory.cone import HiddenLayer, hidden_layer, optimal_slope
+from mcinj.theory.roots import bisect, falling_root
+
+__all__ = ["MOST_LAYERS", "deep_chain", "deep_plain", "deep_plain_unit", "standing"]
+
+MOST_LAYERS = 8
+_MOST_RATIO = 1e6  # beyond, the scalar problems lose digits
+_ERROR = 1e-9  # nested bisections to the last bit; the loss over eight layers stays far below this
+_THETA = "give the count threshold over n, a finite number above 0 (1: injectivity, 2: global condition)"
+
+
+def deep_plain(alphas_before: Iterable[float], theta: float = 1.0) -> Bound:
+    """Critical ratio α_l of the layer after layers of ratios `alphas_before`, with optimised multipliers.
+
+    Above it every region has more than θn active units in the last layer, with probability tending to 1; the
+    earlier layers' own counts are separate conditions (`standing`). Without earlier layers this is `plain_rdt`.
+    7.530795 for (6.7004,). Parameters per hidden layer: d, lambda, mu. Rigorous upper bound given layers before.
+
+    Raises `InputError` unless every ratio is finite and large enough for the comparison (the message names the
+    layer), at most 7 layers come before, and 0 < θ < ∞.
+
+    >>> round(deep_plain([6.7004]).value, 5)
+    7.5308
+    """
+    alphas, theta = _checked(alphas_before), positive("theta", theta, _THETA)
+    distance, parameters = 1.0, {"d1": 1.0}
+    for k, alpha in enumerate(alphas, 1):
+        if alpha <= 2 * distance:
+            raise InputError(_too_narrow(k, alpha, 2 * distance))
+        layer = optimal_slope(distance / alpha)
+        distance = alpha * layer.slope**2
+        parameters |= {f"lambda{k}": layer.lam, f"mu{k}": layer.mu, f"d{k + 1}": distance}
+    return Bound(
+        name="deep plain RDT, optimised",
+        layers=len(alphas) + 1,
+        value=_last_ratio(distance, theta),
+        status=standing(alphas),
+        origin="computed",
+        source=f"d_1 = 1 in the chain of mathematics.md §4 after α = {_listed(alphas)}; Gordon (1988)",
+        theta=theta,
+        parameters=parameters,
+        error=_ERROR,
+    )
+
+
+def deep_plain_unit(alphas_before: Iterable[float], theta: float = 1.0) -> Bound:
+    """Critical ratio α_l as `deep_plain`, but with all layers' distances added at unit weight.
+
+    ``M_l = √(α_l c_θ(α_l))``, ``M_k = min_z √(α_k E(g-z)²) + α_k E[hu] + √(α_k E[u²]) M_{k+1}``, critical at
+    ``M_1 = 1``. 8.266729 for (6.7004,): the published 8.267. Raises `InputError` as `deep_plain` does.
+
+    >>> round(deep_plain_unit([6.7004]).value, 5)
+    8.26673
+    """
+    alphas, theta = _checked(alphas_before), positive("theta", theta, _THETA)
+    margin, parameters = 1.0, {"M1": 1.0}
+    for k, alpha in enumerate(alphas, 1):
+        if alpha <= 2 * margin**2:
+            raise InputError(_too_narrow(k, alpha, 2 * margin**2))
+        layer = _unit_layer(alpha, margin)
+        margin = _next_margin(layer)
+        parameters |= {f"lambda{k}": layer.lam, f"mu{k}": layer.mu, f"M{k + 1}": margin}
+    return Bound(
+        name="deep plain RDT, unit weights",
+        layers=len(alphas) + 1,
+        value=_last_ratio(margin**2, theta),
+        status=standing(alphas),
+        origin="computed",
+        source=f"M_1 = 1 in mathematics.md §4 after α = {_listed(alphas)}; cf. arXiv:2412.19677",
+        theta=theta,
+        parameters=parameters,
+        error=_ERROR,
+    )
+
+
+def deep_chain(alpha_1: float, layers: int, theta: float = 1.0) -> tuple[Bound, ...]:
+    """Critical ratios α_1, …, α_l with every earlier layer at its own critical value (`deep_plain`).
+
+    The first entry is the caller's `alpha_1`, quoted; the following ones are computed with count threshold n, the
+    last with θn. The status is rigorous if `alpha_1` is at least a rigorous one-layer bound, else heuristic.
+    For 6.7004: 7.53080, 7.42779, 7.32827, 7.23207, 7.13905. Raises `InputError` unless alpha_1 > 2, 1 <= layers
+    <= 8 and 0 < θ < ∞.
+
+    >>> [round(row.value, 5) for row in deep_chain(6.7004, 3)]
+    [6.7004, 7.5308, 7.42779]
+    """
+    alpha_1 = positive("alpha_1", alpha_1, "give the first layer's ratio m_1/n, a finite number above 2")
+    layers = whole("layers", layers, 1, MOST_LAYERS)
+    theta = positive("theta", theta, _THETA)
+    if alpha_1 <= 2:
+        raise InputError(_too_narrow(1, alpha_1, 2))
+    first = Bound(
+        name="first layer, given",
+        layers=1,
+        value=alpha_1,
+        status=standing((alpha_1,)),
+        origin="published",
+        source="argument alpha_1, quoted",
+    )
+    chain = [first]
+    while len(chain) < layers:
+        last = len(chain) == layers - 1
+        chain.append(deep_plain([row.value for row in chain], theta if last else 1.0))
+    return tuple(chain)
+
+
+def standing(alphas_before: Iterable[float]) -> Status:
+    """Status of a deep bound after layers of these ratios: it needs every earlier layer to pass its own count.
+
+    Rigorous if the first ratio is at least the rigorous partially lifted bound and each later one at least the
+    plain bound after those before it; a first layer at a replica value makes the chain heuristic.
+    """
+    from mcinj.theory.lifted import partially_lifted
+
+    alphas = tuple(alphas_before)
+    if alphas and alphas[0] < min(plain_rdt().value, partially_lifted().value):
+        return "heuristic"
+    distance = 1.0
+    for before, alpha in zip(alphas, alphas[1:]):
+        distance = before * optimal_slope(distance / before).slope ** 2
+        if alpha < _last_ratio(distance, 1.0) * (1 - 1e-12):
+            return "heuristic"
+    return "rigorous"
+
+
+def _last_ratio(distance: float, theta: float) -> float:
+    """Root of ``α c_θ(α) = distance``, which rises in α from 0 at 2θ."""
+    return falling_root(lambda a: distance - a * gordon_distance(a, theta), 2 * theta)
+
+
+def _unit_layer(alpha: float, margin: float) -> HiddenLayer:
+    """The optimal hidden layer with ``M_k = margin < √(α/2)``.
+
+    Stationarity of the three terms gives ``λ = 2√(α D)`` and ``μ = M_{k+1} √(D/E[u²])`` with D = E(g-z)². The
+    solutions form one curve over ``μ > √(α/2) - 1``, along which M_k rises from 0 to √(α/2), the value of u = 0.
+    """
+
+    def on_curve(mu: float) -> HiddenLayer:
+        lam = falling_root(lambda x: 4 * alpha * hidden_layer(x, mu).distance - x * x, 1e-6)
+        return hidden_layer(lam, mu)
+
+    def value(mu: float) -> float:
+        layer = on_curve(mu)
+        root = math.sqrt(alpha * layer.power)
+        return math.sqrt(alpha * layer.distance) + alpha * layer.product + root * _next_margin(layer)
+
+    least = math.sqrt(alpha / 2) - 1
+    high = 2 * (1 + least)
+    while value(high) < margin:
+        high *= 2
+    low = least + (high - least) / 4
+    while value(low) > margin:
+        low = least + (low - least) / 4
+    return on_curve(bisect(lambda mu: value(mu) - margin, low, high))
+
+
+def _next_margin(layer: HiddenLayer) -> float:
+    return layer.mu * math.sqrt(layer.power / layer.distance)
+
+
+def _checked(alphas_before: Iterable[float]) -> tuple[float, ...]:
+    if isinstance(alphas_before, str | bytes):
+        raise InputError(f"alphas_before is {alphas_before!r}; give a list of ratios m_k/n")
+    try:
+        given = tuple(alphas_before)
+    except TypeError:
+        raise InputError(f"alphas_before is {alphas_before!r}; give a list of ratios m_k/n") from None
+    if len(given) >= MOST_LAYERS:
+        raise InputError(f"{len(given)} earlier layers; at most {MOST_LAYERS - 1} are supported")
+    remedy = "give the ratio m_k/n, a number between 2 and a million"
+    alphas = tuple(positive(f"the ratio of layer {k}", alpha, remedy) for k, alpha in enumerate(given, 1))
+    for k, alpha in enumerate(alphas, 1):
+        if alpha > _MOST_RATIO:
+            raise InputError(f"the ratio of layer {k} is {alpha:g}; {remedy}")
+    return alphas
+
+
+def _too_narrow(k: int, alpha: float, least: float) -> str:
+    return (
+        f"layer {k} has ratio {alpha:g}; this comparison bounds the next layer only if it is above {least:.6g}, "
+        "so widen that layer"
+    )
+
+
+def _listed(alphas: tuple[float, ...]) -> str:
+    return "(" + ", ".join(f"{alpha:.6g}" for alpha in alphas) + ")" if alphas else "()"
