@@ -1,0 +1,52 @@
+"""Exact linear algebra on python-flint: rational matrices in, rational vectors out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Any
+
+from mcinj.networks.network import FractionMatrix, FractionVector
+
+
+def to_flint(rows: Sequence[Sequence[Fraction | int]], columns: int) -> Any:
+    """`flint.fmpq_mat` of shape `(len(rows), columns)`."""
+    import flint
+
+    return flint.fmpq_mat(len(rows), columns, [flint.fmpq(v.numerator, v.denominator) for row in rows for v in row])
+
+
+def to_fractions(entries: Iterable[Any]) -> FractionVector:
+    """Fractions of flint rationals."""
+    return tuple(Fraction(int(v.p), int(v.q)) for v in entries)
+
+
+def product(a: Any, b: Any) -> FractionMatrix:
+    """Rows of the product of two `fmpq_mat`s."""
+    c = a * b
+    flat, columns = to_fractions(c.entries()), c.ncols()
+    return tuple(flat[i * columns : (i + 1) * columns] for i in range(c.nrows()))
+
+
+def rank(rows: Sequence[Sequence[Fraction | int]], columns: int) -> int:
+    """Exact rank of the rows."""
+    return int(to_flint(rows, columns).rank()) if rows else 0
+
+
+def kernel(rows: Sequence[Sequence[Fraction | int]], columns: int) -> list[FractionVector]:
+    """A basis of `{d : rows d = 0}`, exact; the unit vectors when there are no rows."""
+    if not rows:
+        return [tuple(Fraction(int(i == j)) for j in range(columns)) for i in range(columns)]
+    reduced, r = to_flint(rows, columns).rref()
+    pivots: list[int] = []
+    for i in range(r):
+        pivots.append(next(j for j in range(pivots[-1] + 1 if pivots else 0, columns) if reduced[i, j] != 0))
+    basis = []
+    for free in (j for j in range(columns) if j not in set(pivots)):
+        vector = [Fraction(0)] * columns
+        vector[free] = Fraction(1)
+        for i, pivot in enumerate(pivots):
+            value = reduced[i, free]
+            vector[pivot] = -Fraction(int(value.p), int(value.q))
+        basis.append(tuple(vector))
+    return basis

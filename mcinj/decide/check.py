@@ -1,0 +1,226 @@
+"""`check`: one network, one criterion, one verdict. Picks the engine and says what the verdict implies."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mcinj.certify.witness import Witness
+from mcinj.decide.verdict import Certified, Criterion, Engine, Outcome, Verdict
+from mcinj.errors import InputError
+from mcinj.networks import Network
+
+# What each engine decides; `auto` takes the first that supports the case.
+_ONE_LAYER = (Engine.TREE, Engine.MILP, Engine.LP)
+_DEEP_REGIONAL = (Engine.TREE, Engine.LP)
+_DEEP_GLOBAL = (Engine.TREE,)
+
+
+def check(
+    network: Network | Sequence[Any] | np.ndarray[Any, Any],
+    criterion: Criterion | str = "global",
+    engine: Engine | str = "auto",
+    node_budget: int | None = None,
+    *,
+    exact: bool = False,
+    certificate: bool = False,
+    jobs: int = 1,
+) -> Verdict:
+    """Decide whether a ReLU network is injective.
+
+    Parameters
+    ----------
+    network
+        A `Network`, a list with one weight matrix per layer, or one matrix `(m, n)` for one layer.
+    criterion
+        `global` (the definition: different inputs, different outputs), `regional` (rank n on every open
+        region: necessary only, for deep networks) or `layerwise` (every layer injective on all of its input
+        space: sufficient only). For one layer the three are the same.
+    engine
+        `auto`, or `tree` (branch and bound, every step proved), `lp` (the reference, cvxpy and HiGHS, `regional`
+        at any depth) or `milp` (HiGHS, one layer at a time).
+    node_budget
+        Most search nodes; past it the verdict is UNKNOWN. None: no limit. Nodes are machine-independent.
+    exact
+        Prove rank, not only count, on every leaf (`tree`, one layer or layerwise): the pass is then
+        `certified: exact` for every matrix.
+    certificate
+        Keep the proof of a pass in `Verdict.certificate` (`tree`).
+    jobs
+        Cores that share one decision (`tree`, one layer).
+
+    Raises
+    ------
+    InputError
+        A bad network, an unknown name, or a combination that is not available (the message lists those that are).
+
+    Examples
+    --------
+    >>> import mcinj, numpy as np
+    >>> b = np.array([[2.0, 1.0], [1.0, 3.0]])
+    >>> mcinj.check(np.vstack([b, -b])).verdict
+    <Outcome.INJECTIVE: 'injective'>
+    >>> verdict = mcinj.check(mcinj.sample(2, (3,), seed=1))
+    >>> str(verdict.verdict), verdict.witness.collides(mcinj.sample(2, (3,), seed=1))
+    ('not_injective', True)
+
+    Source: mathematics.md §2 (criteria), algorithms.md (engines, soundness).
+    """
+    net = as_network(network)
+    rule = _named(Criterion, criterion, "criterion")
+    wanted = _named(Engine, engine, "engine")
+    budget = _budget(node_budget)
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
+        raise InputError(f"jobs must be a whole number >= 1, got {jobs!r}")
+    case = "one layer" if net.depth == 1 or rule is Criterion.LAYERWISE else f"deep {rule}"
+    available = {"one layer": _ONE_LAYER, "deep regional": _DEEP_REGIONAL, "deep global": _DEEP_GLOBAL}[case]
+    chosen = available[0] if wanted is Engine.AUTO else wanted
+    if chosen not in available:
+        raise InputError(
+            f"the engine {chosen} does not decide the criterion {rule} of a network with {net.depth} layers; "
+            f"available there: {', '.join(available)}"
+        )
+    if chosen is not Engine.TREE and (certificate or exact):
+        raise InputError(f"only the engine tree proves its passes, so the engine {chosen} gives no certificate")
+    started = time.perf_counter()
+    if net.depth == 1:
+        part = _one_layer(net, chosen, budget, exact, certificate, jobs)
+        layer = 1 if part.outcome is Outcome.NOT_INJECTIVE else None
+        implied = {Outcome.INJECTIVE: True, Outcome.NOT_INJECTIVE: False, Outcome.UNKNOWN: None}[part.outcome]
+    elif rule is Criterion.LAYERWISE:
+        part, layer = _layerwise(net, chosen, budget, exact, certificate, jobs)
+        implied = True if part.outcome is Outcome.INJECTIVE else (False if layer == 1 else None)
+    else:
+        part, layer = _deep(net, rule, chosen, budget, exact, certificate)
+        implied = False if part.outcome is Outcome.NOT_INJECTIVE else None
+        if rule is Criterion.GLOBAL and part.outcome is Outcome.INJECTIVE:
+            implied = True
+    return Verdict(
+        verdict=part.outcome,
+        criterion=rule,
+        engine=chosen,
+        certified=part.certified,
+        n=net.n,
+        widths=net.widths,
+        nodes=part.nodes,
+        seconds=time.perf_counter() - started,
+        layer=layer,
+        witness=part.witness,
+        network_injective=implied,
+        certificate=part.certificate,
+    )
+
+
+def as_network(network: Network | Sequence[Any] | np.ndarray[Any, Any]) -> Network:
+    """A `Network` from what `check` accepts."""
+    if isinstance(network, Network):
+        return network
+    if isinstance(network, np.ndarray) and network.dtype != object:
+        if network.ndim != 2:
+            raise InputError(f"one layer is a matrix of shape (m, n), got an array of shape {network.shape}")
+        return Network([network])
+    if isinstance(network, (list, tuple)):
+        return Network(network)
+    raise InputError(f"give a Network, a list of weight matrices or one matrix, got {type(network).__name__}")
+
+
+class _Part:
+    """What an engine says of one decision."""
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        nodes: int,
+        certified: Certified = Certified.NONE,
+        witness: Witness | None = None,
+        certificate: bytes | None = None,
+    ) -> None:
+        self.outcome, self.nodes, self.witness, self.certificate = outcome, nodes, witness, certificate
+        # A failure is proved by its witness, whichever engine found it.
+        self.certified = Certified.EXACT if outcome is Outcome.NOT_INJECTIVE else certified
+
+
+def _one_layer(net: Network, engine: Engine, budget: int | None, exact: bool, certificate: bool, jobs: int) -> _Part:
+    if engine is Engine.TREE:
+        from mcinj.decide.tree import decide_one_layer
+
+        found = decide_one_layer(net, node_budget=budget, exact=exact, certificate=certificate, jobs=jobs)
+        return _Part(found.outcome, found.nodes, found.certified, found.witness, found.certificate)
+    if engine is Engine.MILP:
+        from mcinj.decide import milp
+
+        result = milp.decide_one_layer(net, budget)
+        return _Part(result.outcome, result.nodes, witness=result.witness)
+    from mcinj.decide import lp
+
+    search = lp.decide(net, budget)
+    return _Part(search.outcome, search.nodes, witness=search.witness)
+
+
+def _layerwise(
+    net: Network, engine: Engine, budget: int | None, exact: bool, certificate: bool, jobs: int
+) -> tuple[_Part, int | None]:
+    """Every layer alone. A failure anywhere decides; otherwise one undecided layer leaves the whole undecided."""
+    nodes = 0
+    outcome, certified = Outcome.INJECTIVE, Certified.EXACT
+    for k in range(1, net.depth + 1):
+        left = None if budget is None else max(budget - nodes, 0)
+        part = _one_layer(net.layer(k), engine, left, exact, False, jobs)
+        nodes += part.nodes
+        if part.outcome is Outcome.NOT_INJECTIVE:
+            return _Part(part.outcome, nodes, witness=part.witness), k
+        if part.outcome is Outcome.UNKNOWN:
+            outcome = Outcome.UNKNOWN
+        certified = weaker(certified, part.certified)
+    if certificate and outcome is Outcome.INJECTIVE:
+        raise InputError(
+            "a layerwise pass of a deep network has one certificate per layer; check the layers one at a time"
+        )
+    return _Part(outcome, nodes, certified if outcome is Outcome.INJECTIVE else Certified.NONE), None
+
+
+def weaker(a: Certified, b: Certified) -> Certified:
+    """The weaker of two grades of proof."""
+    order = (Certified.NONE, Certified.GENERIC, Certified.EXACT)
+    return min(a, b, key=order.index)
+
+
+def _deep(
+    net: Network, rule: Criterion, engine: Engine, budget: int | None, exact: bool, certificate: bool
+) -> tuple[_Part, int | None]:
+    if engine is Engine.LP:
+        from mcinj.decide import lp
+
+        search = lp.decide(net, budget)
+        return _Part(search.outcome, search.nodes, witness=search.witness), search.layer
+    if exact:
+        raise InputError(
+            f"exact proofs of rank cover one layer or the criterion layerwise, not {rule} for deep networks"
+        )
+    if rule is Criterion.GLOBAL:
+        if certificate:
+            raise InputError("there is no certificate for the criterion global of a deep network yet; leave it out")
+        from mcinj.decide.pairs import decide_global
+
+        found = decide_global(net, node_budget=budget)
+    else:
+        from mcinj.decide.regions import decide_regional
+
+        found = decide_regional(net, node_budget=budget, certificate=certificate)
+    return _Part(found.outcome, found.nodes, found.certified, found.witness, found.certificate), found.layer
+
+
+def _named(kind: type[Any], value: Any, what: str) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        raise InputError(f"unknown {what} {value!r}; choose one of {', '.join(kind)}") from None
+
+
+def _budget(value: int | None) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0):
+        raise InputError(f"node_budget must be a whole number >= 0 or None (no limit), got {value!r}")
+    return None if value is None else int(value)
