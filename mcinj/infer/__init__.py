@@ -5,6 +5,8 @@ Works on tables only (pandas), runs nothing and draws nothing.
 
 from __future__ import annotations
 
+from mcinj.infer.celltest import CellTest, mean_test, overall_p
+from mcinj.infer.collapse import WidthScaling, collapse_quality, collapse_table, width_scaling
 from mcinj.infer.curves import SeriesCurve, TransitionCurve, curve_of, curves_by_series, transition_curve
 from mcinj.infer.fit_tables import fit_table, fitted_curves, residual_table
 from mcinj.infer.points import LocationSeries, locations
@@ -13,12 +15,16 @@ from mcinj.infer.reference import ReferenceSeries, reference_series
 from mcinj.infer.sample import SeriesKey, ThresholdSample, samples_by_series
 from mcinj.infer.scaling import PROCEDURE, Extrapolation, ScalingFit, extrapolate
 from mcinj.infer.series import summarise
+from mcinj.infer.stopping import Decision, FixedCount, WidthTarget, decide, doubling_looks, parse_rule
 from mcinj.infer.verdicts import Comparison, Word, compare, comparison_table
 
 __all__ = [
     "PROCEDURE",
+    "CellTest",
     "Comparison",
+    "Decision",
     "Extrapolation",
+    "FixedCount",
     "LocationSeries",
     "QuantileEstimate",
     "ReferenceSeries",
@@ -28,15 +34,24 @@ __all__ = [
     "ThresholdSample",
     "TransitionCurve",
     "TransitionWidth",
+    "WidthScaling",
+    "WidthTarget",
     "Word",
+    "collapse_quality",
+    "collapse_table",
     "compare",
     "comparison_table",
     "curve_of",
     "curves_by_series",
+    "decide",
+    "doubling_looks",
     "extrapolate",
     "fit_table",
     "fitted_curves",
     "locations",
+    "mean_test",
+    "overall_p",
+    "parse_rule",
     "quantile",
     "reference_series",
     "residual_table",
@@ -45,4 +60,5 @@ __all__ = [
     "summarise",
     "transition_curve",
     "transition_width",
+    "width_scaling",
 ]

@@ -13,6 +13,9 @@ import numpy as np
 from mcinj.errors import InputError
 from mcinj.infer.sample import FloatArray, IntArray, ThresholdSample
 
+# Curves are sums of shares: a level counts as reached where the curve equals it up to rounding.
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, eq=False)
 class ResampledCurves:
@@ -43,12 +46,11 @@ def resample_curves(sample: ThresholdSample, m: IntArray, resamples: int, rng: n
 
 def crossings(m: IntArray, curves: FloatArray, level: float) -> FloatArray:
     """First real width at which each row (linear between widths) reaches the level; inf where none. (rows,)"""
-    target = level - 1e-12
-    reached = curves >= target
+    reached = curves >= level - ROUNDING
     k = np.argmax(reached, axis=1)
     rows = np.arange(curves.shape[0])
     before = np.maximum(k - 1, 0)
     y0, y1 = curves[rows, before], curves[rows, k]
-    step = np.where(y1 > y0, (target - y0) / np.where(y1 > y0, y1 - y0, 1.0), 0.0)
+    step = np.where(y1 > y0, np.minimum((level - y0) / np.where(y1 > y0, y1 - y0, 1.0), 1.0), 0.0)
     value = m[before] + (m[k] - m[before]) * step
     return np.asarray(np.where(reached.any(axis=1), value, np.inf), dtype=np.float64)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mcinj.errors import InputError
-from mcinj.infer.bootstrap import crossings, resample_curves
+from mcinj.infer.bootstrap import ROUNDING, crossings, resample_curves
 from mcinj.infer.curves import TransitionCurve, curve_of
 from mcinj.infer.intervals import check_level, clopper_pearson, quantile_ranks
 from mcinj.infer.sample import FloatArray, ThresholdSample
@@ -78,13 +78,14 @@ def crossing(m: ArrayLike, p: ArrayLike, level: float) -> float:
     x, y = np.asarray(m, dtype=np.float64), np.asarray(p, dtype=np.float64)
     if x.shape != y.shape or x.ndim != 1 or x.size == 0:
         raise InputError(f"a curve needs equally long vectors m and p, got shapes {x.shape} and {y.shape}")
-    reached = np.flatnonzero(y >= level)
+    reached = np.flatnonzero(y >= level - ROUNDING)
     if reached.size == 0:
         return math.inf
     k = int(reached[0])
     if k == 0:
         return float(x[0])
-    return float(x[k - 1] + (x[k] - x[k - 1]) * (level - y[k - 1]) / (y[k] - y[k - 1]))
+    share = min((level - y[k - 1]) / (y[k] - y[k - 1]), 1.0)
+    return float(x[k - 1] + (x[k] - x[k - 1]) * share)
 
 
 def quantile(
@@ -101,8 +102,8 @@ def quantile(
         raise InputError(f"a quantile's q must lie strictly between 0 and 1, got {q}")
     check_level(level)
     shape = curve_of(sample, level=level) if curve is None else curve
-    # 1e-12: p is a sum of masses, and q must be met where it equals q up to rounding.
-    at = np.flatnonzero(shape.p >= q - 1e-12)
+    # p is a sum of masses: q must be met where it equals q up to rounding.
+    at = np.flatnonzero(shape.p >= q)
     discrete = float(shape.m[at[0]]) if at.size else math.inf
     below, above = quantile_ranks(sample.trials, q, level)
     least, most = np.sort(sample.least), np.sort(sample.most)
@@ -115,11 +116,11 @@ def quantile(
         discrete=discrete,
         lo=max(lo, 0.0),  # m* >= 0 always: the trivial end instead of -infinity
         hi=hi,
-        interpolated=crossing(shape.m, shape.p, q - 1e-12),
+        interpolated=crossing(shape.m, shape.p, q),
         interpolated_lo=inner_lo,
         interpolated_hi=inner_hi,
-        least=crossing(shape.m, shape.p_upper, q - 1e-12),
-        most=crossing(shape.m, shape.p_lower, q - 1e-12),
+        least=crossing(shape.m, shape.p_upper, q),
+        most=crossing(shape.m, shape.p_lower, q),
         trials=sample.trials,
         censored=sample.censored,
         level=level,
