@@ -1,0 +1,619 @@
+"""Branch and bound over signs with inherited disjoint circuits, as one compiled loop over an explicit stack.
+
+A node is a set of rows declared negative and one of rows declared positive. It carries a family of disjoint sets of
+free rows, each the rest of a proved positive circuit `C ⊂ negative ∪ set`: every open cell of the node has a positive
+row in each set. The node is closed when the declared positives and the sets together give n positives (for matrices
+not known to be in general position: when every choice of one row per set, with the declared rows, has rank n), or when
+a circuit lies within the declared negatives (no such cell). Declared-positive rows are never constraints, so every
+circuit is one of the matrix itself and can be used and checked anywhere.
+
+The loop returns to its caller for everything that needs exact arithmetic, Python or more memory, and can be resumed;
+budgets, interrupts, several cores and growing streams of rows all rest on that.
+
+Arrays (D frames; frame d has its center in slot 2d and its tail, the center with all uncovered rows negative too, in
+slot 2d + 1; the last slots are scratch; W, MP, NW: padded sizes):
+
+    G (MP, W) rows -a_i        A (g, MP) columns a_i        S (K, MP) values a_i·x of each slot
+    M (K, g, W), X, U (K, W), IDS (K, W)                    cell states (`mcinj.decide.cell`)
+    B (D, 4, NW)  negative, positive, free rows, rows that the tail was solved with
+    PS (D + 1, n + 1, NW), PC (D + 1, n + 1), PV (D + 1, NW)   sets, their circuits, their union
+    FI (D, FIELDS), gi (GLOBALS,), CIRC (·, NW), LOG (·,), R (NW,) rows of a request
+    Q (D + 1 or 1, MP, n) residues, the last of all rows; T (·, MP, g) scratch     Z (MP, g) integer rows, or (0, g)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mcinj._jit import njit
+from mcinj.decide import cell
+from mcinj.decide.kernel_bits import drop, first, has, lowest, put, size
+from mcinj.decide.kernel_proof import proved_basis, proved_integer
+from mcinj.decide.kernel_rank import eliminate, is_zero, rank_of, transversals
+
+# Why the loop returned.
+DONE, WITNESS, PAUSED, RESOLVE, GROW, TASK = 0, 1, 2, 3, 4, 5
+
+# gi: global integers.
+DEPTH, NODES, LIMIT, ROWS, TARGET, CIRCUITS, LOGGED, KEEP = range(8)
+RANKED, PRODUCT, CAP, SLOT, HINT, DEGENERATE, HALF, SWAP = range(8, 16)
+GLOBALS = 16
+# FI: integers of a frame.
+PHASE, COUNT, SETS, ROW, FORCED, TAIL, NOWITNESS = range(7)
+FIELDS = 8
+ENTER, EXTEND, REFRESH, BRANCH, NEGATIVE, POSITIVE, LEAVE = range(7)
+NEG, POS, FREE, WITH = range(4)
+
+_FAST = {"reassoc", "contract", "arcp", "nsz"}
+
+
+@njit(fastmath=_FAST)
+def product(A, x, out, m):  # type: ignore[no-untyped-def]
+    """out = a_i·x for all rows."""
+    g = A.shape[0]
+    m8 = (m + 7) // 8 * 8
+    o = out[:m8]
+    for i in range(m8):
+        o[i] = 0.0
+    j = 0
+    while j + 4 <= g:
+        x0 = x[j]
+        x1 = x[j + 1]
+        x2 = x[j + 2]
+        x3 = x[j + 3]
+        a0 = A[j]
+        a1 = A[j + 1]
+        a2 = A[j + 2]
+        a3 = A[j + 3]
+        for i in range(m8):
+            o[i] += a0[i] * x0 + a1[i] * x1 + a2[i] * x2 + a3[i] * x3
+        j += 4
+    while j < g:
+        f = x[j]
+        a = A[j]
+        for i in range(m8):
+            o[i] += a[i] * f
+        j += 1
+
+
+@njit(fastmath=_FAST)
+def _chain(G, A, M, x, u, ids, s, required, m, r, z, scratch, mask):  # type: ignore[no-untyped-def]
+    """Add the rows of `required` (as negative), most violated first, until none is violated.
+
+    s holds the values at x on entry and on FEASIBLE return. Returns (status, row).
+    """
+    NW = required.shape[0]
+    start = True
+    for k in range(x.shape[0]):
+        if x[k] != 0.0:
+            start = False
+    for j in range(m):
+        mask[j] = -np.inf
+    for w in range(NW):
+        b = required[w]
+        while b != 0:
+            mask[64 * w + lowest(b)] = 0.0
+            b &= b - np.uint64(1)
+    repaired = False
+    for _ in range(50 * (m + x.shape[0])):
+        worst = -np.inf
+        for j in range(m):
+            worst = max(worst, s[j] + mask[j])
+        if not worst > -cell.SATISFIED:
+            return cell.FEASIBLE, -1
+        row = -1
+        for j in range(m):
+            if s[j] + mask[j] == worst:
+                row = j
+                break
+        if row < 0:
+            return cell.UNSURE, -1
+        active = False
+        for k in range(M.shape[0]):
+            if ids[k] == row:
+                active = True
+        if active:
+            if repaired:
+                if worst > -0.5:
+                    return cell.UNSURE, row
+                mask[row] = -np.inf  # satisfied up to rounding
+                continue
+            repaired = True
+            cell.rebuild(G, M, x, u, ids, r, z)
+        else:
+            repaired = False
+            status = cell.add_row(G, row, 0.0 if start else -s[row], M, x, u, ids, r, z)
+            if status != cell.FEASIBLE:
+                return status, row
+            start = False
+        product(A, x, s, m)
+    return cell.UNSURE, -1
+
+
+@njit()
+def _circuit(G, row, M, x, u, ids, r, z, Z, scratch, T2, rows, out, gi):  # type: ignore[no-untyped-def]
+    """Prove the circuit that `add_row` met and write its rows to `out`; False if it could not be proved here."""
+    g = M.shape[0]
+    full = True
+    k = 0
+    top = 1.0
+    for i in range(g):
+        top = max(top, abs(r[i]))
+    for i in range(g):
+        if ids[i] < 0 or not r[i] < -1e-11 * top:
+            full = False
+        if ids[i] >= 0 and r[i] < -1e-11 * top:
+            rows[k] = ids[i]
+            k += 1
+    rows[k] = row
+    k += 1
+    for w in range(out.shape[0]):
+        out[w] = np.uint64(0)
+    for i in range(k):
+        put(out, rows[i])
+    if Z.shape[0] > 0:
+        if k < g + 1:
+            gi[DEGENERATE] = 1
+        if proved_integer(Z, rows, k, T2):
+            return True
+    if full:
+        if proved_basis(G, row, M, ids, r, scratch):
+            return True
+        # The inverse may have drifted; make it afresh and try once more.
+        cell.rebuild(G, M, x, u, ids, r, z)
+        for i in range(g):
+            r[i] = 0.0
+        for j in range(g):
+            f = G[row, j]
+            for i in range(g):
+                r[i] += M[j, i] * f
+        if proved_basis(G, row, M, ids, r, scratch):
+            return True
+    return False
+
+
+@njit()
+def positives(s, x, m, scratch, zero):  # type: ignore[no-untyped-def]
+    """Rows not proved negative at x, ascending, in `scratch`; returns their number.
+
+    |x| 1e-12 bounds every rounding error of s for g up to 1000 and of the rows themselves; rows in `zero` do not count.
+    """
+    norm = 0.0
+    for k in range(x.shape[0]):
+        norm += abs(x[k])
+    eps = 1e-12 * norm
+    count = 0
+    for j in range(m):
+        if not s[j] < -eps and not has(zero, j):
+            scratch[count] = j
+            count += 1
+    return count
+
+
+@njit()
+def _is_witness(s, x, m, gi, zero, first_row, Q0, T, scratch):  # type: ignore[no-untyped-def]
+    """Whether x is proved to be a point where the rows that are not negative have rank below n."""
+    norm = 0.0
+    for k in range(x.shape[0]):
+        norm += abs(x[k])
+    if not (norm > 0.0 and norm < 1e100):
+        return False
+    if first_row > 0 and not s[0] < -1e-12 * norm:
+        return False  # outside of the half space of a layer with biases
+    count = positives(s, x, m, scratch, zero)
+    n = gi[TARGET]
+    if count < n:
+        return True
+    if gi[RANKED] == 0 or count > 4 * n:
+        return False
+    return rank_of(Q0, scratch, count, T[0]) < n
+
+
+@njit()
+def _closed(gi, c, ps, q, Q, T, scratch, start, pos):  # type: ignore[no-untyped-def]
+    """Whether the declared positives and the sets prove rank n (count n in general position)."""
+    need = gi[TARGET] - c
+    if q < need:
+        return False
+    if gi[RANKED] == 0 or need <= 0:
+        return True
+    # Smallest sets first: long prefixes are then shared by many choices.
+    total = 0
+    work = 1.0
+    start[0] = 0
+    used = np.uint64(0)
+    for level in range(need):
+        best = -1
+        least = 1 << 40
+        for i in range(q):
+            if (used >> np.uint64(i & 63)) & np.uint64(1) == 0:
+                k = size(ps[i])
+                if k < least:
+                    least = k
+                    best = i
+        used |= np.uint64(1) << np.uint64(best & 63)
+        work *= least
+        for w in range(ps.shape[1]):
+            b = ps[best, w]
+            while b != 0:
+                scratch[total] = 64 * w + lowest(b)
+                total += 1
+                b &= b - np.uint64(1)
+        start[level + 1] = total
+    if need > 60 or work > gi[PRODUCT]:
+        return False
+    return transversals(Q, scratch, start, need, T, pos)
+
+
+@njit()
+def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q, T, Z, F, J):  # type: ignore[no-untyped-def]
+    """Run until the stack is empty or the caller is needed; returns one of the reasons above.
+
+    WITNESS: slot gi[SLOT] holds a proved witness. RESOLVE: the caller decides exactly whether the rows R can all be
+    negative (gi[HINT] > 0: CIRC[gi[CIRCUITS]] is a suggested circuit) and writes its answer into the frame.
+    PAUSED: gi[LIMIT] nodes are used up. GROW: CIRC or LOG is full. TASK: the frame at depth gi[CAP] is the caller's.
+    """
+    m = gi[ROWS]
+    n = gi[TARGET]
+    NW = R.shape[0]
+    first_row = gi[HALF]  # 1 if row 0 is the half space of a layer with biases, declared negative at the root
+    spare = M.shape[0] - 1
+    r = F[0]
+    z = F[1]
+    mask = F[2]
+    scratch = F[3]
+    rows = J[0]
+    start = J[1]
+    pos = J[2]
+    need_words = np.zeros(NW, dtype=np.uint64)
+    cand = np.zeros(NW, dtype=np.uint64)
+    T2 = T[T.shape[0] - 1]
+    while gi[DEPTH] >= 0:
+        d = gi[DEPTH]
+        phase = FI[d, PHASE]
+        c = FI[d, COUNT]
+        need = n - c
+        if gi[CIRCUITS] + 8 * n + 64 > CIRC.shape[0] or gi[LOGGED] + 8 * n + 64 > LOG.shape[0]:
+            return GROW
+        if phase == ENTER:
+            if gi[NODES] >= gi[LIMIT]:
+                return PAUSED
+            if d == gi[CAP]:
+                return TASK
+            gi[NODES] += 1
+            if _is_witness(S[2 * d], X[2 * d], m, gi, ZERO, first_row, Q[Q.shape[0] - 1], T, rows):
+                gi[SLOT] = 2 * d
+                return WITNESS
+            FI[d, PHASE] = EXTEND
+            FI[d, TAIL] = 0
+        elif phase == EXTEND:
+            warm = 2 * d - 1 if d > 0 and FI[d - 1, TAIL] == 1 else -1
+            status = _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z, F, J, d, d,
+                             2 * d + 1, warm, need_words, cand, T2)
+            if status == 1:
+                if gi[KEEP]:
+                    _leaf(gi, LOG, PC[d], need if need < FI[d, SETS] else FI[d, SETS])
+                gi[DEPTH] -= 1
+            elif status == 2:
+                if gi[KEEP]:
+                    _leaf1(gi, LOG, gi[HINT])
+                gi[DEPTH] -= 1
+            elif status == 3:
+                gi[SLOT] = 2 * d + 1
+                return WITNESS
+            elif status == 4:
+                return RESOLVE
+            elif status == 5:
+                FI[d, PHASE] = BRANCH
+            else:
+                FI[d, TAIL] = 1
+                FI[d, PHASE] = REFRESH
+        elif phase == REFRESH:
+            FI[d, PHASE] = BRANCH
+            closed = _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z, F, J, d,
+                              need_words, cand, T2, spare)
+            if closed == 1:
+                if gi[KEEP]:
+                    _leaf(gi, LOG, PC[d], need)
+                gi[DEPTH] -= 1
+            elif closed == 3:
+                gi[SLOT] = 2 * d + 1
+                return WITNESS
+        elif phase == BRANCH:
+            row = -1
+            forced = 0
+            for i in range(FI[d, SETS]):
+                if size(PS[d, i]) == 1:
+                    row = first(PS[d, i])
+                    forced = 1
+                    if gi[KEEP]:
+                        put_log(gi, LOG, row)
+                        _leaf1(gi, LOG, PC[d, i])
+                    break
+            if forced == 0:
+                best = -np.inf
+                tail = FI[d, TAIL]
+                for w in range(NW):
+                    b = B[d, FREE, w]
+                    while b != 0:
+                        j = 64 * w + lowest(b)
+                        b &= b - np.uint64(1)
+                        v = S[2 * d, j]
+                        if tail != 0:
+                            v += S[2 * d + 1, j]
+                        if v > best or row < 0:
+                            best = v
+                            row = j
+                if row < 0:
+                    # No free row, not closed, not a proved witness: only exact arithmetic can tell.
+                    for w in range(NW):
+                        R[w] = B[d, NEG, w]
+                    gi[HINT] = -1
+                    return RESOLVE
+                if gi[KEEP]:
+                    put_log(gi, LOG, row)
+            FI[d, ROW] = row
+            FI[d, PHASE] = POSITIVE if forced else NEGATIVE
+        elif phase == NEGATIVE:
+            FI[d, PHASE] = POSITIVE
+            row = FI[d, ROW]
+            e = d + 1
+            _child(d, e, FI, B, PS, PC, PV)
+            put(B[e, NEG], row)
+            drop(B[e, FREE], row)
+            drop(PV[e], row)
+            for i in range(FI[e, SETS]):
+                drop(PS[e, i], row)
+            _copy_cell(M, X, U, IDS, S, 2 * d, 2 * e, m)
+            status = cell.FEASIBLE
+            if S[2 * e, row] > -cell.SATISFIED:
+                status, last = _chain(G, A, M[2 * e], X[2 * e], U[2 * e], IDS[2 * e], S[2 * e], B[e, NEG], m, r, z,
+                                      scratch, mask)
+                if status == cell.EMPTY and _circuit(G, last, M[2 * e], X[2 * e], U[2 * e], IDS[2 * e], r, z, Z,
+                                                     scratch, T2, rows, CIRC[gi[CIRCUITS]], gi):
+                    if gi[KEEP]:
+                        _leaf1(gi, LOG, gi[CIRCUITS])
+                        gi[CIRCUITS] += 1
+                    continue
+                if status != cell.FEASIBLE:
+                    # Not proved: keep the parent's center, which is valid for a part of the rows, and go on.
+                    _copy_cell(M, X, U, IDS, S, 2 * d, 2 * e, m)
+            if gi[RANKED]:
+                _copy_residues(Q, d, e, m)
+            gi[DEPTH] = e
+        elif phase == POSITIVE:
+            FI[d, PHASE] = LEAVE
+            row = FI[d, ROW]
+            e = d + 1
+            _child(d, e, FI, B, PS, PC, PV)
+            put(B[e, POS], row)
+            drop(B[e, FREE], row)
+            FI[e, COUNT] = c + 1
+            if gi[RANKED]:
+                eliminate(Q[d], row, Q[e], m)
+                for w in range(NW):
+                    b = B[e, FREE, w]
+                    while b != 0:
+                        j = 64 * w + lowest(b)
+                        b &= b - np.uint64(1)
+                        if is_zero(Q[e], j):
+                            drop(B[e, FREE], j)
+            # Only sets of free rows remain: the set of `row`, and sets that met its span, are gone.
+            q = 0
+            for w in range(NW):
+                PV[e, w] = np.uint64(0)
+            for i in range(FI[d, SETS]):
+                inside = True
+                for w in range(NW):
+                    if PS[d, i, w] & ~B[e, FREE, w] != 0:
+                        inside = False
+                if inside:
+                    for w in range(NW):
+                        PS[e, q, w] = PS[d, i, w]
+                        PV[e, w] |= PS[d, i, w]
+                    PC[e, q] = PC[d, i]
+                    q += 1
+            FI[e, SETS] = q
+            if _closed(gi, c + 1, PS[e], q, Q[e if gi[RANKED] else 0], T, rows, start, pos):
+                if gi[KEEP]:
+                    _leaf(gi, LOG, PC[e], need - 1)
+                continue
+            _copy_cell(M, X, U, IDS, S, 2 * d, 2 * e, m)
+            gi[DEPTH] = e
+        else:
+            gi[DEPTH] -= 1
+    return DONE
+
+
+@njit()
+def put_log(gi, LOG, value):  # type: ignore[no-untyped-def]
+    """Append one number to the log of the tree."""
+    LOG[gi[LOGGED]] = value
+    gi[LOGGED] += 1
+
+
+@njit()
+def _leaf(gi, LOG, ids, count):  # type: ignore[no-untyped-def]
+    put_log(gi, LOG, -1 - count)
+    for i in range(count):
+        put_log(gi, LOG, ids[i])
+
+
+@njit()
+def _leaf1(gi, LOG, circuit):  # type: ignore[no-untyped-def]
+    put_log(gi, LOG, -2)
+    put_log(gi, LOG, circuit)
+
+
+@njit()
+def _copy_cell(M, X, U, IDS, S, a, b, m):  # type: ignore[no-untyped-def]
+    cell.copy(M[a], X[a], U[a], IDS[a], M[b], X[b], U[b], IDS[b])
+    s = S[a]
+    t = S[b]
+    for j in range(m):
+        t[j] = s[j]
+
+
+@njit()
+def _copy_residues(Q, d, e, m):  # type: ignore[no-untyped-def]
+    for i in range(m):
+        for j in range(Q.shape[2]):
+            Q[e, i, j] = Q[d, i, j]
+
+
+@njit()
+def _child(d, e, FI, B, PS, PC, PV):  # type: ignore[no-untyped-def]
+    """Make frame e a copy of frame d, about to be entered."""
+    for k in range(3):
+        for w in range(B.shape[2]):
+            B[e, k, w] = B[d, k, w]
+    for w in range(B.shape[2]):
+        PV[e, w] = PV[d, w]
+    for i in range(FI[d, SETS]):
+        PC[e, i] = PC[d, i]
+        for w in range(B.shape[2]):
+            PS[e, i, w] = PS[d, i, w]
+    FI[e, COUNT] = FI[d, COUNT]
+    FI[e, SETS] = FI[d, SETS]
+    FI[e, PHASE] = ENTER
+    FI[e, TAIL] = 0
+
+
+@njit()
+def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z, F, J, d, k, tail, warm,
+            required, cand, T2):  # type: ignore[no-untyped-def]
+    """Add sets to family k of frame d until it closes the node or all uncovered rows can be negative.
+
+    `warm`: slot of a tail to start from, -1 for none; solved with B[d - 1, WITH] (B[d, WITH] if k != d).
+    Returns 0 feasible (tail set, B[d, WITH] too), 1 closed, 2 empty cell (circuit gi[HINT]), 3 witness in the tail,
+    4 not decided in floats (R, gi[HINT] set), 5 full but its rank is not proved.
+    """
+    m = gi[ROWS]
+    NW = R.shape[0]
+    c = FI[d, COUNT]
+    n = gi[TARGET]
+    first_row = gi[HALF]
+    q = FI[d, SETS] if k == d else gi[SWAP]
+    result = -1
+    while True:
+        if q >= n - c:
+            if _closed(gi, c, PS[k], q, Q[d if gi[RANKED] else 0], T, J[0], J[1], J[2]):
+                result = 1
+            else:
+                result = 5
+            break
+        for w in range(NW):
+            cand[w] = B[d, FREE, w] & ~PV[k, w]
+            required[w] = cand[w] | B[d, NEG, w]
+        usable = warm >= 0
+        if usable:
+            source = B[d - 1, WITH] if k == d else B[d, WITH]
+            for w in range(NW):
+                if source[w] & ~required[w] != 0:
+                    usable = False
+        _copy_cell(M, X, U, IDS, S, warm if usable else 2 * d, tail, m)
+        warm = -1
+        status, row = _chain(G, A, M[tail], X[tail], U[tail], IDS[tail], S[tail], required, m, F[0], F[1], F[3], F[2])
+        if status == cell.FEASIBLE:
+            if _is_witness(S[tail], X[tail], m, gi, ZERO, first_row, Q[Q.shape[0] - 1], T, J[0]):
+                result = 3
+            else:
+                result = 0
+                if k == d:
+                    for w in range(NW):
+                        B[d, WITH, w] = cand[w]
+            break
+        proved = False
+        if status == cell.EMPTY:
+            proved = _circuit(G, row, M[tail], X[tail], U[tail], IDS[tail], F[0], F[1], Z, F[3], T2, J[0],
+                              CIRC[gi[CIRCUITS]], gi)
+        if not proved:
+            for w in range(NW):
+                R[w] = required[w]
+            gi[HINT] = 1 if status == cell.EMPTY else -1
+            result = 4
+            break
+        number = gi[CIRCUITS]
+        if gi[KEEP]:
+            gi[CIRCUITS] += 1
+        some = False
+        for w in range(NW):
+            PS[k, q, w] = CIRC[number, w] & cand[w]
+            if PS[k, q, w] != 0:
+                some = True
+            PV[k, w] |= PS[k, q, w]
+        if not some:
+            gi[HINT] = number
+            result = 2
+            break
+        PC[k, q] = number
+        q += 1
+    if k == d:
+        FI[d, SETS] = q
+    else:
+        gi[SWAP] = q
+    return result
+
+
+@njit()
+def _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z, F, J, d, required, cand, T2,
+             spare):  # type: ignore[no-untyped-def]
+    """Swap out the set with the most rows positive at the tail and extend again; keep what is not worse.
+
+    Returns 1 if the node is closed, 3 if a witness is found (in the tail slot), else 0.
+    """
+    m = gi[ROWS]
+    NW = R.shape[0]
+    q = FI[d, SETS]
+    D = FI.shape[0]
+    worst = -1
+    score = -1
+    s = S[2 * d + 1]
+    for i in range(q):
+        total = 0
+        up = 0
+        for w in range(NW):
+            b = PS[d, i, w]
+            while b != 0:
+                total += 1
+                if s[64 * w + lowest(b)] > 0.0:
+                    up += 1
+                b &= b - np.uint64(1)
+        v = up * 65536 + total
+        if total > 1 and v > score:
+            score = v
+            worst = i
+    if worst < 0:
+        return 0
+    p = 0
+    for w in range(NW):
+        PV[D, w] = np.uint64(0)
+    for i in range(q):
+        if i != worst:
+            PC[D, p] = PC[d, i]
+            for w in range(NW):
+                PS[D, p, w] = PS[d, i, w]
+                PV[D, w] |= PS[d, i, w]
+            p += 1
+    gi[SWAP] = p
+    status = _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z, F, J, d, D, spare,
+                     2 * d + 1, required, cand, T2)
+    if status == 3:
+        _copy_cell(M, X, U, IDS, S, spare, 2 * d + 1, m)
+        return 3
+    p = gi[SWAP]
+    if status != 1 and (status != 0 or p < q):
+        return 0
+    for i in range(p):
+        PC[d, i] = PC[D, i]
+        for w in range(NW):
+            PS[d, i, w] = PS[D, i, w]
+    for w in range(NW):
+        PV[d, w] = PV[D, w]
+    FI[d, SETS] = p
+    if status == 1:
+        return 1
+    _copy_cell(M, X, U, IDS, S, spare, 2 * d + 1, m)
+    for w in range(NW):
+        B[d, WITH, w] = B[d, FREE, w] & ~PV[d, w]
+    return 0

@@ -1,0 +1,141 @@
+"""Ranks inside the search, modulo the prime 2^31 - 1: a minor that is nonzero modulo a prime is nonzero.
+
+Declared-positive rows are factored out: `Q[j]` is row j modulo the span of the declared ones, with zeros at the
+pivots taken so far. A row whose residue is zero adds no rank and is dropped from the free rows. That is never unsound:
+at worst, with probability about 2^-31 per test, a row is dropped that would have helped to close the node.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from mcinj._jit import njit
+
+Residues = npt.NDArray[np.int64]
+
+PRIME = 2**31 - 1
+_P = np.int64(PRIME)
+
+
+@njit()
+def reduce(v: int) -> int:
+    """`v mod 2^31 - 1` for 0 <= v < 2^62."""
+    v = (v & _P) + (v >> np.int64(31))
+    v = (v & _P) + (v >> np.int64(31))
+    if v >= _P:
+        v -= _P
+    return v
+
+
+@njit()
+def eliminate(Q: Residues, r: int, Q2: Residues, m: int) -> bool:
+    """Q2 = Q modulo row r, for rows < m; False (Q2 undefined) if row r is zero already."""
+    n = Q.shape[1]
+    pivot = -1
+    for j in range(n):
+        if Q[r, j] != 0:
+            pivot = j
+            break
+    if pivot < 0:
+        return False
+    p = Q[r, pivot]
+    for i in range(m):
+        f = _P - Q[i, pivot]
+        if f == _P:
+            for j in range(n):
+                Q2[i, j] = Q[i, j]
+        else:
+            for j in range(n):
+                Q2[i, j] = reduce(reduce(Q[i, j] * p) + reduce(Q[r, j] * f))
+    for i in range(m):
+        Q2[i, pivot] = 0
+    return True
+
+
+@njit()
+def is_zero(Q: Residues, j: int) -> bool:
+    """Whether row j lies in the span of the declared rows."""
+    for i in range(Q.shape[1]):  # noqa: SIM110
+        if Q[j, i] != 0:
+            return False
+    return True
+
+
+@njit()
+def rank_of(Q: Residues, rows: Residues, count: int, T: Residues) -> int:
+    """Rank of residues Q[rows[:count]]; T is scratch of at least `count` rows."""
+    n = Q.shape[1]
+    for i in range(count):
+        for j in range(n):
+            T[i, j] = Q[rows[i], j]
+    rank = 0
+    for c in range(n):
+        pivot = -1
+        for i in range(rank, count):
+            if T[i, c] != 0:
+                pivot = i
+                break
+        if pivot < 0:
+            continue
+        if pivot != rank:
+            for j in range(n):
+                t = T[pivot, j]
+                T[pivot, j] = T[rank, j]
+                T[rank, j] = t
+        p = T[rank, c]
+        for i in range(rank + 1, count):
+            f = T[i, c]
+            if f != 0:
+                f = _P - f
+                for j in range(c, n):
+                    T[i, j] = reduce(reduce(T[i, j] * p) + reduce(T[rank, j] * f))
+        rank += 1
+        if rank == count:
+            break
+    return rank
+
+
+@njit()
+def transversals(Q: Residues, members: Residues, start: Residues, count: int, T: Residues, pos: Residues) -> bool:
+    """Whether every choice of one row from each of `count` sets has rank `count` in Q.
+
+    Set l is `members[start[l]:start[l+1]]`. Depth first with shared prefixes: level l's choice is eliminated from
+    all later sets. T has shape (>= count + 1, >= members, n), pos >= count + 1 entries; both scratch.
+    """
+    n = Q.shape[1]
+    total = start[count]
+    for i in range(total):
+        for j in range(n):
+            T[0, i, j] = Q[members[i], j]
+    level = 0
+    pos[0] = start[0]
+    while level >= 0:
+        i = pos[level]
+        if i == start[level + 1]:
+            level -= 1
+            continue
+        pos[level] += 1
+        pivot = -1
+        for j in range(n):
+            if T[level, i, j] != 0:
+                pivot = j
+                break
+        if pivot < 0:
+            return False
+        if level == count - 1:
+            continue
+        p = T[level, i, pivot]
+        for k in range(start[level + 1], total):
+            f = T[level, k, pivot]
+            if f == 0:
+                for j in range(n):
+                    T[level + 1, k, j] = T[level, k, j]
+            else:
+                f = _P - f
+                for j in range(n):
+                    T[level + 1, k, j] = reduce(reduce(T[level, k, j] * p) + reduce(T[level, i, j] * f))
+            T[level + 1, k, pivot] = 0
+        level += 1
+        pos[level] = start[level]
+    return True

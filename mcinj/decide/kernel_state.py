@@ -1,0 +1,181 @@
+"""The arrays that the compiled search works on, and the exact answers that it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from mcinj.decide import kernel
+from mcinj.decide.cell import padded
+from mcinj.decide.kernel_bits import to_rows, to_words, words
+from mcinj.decide.onelayer import Layer
+from mcinj.decide.onelayer_exact import circuit_or_point, is_circuit
+
+_UNLIMITED = 2**62
+
+
+class Frames:
+    """One search: its stack, its circuits, its log.
+
+    Parameters
+    ----------
+    layer
+        The rows; `count` of them take part at first (all by default).
+    ranked
+        Prove rank at every leaf instead of count.
+    keep
+        Record circuits and tree for a certificate.
+    products
+        Largest number of choices that a leaf's rank proof may go through before the search branches instead.
+    """
+
+    def __init__(
+        self, layer: Layer, *, ranked: bool, keep: bool, count: int | None = None, products: int = 4096
+    ) -> None:
+        m, g, n = layer.m, layer.g, layer.n
+        self.layer, self.ranked, self.keep = layer, ranked, keep
+        width, lines, depth = padded(g), (m + 7) // 8 * 8, m + 2
+        nw = words(lines)
+        gi = np.zeros(kernel.GLOBALS, dtype=np.int64)
+        gi[kernel.LIMIT], gi[kernel.ROWS], gi[kernel.TARGET] = _UNLIMITED, m if count is None else count, n
+        gi[kernel.KEEP], gi[kernel.RANKED], gi[kernel.PRODUCT] = keep, ranked, products
+        gi[kernel.CAP], gi[kernel.HALF] = -1, layer.half_space
+        self.gi = gi
+        slots = 2 * depth + 2
+        self.FI = np.zeros((depth, kernel.FIELDS), dtype=np.int64)
+        self.G = np.zeros((lines, width))
+        self.G[:m] = -layer.units
+        self.A = np.zeros((g, lines))
+        self.A[:, :m] = layer.units[:, :g].T
+        self.M = np.zeros((slots, g, width))
+        self.X, self.U = np.zeros((slots, width)), np.zeros((slots, width))
+        self.IDS = np.full((slots, width), -1, dtype=np.int64)
+        self.S = np.zeros((slots, lines))
+        self.B = np.zeros((depth, 4, nw), dtype=np.uint64)
+        self.PS = np.zeros((depth + 1, n + 1, nw), dtype=np.uint64)
+        self.PC = np.zeros((depth + 1, n + 1), dtype=np.int64)
+        self.PV = np.zeros((depth + 1, nw), dtype=np.uint64)
+        room = 4096 + 16 * n
+        self.CIRC = np.zeros((room, nw), dtype=np.uint64)
+        self.LOG = np.zeros(room, dtype=np.int64)
+        self.R = np.zeros(nw, dtype=np.uint64)
+        self.idle = to_words(np.flatnonzero(layer.idle), nw)
+        self.Q = np.zeros((depth + 1 if ranked else 1, lines, n), dtype=np.int64)
+        if ranked:
+            self.Q[-1, :m] = self.Q[0, :m] = layer.residues
+        self.T = np.zeros((n + 3, lines + g + 2, g), dtype=np.int64)
+        self.Z = layer.small_integers
+        self.F = np.zeros((4, max(3 * width, lines)))
+        self.J = np.zeros((3, lines + 2 * n + 8), dtype=np.int64)
+        self._circuits: dict[bytes, bool] = {}
+        self.exact_calls = 0
+        self._root()
+
+    def _root(self) -> None:
+        m = int(self.gi[kernel.ROWS])
+        half = int(self.layer.half_space)
+        if half:
+            self.B[0, kernel.NEG] = to_words([0], self.R.size)
+        idle = self.layer.idle
+        self.B[0, kernel.FREE] = to_words([j for j in range(half, m) if not idle[j]], self.R.size)
+        # The root's center is 0; values far out against the sum of rows only say which row comes first.
+        x0 = -self.A[:, half:m].sum(axis=1)
+        norm = float(np.linalg.norm(x0)) or 1.0
+        self.S[0, :m] = 1e-6 * (x0 / norm) @ self.A[:, :m]
+        self.gi[kernel.DEPTH] = 0
+
+    @property
+    def nodes(self) -> int:
+        """Nodes entered so far."""
+        return int(self.gi[kernel.NODES])
+
+    def run(self, limit: int) -> int:
+        """Advance until `limit` nodes are used up in total or the caller is needed; returns the kernel's reason."""
+        self.gi[kernel.LIMIT] = limit
+        while True:
+            reason = int(
+                kernel.advance(
+                    self.gi, self.FI, self.G, self.A, self.M, self.X, self.U, self.IDS, self.S, self.B, self.PS,
+                    self.PC, self.PV, self.CIRC, self.LOG, self.R, self.idle, self.Q, self.T, self.Z, self.F, self.J,
+                )
+            )
+            if reason != kernel.GROW:
+                return reason
+            # Double whatever is more than half full.
+            if 2 * self.gi[kernel.CIRCUITS] > len(self.CIRC) - 64:
+                self.CIRC = np.concatenate([self.CIRC, np.zeros_like(self.CIRC)])
+            if 2 * self.gi[kernel.LOGGED] > len(self.LOG) - 64:
+                self.LOG = np.concatenate([self.LOG, np.zeros_like(self.LOG)])
+
+    def point(self) -> npt.NDArray[np.float64]:
+        """The witness that the kernel found, g entries."""
+        return self.X[int(self.gi[kernel.SLOT]), : self.layer.g].copy()
+
+    def resolve(self) -> list[Fraction] | None:
+        """Answer a RESOLVE request exactly and let the frame go on.
+
+        A circuit becomes a set of the frame (or closes it). A point guides the branching; it is returned, since it may
+        be a witness, and always is one when no free row is left.
+        """
+        self.exact_calls += 1
+        d = int(self.gi[kernel.DEPTH])
+        rows = to_rows(self.R)
+        integers = self.layer.integers
+        hint: list[int] = []
+        circuit: list[int] | None = None
+        if self.gi[kernel.HINT] > 0:
+            hint = to_rows(self.CIRC[int(self.gi[kernel.CIRCUITS])])
+            if self._is_circuit(hint):
+                circuit = hint
+        point: list[Fraction] | None = None
+        if circuit is None:
+            place = {j: i for i, j in enumerate(rows)}
+            found, point = circuit_or_point([integers[j] for j in rows], [place[j] for j in hint if j in place])
+            if found is not None:
+                circuit = [rows[i] for i in found]
+        if circuit is None:
+            if point is None:  # pragma: no cover - Gordan's alternative
+                raise RuntimeError("neither a circuit nor a point")
+            top = max(abs(v) for v in point)
+            unit = np.array([float(v / top) for v in point])
+            self.S[2 * d + 1] = unit @ self.A
+            self.FI[d, kernel.TAIL] = 2
+            self.FI[d, kernel.PHASE] = kernel.BRANCH
+            return point
+        if len(circuit) < self.layer.g + 1:
+            self.gi[kernel.DEGENERATE] = 1
+        self._add(d, circuit)
+        return None
+
+    def _is_circuit(self, rows: list[int]) -> bool:
+        key = to_words(rows, self.R.size).tobytes()
+        known = self._circuits.get(key)
+        if known is None:
+            integers = self.layer.integers
+            known = self._circuits[key] = is_circuit([integers[j] for j in rows])
+        return known
+
+    def _add(self, d: int, circuit: Iterable[int]) -> None:
+        number = int(self.gi[kernel.CIRCUITS])
+        mask = to_words(circuit, self.R.size)
+        self.CIRC[number] = mask
+        if self.keep:
+            self.gi[kernel.CIRCUITS] += 1
+        rest = mask & ~self.B[d, kernel.NEG]
+        if not rest.any():
+            if self.keep:
+                kernel._leaf1(self.gi, self.LOG, number)
+            self.gi[kernel.DEPTH] -= 1
+            return
+        q = int(self.FI[d, kernel.SETS])
+        self.PS[d, q], self.PC[d, q] = rest, number
+        self.PV[d] |= rest
+        self.FI[d, kernel.SETS] = q + 1
+        self.FI[d, kernel.PHASE] = kernel.EXTEND
+
+    def is_degenerate(self) -> bool:
+        """Whether an exact dependence of fewer than g + 1 rows was met."""
+        return bool(self.gi[kernel.DEGENERATE])

@@ -1,0 +1,218 @@
+"""One layer as the search wants it: homogenised rows, what counts as rank, and exact witnesses.
+
+`x ↦ ReLU(Wx + b)` on R^n is the part t > 0 of `(x, t) ↦ ReLU(Wx + bt)`; the half space t > 0 is one more row
+`(0, -1)`, negative from the start. The layer is injective iff the x-parts of the active rows have rank n on every open
+cell in there (mathematics of the criterion: Puthawala et al., arXiv 2006.08464, Theorem 2, and perturbation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from mcinj.certify.witness import Witness
+from mcinj.decide import onelayer_exact as exact
+from mcinj.decide.cell import padded_rows
+from mcinj.decide.kernel_rank import PRIME
+from mcinj.networks import Network
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+# Below this many binary digits per entry exact coincidences between random numbers are not negligible.
+_DIGITS = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Rows of one layer; with biases, row 0 is the half space and the layer's rows follow.
+
+    Attributes
+    ----------
+    floats
+        (m, g) float64 rows, g = n or n + 1.
+    n
+        Number of inputs: the rank wanted of the first n columns.
+    half_space
+        Whether row 0 is the half space t > 0.
+    rationals
+        The exact rows if float64 does not hold them, else None.
+    """
+
+    floats: Floats
+    n: int
+    half_space: bool = False
+    rationals: tuple[tuple[Fraction, ...], ...] | None = None
+
+    @classmethod
+    def of(cls, network: Network) -> Layer:
+        """The rows of a one-layer network."""
+        w = network.weights[0]
+        exact_rows = None
+        if not network.has_biases or network.biases is None:
+            if not network.floats_are_exact:
+                exact_rows = network.exact_weights[0]
+            return cls(w, network.n, False, exact_rows)
+        top = np.zeros((1, network.n + 1))
+        top[0, -1] = -1.0
+        rows = np.vstack([top, np.hstack([w, network.biases[0][:, None]])])
+        if not network.floats_are_exact and network.exact_biases is not None:
+            first = (*(Fraction(0) for _ in range(network.n)), Fraction(-1))
+            rest = zip(network.exact_weights[0], network.exact_biases[0], strict=True)
+            exact_rows = (first, *((*a, b) for a, b in rest))
+        return cls(rows, network.n, True, exact_rows)
+
+    @property
+    def m(self) -> int:
+        """Number of rows, the half space included."""
+        return int(self.floats.shape[0])
+
+    @property
+    def g(self) -> int:
+        """Dimension of the homogenised space."""
+        return int(self.floats.shape[1])
+
+    @cached_property
+    def integers(self) -> exact.IntegerRows:
+        """Exact rows, each scaled to integers by a positive factor."""
+        if self.rationals is not None:
+            return [exact.integer_row(row) for row in self.rationals]
+        return [exact.float_row(row) for row in self.floats]
+
+    @cached_property
+    def input_integers(self) -> exact.IntegerRows:
+        """The first n columns of `integers`: what rank is taken of."""
+        return [row[: self.n] for row in self.integers]
+
+    @cached_property
+    def idle(self) -> npt.NDArray[np.bool_]:
+        """Rows that never add rank: zero on the inputs, the half space included."""
+        if self.rationals is not None:
+            return np.array([not any(row[: self.n]) for row in self.rationals])
+        return np.asarray(~self.floats[:, : self.n].any(axis=1))
+
+    @cached_property
+    def units(self) -> Floats:
+        """(m, W) rows of unit length, padded (`cell.padded_rows`)."""
+        if self.rationals is None:
+            return padded_rows(self.floats)
+        # Floats of very large or small rationals may have left the range: scale each row exactly first.
+        rows = []
+        for row in self.rationals:
+            top = max((abs(v) for v in row), default=Fraction(0)) or Fraction(1)
+            rows.append([float(v / top) for v in row])
+        return padded_rows(np.array(rows))
+
+    @cached_property
+    def residues(self) -> Ints:
+        """(m, n) input parts modulo 2^31 - 1, each row times a nonzero factor."""
+        if self.rationals is not None:
+            return np.array([[v % PRIME for v in row] for row in self.input_integers], dtype=np.int64)
+        return float_residues(self.floats)[:, : self.n]
+
+    @cached_property
+    def small_integers(self) -> Ints:
+        """(m, g) integer rows if all of them are below 2^20, else shape (0, g)."""
+        none = np.zeros((0, self.g), dtype=np.int64)
+        if self.rationals is None:
+            digits = significant_digits(self.floats)
+            if digits.size and digits.max() > 20:
+                return none
+        if max((abs(v) for row in self.integers for v in row), default=0) >= 2**20:
+            return none
+        return np.array(self.integers, dtype=np.int64).reshape(self.m, self.g)
+
+    def looks_generic(self) -> bool:
+        """Whether nothing speaks against general position of the input parts.
+
+        False for zero entries, coarse numbers (integers, float32, rationals), parallel rows. True is no proof: it is
+        what `certified: "generic"` says.
+        """
+        if self.rationals is not None:
+            return False
+        rows = self.floats[1:, : self.n] if self.half_space else self.floats
+        return rows_look_generic(rows)
+
+    def rank(self) -> int:
+        """Exact rank of the input parts."""
+        return exact.rank(self.input_integers)
+
+    def witness_at(self, x: list[int]) -> Witness | None:
+        """A collision near the integer point x of the homogenised space, or None if x does not give one.
+
+        The rows that are not negative at x must have rank below n; then a step along their kernel changes no output.
+        """
+        if self.half_space and x[-1] <= 0:
+            return None
+        values = exact.products(self.integers, x)
+        active = [i for i, v in enumerate(values) if v >= 0 and not self.idle[i]]
+        d = exact.kernel_vector([self.input_integers[i] for i in active], self.n)
+        if d is None:
+            return None
+        scale = x[-1] if self.half_space else 1
+        slopes = exact.products(self.input_integers, d)
+        step = Fraction(1)
+        for v, s in zip(values, slopes, strict=True):
+            if s > 0 and v < 0:
+                step = min(step, Fraction(-v, s * scale))
+        if step < 1:
+            # The largest power of two that keeps every inactive row inactive.
+            power = (step.denominator // step.numerator).bit_length()
+            step = Fraction(1, 2**power)
+        point = [Fraction(v, scale) for v in x[: self.n]]
+        return Witness(tuple(point), tuple(p + step * t for p, t in zip(point, d, strict=True)))
+
+    def witness_near(self, x: Floats) -> Witness | None:
+        """A collision at a rational point near float64 x (g entries), with the smallest denominators that work."""
+        top = float(np.abs(x).max())
+        if not 0 < top < np.inf:
+            return None
+        unit = x / top
+        values = self.units[:, : self.g] @ unit
+        low = np.abs(values[values < 0]).min(initial=1.0)
+        start = max(0, int(-np.log2(low)) - 2) if low > 0 else 60
+        for bits in (*range(min(start, 60), 60, 3), 80, 110):
+            # The float itself is a rational point: the last roundings are exact.
+            point = [round(Fraction(float(v)) * 2**bits) for v in unit]
+            witness = self.witness_at(point) if any(point) else None
+            if witness is not None:
+                return witness
+        return None
+
+
+def rows_look_generic(rows: Floats) -> bool:
+    """No zero entry, enough binary digits, no two parallel rows (nonzero rows of shape (m, n))."""
+    m, n = rows.shape
+    if m == 0 or not rows.all():
+        return False
+    if n == 1:
+        return True
+    if float(np.median(significant_digits(rows))) < _DIGITS:
+        return False
+    unit = padded_rows(rows)
+    gram = np.abs(unit @ unit.T)
+    np.fill_diagonal(gram, 0.0)
+    return bool(gram.max(initial=0.0) < 1 - 1e-12)
+
+
+def significant_digits(rows: Floats) -> Ints:
+    """Binary digits from each row's leading bit to the last bit of each entry (0 for zero entries)."""
+    mantissa, exponent = np.frexp(rows)
+    whole = (mantissa * 2.0**53).astype(np.int64)
+    low = whole & -whole
+    trailing = np.where(whole != 0, np.frexp(low.astype(np.float64))[1] - 1, 0)
+    top = np.where(whole != 0, exponent, -(2**14)).max(axis=1, keepdims=True, initial=-(2**14))
+    return np.where(whole != 0, top - (exponent - 53 + trailing), 0).astype(np.int64)
+
+
+def float_residues(rows: Floats) -> Ints:
+    """Rows of float64 modulo 2^31 - 1, each times a power of two that makes it integral."""
+    mantissa, exponent = np.frexp(rows)
+    whole = (mantissa * 2.0**53).astype(np.int64)
+    low = np.where(whole != 0, exponent, 2**14).min(axis=1, keepdims=True, initial=2**14)
+    shift = np.where(whole != 0, exponent - low, 0) % 31  # 2^31 = 1 modulo the prime
+    return (whole % PRIME) * (np.int64(1) << shift.astype(np.int64)) % PRIME
