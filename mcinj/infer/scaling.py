@@ -28,9 +28,9 @@ from mcinj.infer.sample import FloatArray, IntArray
 
 PROCEDURE = "mcinj scaling 1"
 
-# Smallest size of a fit. On the exact series the envelope of raw fits has width .61 and .43 from n = 3, .52 and .36
-# from n = 4, .42 and .30 from n = 5 (limits 8.34 and 9.09): 5 is the first below the 0.5 asked for with room to
-# spare; from 6 on it shrinks slowly while the statistical error of the three-parameter fits grows by half.
+# Smallest size of a fit. On the exact series (n <= 13; limits 8.34 and 9.09) the envelope of all fits is .65 and .45
+# long from n = 3, .49 and .38 from 4, .46 and .32 from 5, .41 and .30 from 6: 5 is the first with some room below the
+# 0.5 asked for, and from 6 on the envelope shrinks slowly while the statistical error of the fits grows by a half.
 N_MIN = 5
 # A form is dropped at a given n_min when its chi-square is exceeded with smaller probability than this.
 P_ACCEPT = 0.01

@@ -1,0 +1,100 @@
+"""Families of series that belong on one finite-size plot: same criterion, ensemble and earlier ratios, different n.
+
+A table names the earlier layers by widths, round(α_k n), not by ratios. Series belong together when one vector of
+ratios α explains all their widths, that is, when the intervals [(w - 1/2)/n, (w + 1/2)/n] have a common point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mcinj.errors import InputError
+from mcinj.infer.sample import SeriesKey, ThresholdSample, samples_by_series
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SLACK = 1e-9  # α n may round to a half-integer end
+
+
+@dataclass(frozen=True)
+class Family:
+    """Series of one family, by increasing n.
+
+    ratios: for each earlier layer the interval (lo, hi) of cumulative ratios m_k/n that gives all the widths; empty
+    for one layer.
+    """
+
+    criterion: str
+    ensemble: str
+    ratios: tuple[tuple[float, float], ...]
+    keys: tuple[SeriesKey, ...]
+    samples: tuple[ThresholdSample, ...] = field(repr=False)
+
+    @property
+    def layers(self) -> int:
+        """Depth of the networks, the last layer included."""
+        return len(self.ratios) + 1
+
+    @property
+    def label(self) -> str:
+        """A short name: "gaussian, global" or "gaussian, global, after 6.70"."""
+        before = ", ".join(f"{(lo + hi) / 2:.3g}" for lo, hi in self.ratios)
+        return f"{self.ensemble}, {self.criterion}" + (f", after {before}" if before else "")
+
+
+def families(table: pd.DataFrame) -> list[Family]:
+    """Split a trials table into families, sorted by layers, criterion, ensemble and ratios.
+
+    Sizes are assigned from the largest n down, where widths tell ratios apart best; each to the matching family with
+    the nearest ratios that has no series of that n yet, else to a new family.
+    """
+    groups: dict[tuple[int, str, str], list[_Growing]] = {}
+    series = sorted(samples_by_series(table), key=lambda item: -item[0].n)
+    for key, sample in series:
+        widths = _widths(key.widths_before)
+        bounds = [((w - 0.5 - _SLACK) / key.n, (w + 0.5 + _SLACK) / key.n) for w in widths]
+        found = groups.setdefault((len(widths), key.criterion, key.ensemble), [])
+        fitting = [g for g in found if g.accepts(key.n, bounds)]
+        if fitting:
+            middle = [(lo + hi) / 2 for lo, hi in bounds]
+            best = min(fitting, key=lambda g: g.distance(middle))
+        else:
+            best = _Growing(bounds)
+            found.append(best)
+        best.add(key, sample, bounds)
+    result = [
+        Family(criterion, ensemble, tuple(g.bounds), tuple(g.keys[::-1]), tuple(g.samples[::-1]))
+        for (_, criterion, ensemble), found in groups.items()
+        for g in found
+    ]
+    return sorted(result, key=lambda f: (f.layers, f.criterion, f.ensemble, f.ratios))
+
+
+def _widths(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")] if text else []
+    except ValueError:
+        raise InputError(f"widths_before must be like '54,67', got {text!r}") from None
+
+
+class _Growing:
+    """A family while it is being collected, largest n first."""
+
+    def __init__(self, bounds: list[tuple[float, float]]) -> None:
+        self.bounds = bounds
+        self.keys: list[SeriesKey] = []
+        self.samples: list[ThresholdSample] = []
+
+    def accepts(self, n: int, bounds: list[tuple[float, float]]) -> bool:
+        free = all(key.n != n for key in self.keys)
+        return free and all(max(a, c) <= min(b, d) for (a, b), (c, d) in zip(self.bounds, bounds))
+
+    def distance(self, middle: list[float]) -> float:
+        return sum(abs((lo + hi) / 2 - x) for (lo, hi), x in zip(self.bounds, middle))
+
+    def add(self, key: SeriesKey, sample: ThresholdSample, bounds: list[tuple[float, float]]) -> None:
+        self.keys.append(key)
+        self.samples.append(sample)
+        self.bounds = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(self.bounds, bounds)]
