@@ -287,7 +287,11 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
             FI[d, PHASE] = EXTEND
             FI[d, TAIL] = 0
         elif phase == EXTEND:
-            warm = 2 * d - 1 if d > 0 and FI[d - 1, TAIL] == 1 else -1
+            warm = -1
+            if FI[d, TAIL] == 1:
+                warm = 2 * d + 1  # a witness that more rows have undone
+            elif d > 0 and FI[d - 1, TAIL] == 1:
+                warm = 2 * d - 1
             status = _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z, F, J, d, d,
                              2 * d + 1, warm, need_words, cand, T2)
             if status == 1:
@@ -306,7 +310,6 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
             elif status == 5:
                 FI[d, PHASE] = BRANCH
             else:
-                FI[d, TAIL] = 1
                 FI[d, PHASE] = REFRESH
         elif phase == REFRESH:
             FI[d, PHASE] = BRANCH
@@ -484,7 +487,7 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z
             required, cand, T2):  # type: ignore[no-untyped-def]
     """Add sets to family k of frame d until it closes the node or all uncovered rows can be negative.
 
-    `warm`: slot of a tail to start from, -1 for none; solved with B[d - 1, WITH] (B[d, WITH] if k != d).
+    `warm`: slot of a tail to start from, the frame's own or its parent's; -1 for none.
     Returns 0 feasible (tail set, B[d, WITH] too), 1 closed, 2 empty cell (circuit gi[HINT]), 3 witness in the tail,
     4 not decided in floats (R, gi[HINT] set), 5 full but its rank is not proved.
     """
@@ -507,7 +510,7 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z
             required[w] = cand[w] | B[d, NEG, w]
         usable = warm >= 0
         if usable:
-            source = B[d - 1, WITH] if k == d else B[d, WITH]
+            source = B[d, WITH] if warm == 2 * d + 1 else B[d - 1, WITH]
             for w in range(NW):
                 if source[w] & ~required[w] != 0:
                     usable = False
@@ -519,9 +522,10 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z
                 result = 3
             else:
                 result = 0
-                if k == d:
-                    for w in range(NW):
-                        B[d, WITH, w] = cand[w]
+            if k == d:
+                FI[d, TAIL] = 1
+                for w in range(NW):
+                    B[d, WITH, w] = cand[w]
             break
         proved = False
         if status == cell.EMPTY:
@@ -600,6 +604,8 @@ def _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, 
                      2 * d + 1, required, cand, T2)
     if status == 3:
         _copy_cell(M, X, U, IDS, S, spare, 2 * d + 1, m)
+        for w in range(NW):
+            B[d, WITH, w] = B[d, FREE, w] & ~PV[D, w]
         return 3
     p = gi[SWAP]
     if status != 1 and (status != 0 or p < q):

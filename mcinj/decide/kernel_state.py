@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from mcinj.decide import kernel
 from mcinj.decide.cell import padded
 from mcinj.decide.kernel_bits import to_rows, to_words, words
+from mcinj.decide.kernel_stream import EXHAUSTED, plant, stream
 from mcinj.decide.onelayer import Layer
 from mcinj.decide.onelayer_exact import circuit_or_point, is_circuit
 
@@ -30,10 +32,13 @@ class Frames:
         Record circuits and tree for a certificate.
     products
         Largest number of choices that a leaf's rank proof may go through before the search branches instead.
+    restart
+        Nodes up to which a stream's search starts again from the root after a jump (0: never, the fastest).
     """
 
     def __init__(
-        self, layer: Layer, *, ranked: bool, keep: bool, count: int | None = None, products: int = 4096
+        self, layer: Layer, *, ranked: bool, keep: bool, count: int | None = None, products: int = 4096,
+        restart: int = 0,
     ) -> None:
         m, g, n = layer.m, layer.g, layer.n
         self.layer, self.ranked, self.keep = layer, ranked, keep
@@ -72,43 +77,53 @@ class Frames:
         self.J = np.zeros((3, lines + 2 * n + 8), dtype=np.int64)
         self._circuits: dict[bytes, bool] = {}
         self.exact_calls = 0
-        self._root()
-
-    def _root(self) -> None:
-        m = int(self.gi[kernel.ROWS])
-        half = int(self.layer.half_space)
-        if half:
-            self.B[0, kernel.NEG] = to_words([0], self.R.size)
-        idle = self.layer.idle
-        self.B[0, kernel.FREE] = to_words([j for j in range(half, m) if not idle[j]], self.R.size)
-        # The root's center is 0; values far out against the sum of rows only say which row comes first.
-        x0 = -self.A[:, half:m].sum(axis=1)
-        norm = float(np.linalg.norm(x0)) or 1.0
-        self.S[0, :m] = 1e-6 * (x0 / norm) @ self.A[:, :m]
-        self.gi[kernel.DEPTH] = 0
+        self.best = np.zeros(g)
+        self.witnessed = False
+        self._restart = np.array([restart, 0], dtype=np.int64)
+        plant(self.gi, self.FI, self.A, self.X, self.S, self.B, self.idle)
 
     @property
     def nodes(self) -> int:
         """Nodes entered so far."""
         return int(self.gi[kernel.NODES])
 
+    @property
+    def rows(self) -> int:
+        """Rows that take part at present."""
+        return int(self.gi[kernel.ROWS])
+
     def run(self, limit: int) -> int:
         """Advance until `limit` nodes are used up in total or the caller is needed; returns the kernel's reason."""
         self.gi[kernel.LIMIT] = limit
         while True:
-            reason = int(
-                kernel.advance(
-                    self.gi, self.FI, self.G, self.A, self.M, self.X, self.U, self.IDS, self.S, self.B, self.PS,
-                    self.PC, self.PV, self.CIRC, self.LOG, self.R, self.idle, self.Q, self.T, self.Z, self.F, self.J,
-                )
-            )
+            reason = int(kernel.advance(*self._arrays()))
             if reason != kernel.GROW:
                 return reason
-            # Double whatever is more than half full.
-            if 2 * self.gi[kernel.CIRCUITS] > len(self.CIRC) - 64:
-                self.CIRC = np.concatenate([self.CIRC, np.zeros_like(self.CIRC)])
-            if 2 * self.gi[kernel.LOGGED] > len(self.LOG) - 64:
-                self.LOG = np.concatenate([self.LOG, np.zeros_like(self.LOG)])
+            self._grow()
+
+    def run_stream(self, limit: int) -> int:
+        """The same over a growing number of rows (`kernel_stream`); `best` and `witnessed` tell of the last witness."""
+        self.gi[kernel.LIMIT] = limit
+        before = self.rows
+        while True:
+            reason = int(stream(*self._arrays(), self.layer.m, self._restart, self.best))
+            self.witnessed |= self.rows > before or reason == EXHAUSTED
+            if reason != kernel.GROW:
+                return reason
+            self._grow()
+
+    def _arrays(self) -> tuple[Any, ...]:
+        return (
+            self.gi, self.FI, self.G, self.A, self.M, self.X, self.U, self.IDS, self.S, self.B, self.PS, self.PC,
+            self.PV, self.CIRC, self.LOG, self.R, self.idle, self.Q, self.T, self.Z, self.F, self.J,
+        )
+
+    def _grow(self) -> None:
+        # Double whatever is more than half full.
+        if 2 * self.gi[kernel.CIRCUITS] > len(self.CIRC) - 64:
+            self.CIRC = np.concatenate([self.CIRC, np.zeros_like(self.CIRC)])
+        if 2 * self.gi[kernel.LOGGED] > len(self.LOG) - 64:
+            self.LOG = np.concatenate([self.LOG, np.zeros_like(self.LOG)])
 
     def point(self) -> npt.NDArray[np.float64]:
         """The witness that the kernel found, g entries."""
@@ -131,7 +146,9 @@ class Frames:
             if self._is_circuit(hint):
                 circuit = hint
         point: list[Fraction] | None = None
-        if circuit is None:
+        if not rows:
+            point = [Fraction(1)] * self.layer.g
+        elif circuit is None:
             place = {j: i for i, j in enumerate(rows)}
             found, point = circuit_or_point([integers[j] for j in rows], [place[j] for j in hint if j in place])
             if found is not None:

@@ -185,12 +185,10 @@ class Layer:
 
 
 def rows_look_generic(rows: Floats) -> bool:
-    """No zero entry, enough binary digits, no two parallel rows (nonzero rows of shape (m, n))."""
+    """No zero entry, enough binary digits, no two parallel rows; rows of shape (m, n), n > 1."""
     m, n = rows.shape
-    if m == 0 or not rows.all():
-        return False
-    if n == 1:
-        return True
+    if m == 0 or n == 1 or not rows.all():
+        return False  # n = 1: rank costs nothing more than count
     if float(np.median(significant_digits(rows))) < _DIGITS:
         return False
     unit = padded_rows(rows)
