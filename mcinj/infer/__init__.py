@@ -5,9 +5,10 @@ Works on tables only (pandas), runs nothing and draws nothing.
 
 from __future__ import annotations
 
-from mcinj.infer.celltest import CellTest, mean_test, overall_p
+from mcinj.infer.celltest import CellTest, cell_tests, mean_test, overall_p
 from mcinj.infer.collapse import WidthScaling, collapse_quality, collapse_table, width_scaling
 from mcinj.infer.curves import SeriesCurve, TransitionCurve, curve_of, curves_by_series, transition_curve
+from mcinj.infer.families import Family, extrapolate_family, families
 from mcinj.infer.fit_tables import fit_table, fitted_curves, residual_table
 from mcinj.infer.points import LocationSeries, locations
 from mcinj.infer.quantiles import QuantileEstimate, TransitionWidth, quantile, standard_error, transition_width
@@ -24,6 +25,7 @@ __all__ = [
     "Comparison",
     "Decision",
     "Extrapolation",
+    "Family",
     "FixedCount",
     "LocationSeries",
     "QuantileEstimate",
@@ -37,6 +39,7 @@ __all__ = [
     "WidthScaling",
     "WidthTarget",
     "Word",
+    "cell_tests",
     "collapse_quality",
     "collapse_table",
     "compare",
@@ -46,6 +49,8 @@ __all__ = [
     "decide",
     "doubling_looks",
     "extrapolate",
+    "extrapolate_family",
+    "families",
     "fit_table",
     "fitted_curves",
     "locations",

@@ -111,6 +111,30 @@ def _studentised(values: FloatArray, resamples: int, rng: np.random.Generator) -
     return pivots
 
 
+def cell_tests(
+    n: int, m: int, counts: ArrayLike, j: Sequence[int] | None = None, *, resamples: int = 4000, seed: int = 0
+) -> list[CellTest]:
+    """Test the observed numbers of cells with j positives of m rows in R^n against N_j(m, n), one test per j.
+
+    counts: shape (streams, len(j)), cells per stream. j: default 0, 1, …, one per column. The expectation holds for
+    rows that are symmetric one by one and in general position: all continuous ensembles, not rademacher or sparse.
+    """
+    from mcinj.theory import expected_cells
+
+    table = np.asarray(counts, dtype=np.float64)
+    if table.ndim != 2:
+        raise InputError(f"counts must have shape (streams, numbers j), got {table.shape}")
+    levels = list(range(table.shape[1])) if j is None else list(j)
+    if len(levels) != table.shape[1]:
+        raise InputError(f"counts has {table.shape[1]} columns but j has {len(levels)} entries: give one j per column")
+    tests = []
+    for k, level in enumerate(levels):
+        expected = float(expected_cells(m, n, level))
+        label = f"n={n} m={m} j={level}"
+        tests.append(mean_test(table[:, k], expected, label=label, resamples=resamples, seed=seed))
+    return tests
+
+
 def overall_p(tests: Sequence[CellTest]) -> float:
     """One p-value for several tests of the same or of different streams (Bonferroni); NaN when none was tested."""
     values = [t.p_value for t in tests if t.tested]

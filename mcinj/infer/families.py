@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mcinj.errors import InputError
+from mcinj.infer.points import Statistic, locations
+from mcinj.infer.reference import SeriesName, reference_series
 from mcinj.infer.sample import SeriesKey, ThresholdSample, samples_by_series
+from mcinj.infer.scaling import N_MIN, Extrapolation, extrapolate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +73,21 @@ def families(table: pd.DataFrame) -> list[Family]:
         for g in found
     ]
     return sorted(result, key=lambda f: (f.layers, f.criterion, f.ensemble, f.ratios))
+
+
+def extrapolate_family(
+    family: Family, *, statistic: Statistic = "median", resamples: int = 2000, seed: int = 0, level: float = 0.95
+) -> Extrapolation:
+    """The frozen scaling procedure on one family: with both reference series for one layer, without for deep networks.
+
+    For other one-layer ensembles the references are yardsticks all the same: N_j holds for symmetric rows in general
+    position. Raises InputError when there are too few sizes (see scaling.extrapolate).
+    """
+    points = locations(family.samples, statistic=statistic, resamples=resamples, seed=seed)
+    names: tuple[SeriesName, ...] = ("union", "euler") if family.layers == 1 else ()
+    sizes = [int(k) for k in points.n if k >= N_MIN]
+    references = [reference_series(name, sizes) for name in names] if sizes else []
+    return extrapolate(points, references, level=level)
 
 
 def _widths(text: str) -> list[int]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mcinj.errors import InputError
-from mcinj.infer.celltest import MIN_NONZERO, mean_test, overall_p
+from mcinj.infer.celltest import MIN_NONZERO, cell_tests, mean_test, overall_p
 
 
 def clustered(rng: np.random.Generator, streams: int) -> np.ndarray:
@@ -59,6 +59,12 @@ def test_planar_arrangements_agree_with_the_exact_expectation() -> None:
     for t in tests[1:]:
         assert t.tested
         assert t.ratio_lo < t.ratio < t.ratio_hi
+    same = cell_tests(2, m, counts)
+    assert [t.expected for t in same] == pytest.approx(expected)
+    assert [t.p_value for t in same[1:]] == [t.p_value for t in tests[1:]]
+    assert cell_tests(2, m, counts[:, 2:4], [2, 3])[1].label == "n=2 m=7 j=3"
+    with pytest.raises(InputError, match="one j per column"):
+        cell_tests(2, m, counts, [1])
     wrong = mean_test(counts[:, 2], expected[3])
     assert wrong.p_value < 0.001
     assert not wrong.ratio_lo <= 1 <= wrong.ratio_hi

@@ -11,7 +11,8 @@ import pytest
 from scipy.optimize import curve_fit
 
 from mcinj.errors import InputError
-from mcinj.infer import ThresholdSample
+from mcinj.infer import SeriesKey, ThresholdSample
+from mcinj.infer.families import Family, extrapolate_family
 from mcinj.infer.fit_tables import fit_table, fitted_curves, residual_table
 from mcinj.infer.forms import FORMS, OMEGA_MAX, OMEGA_MIN, aicc, fit_form
 from mcinj.infer.points import LocationSeries, locations
@@ -131,6 +132,13 @@ def test_single_forms_miss_the_limits_as_documented() -> None:
     assert (ratios["n_min=5"].abs() < 0.06).all()
 
 
+@pytest.mark.parametrize(("name", "published"), [("union", 9.6), ("euler", 9.1)])
+def test_an_unweighted_power_law_on_2_to_13_misses_as_first_reported(name, published) -> None:
+    series = reference_series(name, range(2, 14), interpolation="linear")
+    fit = fit_form("power", series.n, series.alpha, np.ones(12))
+    assert fit.limit[0] == pytest.approx(published, abs=0.05)
+
+
 # 24 experiments per law; the measured coverage of the total interval is 98 % or more, so that 21 of 24 fails with
 # probability below 0.002.
 @pytest.mark.parametrize("name", ["union", "euler"])
@@ -156,6 +164,16 @@ def known_points(n_max: int = 13, noise: float = 0.0) -> LocationSeries:
     rng = np.random.default_rng(0)
     drawn = alpha + noise * rng.standard_normal((200, n.size))
     return LocationSeries(n, alpha, np.full(n.size, 0.01), alpha, alpha, drawn, "median")
+
+
+def test_one_layer_families_get_both_references_and_deep_ones_none() -> None:
+    rng = np.random.default_rng(6)
+    samples = [sampled_series("union", n, 400, rng) for n in range(4, 14)]
+    keys = [SeriesKey(s.n, "", "global", "gaussian") for s in samples]
+    found = extrapolate_family(Family("global", "gaussian", (), tuple(keys), tuple(samples)), resamples=100)
+    assert {f.reference for f in found.fits} == {"", "union", "euler"}
+    deep = Family("global", "gaussian", ((6.69, 6.71),), tuple(keys), tuple(samples))
+    assert {f.reference for f in extrapolate_family(deep, resamples=100).fits} == {""}
 
 
 def test_extrapolation_reports_its_parts_consistently() -> None:
