@@ -1,0 +1,81 @@
+"""mcinj: a Monte Carlo verifier of injectivity of ReLU networks.
+
+It draws Gaussian weight stacks, decides exactly whether each network is injective, finds the width ratio at which
+random networks become injective, and holds that against the published bounds. See `mcinj --help` and the README.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mcinj import theory
+    from mcinj.certify.witness import Witness
+    from mcinj.decide.check import check
+    from mcinj.decide.verdict import Certified, Criterion, Engine, Outcome, Verdict
+    from mcinj.errors import InputError
+    from mcinj.experiment.driver import run
+    from mcinj.experiment.trial import Threshold, threshold
+    from mcinj.networks import Ensemble, Network, RowStream, Seed, read_npz, sample, write_npz
+
+# Public names and where they live. They are imported when first used: `import mcinj` itself takes milliseconds.
+_HOMES = {
+    "Certified": "mcinj.decide.verdict",
+    "Criterion": "mcinj.decide.verdict",
+    "Engine": "mcinj.decide.verdict",
+    "Ensemble": "mcinj.networks",
+    "InputError": "mcinj.errors",
+    "Network": "mcinj.networks",
+    "Outcome": "mcinj.decide.verdict",
+    "RowStream": "mcinj.networks",
+    "Seed": "mcinj.networks",
+    "Threshold": "mcinj.experiment.trial",
+    "Verdict": "mcinj.decide.verdict",
+    "Witness": "mcinj.certify.witness",
+    "check": "mcinj.decide.check",
+    "read_npz": "mcinj.networks",
+    "run": "mcinj.experiment.driver",
+    "sample": "mcinj.networks",
+    "theory": "mcinj",
+    "threshold": "mcinj.experiment.trial",
+    "write_npz": "mcinj.networks",
+}
+
+__all__ = [
+    "Certified",
+    "Criterion",
+    "Engine",
+    "Ensemble",
+    "InputError",
+    "Network",
+    "Outcome",
+    "RowStream",
+    "Seed",
+    "Threshold",
+    "Verdict",
+    "Witness",
+    "__version__",
+    "check",
+    "read_npz",
+    "run",
+    "sample",
+    "theory",
+    "threshold",
+    "write_npz",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'mcinj' has no attribute {name!r}")
+    value = import_module(f"mcinj.{name}") if home == "mcinj" else getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
