@@ -131,8 +131,11 @@ def _chain(G, A, M, x, u, ids, s, required, m, r, z, scratch, mask):  # type: ig
 
 
 @njit()
-def _circuit(G, row, M, x, u, ids, r, z, Z, scratch, T2, rows, out, gi):  # type: ignore[no-untyped-def]
-    """Prove the circuit that `add_row` met and write its rows to `out`; False if it could not be proved here."""
+def _circuit(G, row, M, x, u, ids, r, z, Z, scratch, T2, rows, out, gi, required):  # type: ignore[no-untyped-def]
+    """Prove the circuit that `add_row` met and write its rows to `out`; False if it could not be proved here.
+
+    All its rows must be among the `required` ones (negative or assumed to be).
+    """
     g = M.shape[0]
     full = True
     k = 0
@@ -151,6 +154,8 @@ def _circuit(G, row, M, x, u, ids, r, z, Z, scratch, T2, rows, out, gi):  # type
         out[w] = np.uint64(0)
     for i in range(k):
         put(out, rows[i])
+        if not has(required, rows[i]):
+            return False
     if Z.shape[0] > 0:
         if k < g + 1:
             gi[DEGENERATE] = 1
@@ -373,7 +378,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                 status, last = _chain(G, A, M[2 * e], X[2 * e], U[2 * e], IDS[2 * e], S[2 * e], B[e, NEG], m, r, z,
                                       scratch, mask)
                 if status == cell.EMPTY and _circuit(G, last, M[2 * e], X[2 * e], U[2 * e], IDS[2 * e], r, z, Z,
-                                                     scratch, T2, rows, CIRC[gi[CIRCUITS]], gi):
+                                                     scratch, T2, rows, CIRC[gi[CIRCUITS]], gi, B[e, NEG]):
                     if gi[KEEP]:
                         _leaf1(gi, LOG, gi[CIRCUITS])
                         gi[CIRCUITS] += 1
@@ -516,6 +521,8 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z
                     usable = False
         _copy_cell(M, X, U, IDS, S, warm if usable else 2 * d, tail, m)
         warm = -1
+        if k == d:
+            FI[d, TAIL] = 0  # about to be overwritten
         status, row = _chain(G, A, M[tail], X[tail], U[tail], IDS[tail], S[tail], required, m, F[0], F[1], F[3], F[2])
         if status == cell.FEASIBLE:
             if _is_witness(S[tail], X[tail], m, gi, ZERO, first_row, Q[Q.shape[0] - 1], T, J[0]):
@@ -530,7 +537,7 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z
         proved = False
         if status == cell.EMPTY:
             proved = _circuit(G, row, M[tail], X[tail], U[tail], IDS[tail], F[0], F[1], Z, F[3], T2, J[0],
-                              CIRC[gi[CIRCUITS]], gi)
+                              CIRC[gi[CIRCUITS]], gi, required)
         if not proved:
             for w in range(NW):
                 R[w] = required[w]

@@ -80,7 +80,7 @@ class Frames:
         self.best = np.zeros(g)
         self.witnessed = False
         self._restart = np.array([restart, 0], dtype=np.int64)
-        plant(self.gi, self.FI, self.A, self.X, self.S, self.B, self.idle)
+        plant(self.gi, self.FI, self.A, self.X, self.S, self.B, self.PV, self.idle)
 
     @property
     def nodes(self) -> int:
@@ -143,7 +143,7 @@ class Frames:
         circuit: list[int] | None = None
         if self.gi[kernel.HINT] > 0:
             hint = to_rows(self.CIRC[int(self.gi[kernel.CIRCUITS])])
-            if self._is_circuit(hint):
+            if set(hint) <= set(rows) and self._is_circuit(hint):
                 circuit = hint
         point: list[Fraction] | None = None
         if not rows:

@@ -33,7 +33,7 @@ EXHAUSTED = 6  # the witness outlives all rows at hand
 
 
 @njit()
-def plant(gi, FI, A, X, S, B, ZERO):  # type: ignore[no-untyped-def]
+def plant(gi, FI, A, X, S, B, PV, ZERO):  # type: ignore[no-untyped-def]
     """Make the stack the root of the search over the first gi[ROWS] rows."""
     m = gi[ROWS]
     g = A.shape[0]
@@ -61,6 +61,7 @@ def plant(gi, FI, A, X, S, B, ZERO):  # type: ignore[no-untyped-def]
         S[0, i] = v * scale
         if i >= first and not has(ZERO, i):
             put(B[0, FREE], i)
+    PV[0, :] = np.uint64(0)
     FI[0, :] = 0
     FI[0, PHASE] = ENTER
     gi[DEPTH] = 0
@@ -158,6 +159,6 @@ def stream(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q, 
         gi[ROWS] = new
         if gi[NODES] - restart[1] <= restart[0]:
             restart[1] = gi[NODES]
-            plant(gi, FI, A, X, S, B, ZERO)
+            plant(gi, FI, A, X, S, B, PV, ZERO)
         else:
             append(gi, FI, A, X, S, B, Q, ZERO, old)

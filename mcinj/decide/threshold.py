@@ -22,7 +22,7 @@ from mcinj.errors import InputError
 
 _SLICE = 20_000
 _UNLIMITED = 2**62
-_WIDEST = 64  # times n: a stream that has not become injective by then is reported as censored
+_WIDEST = 2048  # about: a stream that has not become injective by then (or by 64 n) is reported as censored
 
 
 class RowStream(Protocol):
@@ -153,7 +153,7 @@ class _Search:
                 self.done = True
                 return
             elif reason == EXHAUSTED:
-                if self.have >= _WIDEST * self.n + 64:
+                if self.have >= max(_WIDEST, 64 * self.n):
                     self.width = self.have + 1
                     return
                 self._again(self.have + 1, more=True)
