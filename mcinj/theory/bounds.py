@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from mcinj.errors import InputError
@@ -28,13 +27,12 @@ class Bound:
         status: ``"rigorous"`` (a theorem for n -> ∞; the numerics may or may not be enclosed, see
             `enclosure`), ``"heuristic"`` (replica method, Euler characteristic), or ``"reference"`` (a
             published number whose equation is not evaluated here).
-        origin: ``"computed"`` here from its equation, or ``"published"`` and quoted.
-        source: equation and citation.
-        kind: ``"upper"`` bound, ``"lower"`` bound, or ``"estimate"`` of the threshold itself.
-        theta: count threshold over n: 1 for injectivity, 2 for the sufficient global condition.
-        parameters: values of the order parameters or multipliers at the saddle.
-        error: estimated absolute numerical error of `value` (None for published values).
-        enclosure: proved interval (lower, upper) around `value`, outward-rounded, or None.
+        origin: ``"computed"`` here from its equation, or ``"published"`` and quoted (also a ratio the caller
+        gives). source: equation and citation. kind: ``"upper"`` bound, ``"lower"`` bound, or ``"estimate"``
+        of the threshold itself. theta: count threshold over n: 1 for injectivity, 2 for the sufficient global
+        condition. parameters: values of the order parameters or multipliers at the saddle. error: estimated
+        absolute numerical error of `value` (None for published values). enclosure: proved interval (lower,
+        upper) around `value`, outward-rounded, or None.
     """
 
     name: str
@@ -45,7 +43,7 @@ class Bound:
     source: str
     kind: Kind = "upper"
     theta: float = 1.0
-    parameters: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
     error: float | None = None
     enclosure: tuple[float, float] | None = None
 
@@ -63,7 +61,7 @@ class Bound:
             raise InputError(f"layers is {self.layers}; a network has at least one layer")
         if self.enclosure is not None and not self.enclosure[0] <= self.value <= self.enclosure[1]:
             raise InputError(f"the enclosure {self.enclosure} of {self.name} misses its value {self.value}")
-        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+        object.__setattr__(self, "parameters", dict(self.parameters))
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionary of all attributes, ready for `json.dumps` (keys as the attributes)."""

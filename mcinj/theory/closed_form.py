@@ -87,7 +87,7 @@ def gordon_distance(alpha: float, theta: float = 1.0) -> float:
     p = 0.5 - theta / alpha
     if p <= 0:
         return 0.0
-    t = _NORMAL.inv_cdf(1 - theta / alpha)
+    t = -_NORMAL.inv_cdf(theta / alpha)
     return p - t * _NORMAL.pdf(t)
 
 
@@ -112,7 +112,7 @@ def plain_rdt(theta: float = 1.0) -> Bound:
         origin="computed",
         source="α c_θ(α) = 1; mathematics.md §4; Gordon (1988); arXiv:2302.14112",
         theta=theta,
-        parameters={"p": 0.5 - theta / alpha, "t": _NORMAL.inv_cdf(1 - theta / alpha)},
+        parameters={"p": 0.5 - theta / alpha, "t": -_NORMAL.inv_cdf(theta / alpha)},
         error=_ROUNDOFF * alpha,
     )
 

@@ -1,14 +1,14 @@
 """One hidden layer in Gordon's comparison: the optimal split of a Gaussian vector, in closed form.
 
-Per hidden unit two independent standard Gaussians meet: g, from the matrix that feeds the layer, and h, from the
-matrix that reads it. For multipliers λ > 0 and μ > -1 the problem ``min_z (g-z)² + λ h u + μ u²``, u = max(z, 0),
-has u = B/A with A = 1+μ and B = g - λh/2 on a planar cone of (g, h), and u = 0 elsewhere:
+Per hidden unit two independent standard Gaussians meet: g, from the matrix that feeds the layer, and h, from
+the matrix that reads it. For multipliers λ > 0 and μ > -1 the problem ``min_z (g-z)² + λ h u + μ u²``, u =
+max(z, 0), has u = B/A with A = 1+μ and B = g - λh/2 on a planar cone of (g, h), and u = 0 elsewhere:
 
     g > 0: active iff B > 0             (cost g² - B²/A against g²),
     g < 0: active iff B > √A |g|        (cost g² - B²/A against 0).
 
-The cone runs from the angle ``-π/2 - atan(λ / (2(1+√A)))`` to ``atan(2/λ)``, measured from the g-axis towards h.
-Second moments of a Gaussian on a planar cone are elementary. Source: mathematics.md §4.
+The cone runs from the angle ``-π/2 - atan(λ / (2(1+√A)))`` to ``atan(2/λ)``, measured from the g-axis towards
+h. Second moments of a Gaussian on a planar cone are elementary. Source: mathematics.md §4.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["HiddenLayer", "hidden_layer", "optimal_multiplier", "optimal_slope"]
 
 @dataclass(frozen=True)
 class HiddenLayer:
-    """Per-unit moments at the optimum for multipliers (λ, μ): distance E(g-z)², product E[hu], power E[u²]."""
+    """Per-unit moments at the optimum for (λ, μ): distance E(g-z)², product E[hu], power E[u²]."""
 
     lam: float
     mu: float
@@ -72,10 +72,10 @@ def optimal_multiplier(lam: float) -> HiddenLayer:
 
 
 def optimal_slope(distance: float) -> HiddenLayer:
-    """The optimal layer with ``E(g-z)² = distance``, 0 < distance < 1/2; its `slope` is K with φ̂(K) = distance.
+    """The optimal layer with ``E(g-z)² = distance`` in (0, 1/2); its `slope` is the K with φ̂(K) = distance.
 
-    φ̂(K) = min E(g-z)² subject to ``E[hu] + K√E[u²] <= 0`` rises from 0 to 1/2, where u = 0 takes over. Both K and
-    the distance rise in λ, so the stationary point is the only one and hence the global minimum.
+    φ̂(K) = min E(g-z)² subject to ``E[hu] + K√E[u²] <= 0`` rises from 0 to 1/2, where u = 0 takes over. Both
+    K and the distance rise in λ, so the stationary point is the only one and hence the global minimum.
     """
     low = high = math.sqrt(8 * distance)  # the distance is λ²/8 for small λ, and less for all others
     while optimal_multiplier(high).distance < distance:

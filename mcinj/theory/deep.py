@@ -1,10 +1,10 @@
-"""Plain random duality bounds for deep Gaussian networks (regional criterion), optimised and with unit weights.
+"""Plain random duality bounds for deep Gaussian networks, optimised and with unit weights.
 
 Layer k has ratio α_k = m_k/n. Gordon's comparison, layer by layer from the last one, reduces the network to
 scalar problems (docs/theory.md). `deep_plain` keeps each layer's constraint exactly: ``d_l = α_l c_θ(α_l)``,
 ``d_k = α_k φ̂(√(d_{k+1}/α_k))``, no region of the last layer has fewer than θn active units when ``d_1 > 1``.
-`deep_plain_unit` adds the layers' distances with weight one instead of choosing the best weights, a weaker bound
-of the same kind, which explains the published 8.267 of arXiv:2412.19677 for two layers.
+`deep_plain_unit` adds the layers' distances with weight one instead of choosing the best weights, a weaker
+bound of the same kind, which explains the published 8.267 of arXiv:2412.19677 for two layers.
 
 Both are solved forwards: at the critical point d_1 = 1 fixes d_2, that d_3, …, and d_l fixes α_l.
 """
@@ -17,14 +17,23 @@ from collections.abc import Iterable
 from mcinj.errors import InputError
 from mcinj.theory.arguments import positive, whole
 from mcinj.theory.bounds import Bound, Status
-from mcinj.theory.closed_form import gordon_distance, plain_rdt
+from mcinj.theory.closed_form import gordon_distance
 from mcinj.theory.cone import HiddenLayer, hidden_layer, optimal_slope
 from mcinj.theory.roots import bisect, falling_root
 
-__all__ = ["MOST_LAYERS", "deep_chain", "deep_plain", "deep_plain_unit", "standing"]
+__all__ = [
+    "MOST_LAYERS",
+    "checked_ratios",
+    "deep_chain",
+    "deep_plain",
+    "deep_plain_unit",
+    "plain_ratio",
+    "standing",
+]
 
 MOST_LAYERS = 8
 _MOST_RATIO = 1e6  # beyond, the scalar problems lose digits
+_SAME = 1e-10  # a ratio computed as critical counts as critical
 _ERROR = 1e-9  # nested bisections to the last bit; the loss over eight layers stays far below this
 _THETA = "give the count threshold over n, a finite number above 0 (1: injectivity, 2: global condition)"
 
@@ -33,27 +42,22 @@ def deep_plain(alphas_before: Iterable[float], theta: float = 1.0) -> Bound:
     """Critical ratio α_l of the layer after layers of ratios `alphas_before`, with optimised multipliers.
 
     Above it every region has more than θn active units in the last layer, with probability tending to 1; the
-    earlier layers' own counts are separate conditions (`standing`). Without earlier layers this is `plain_rdt`.
-    7.530795 for (6.7004,). Parameters per hidden layer: d, lambda, mu. Rigorous upper bound given layers before.
+    earlier layers' own counts are separate conditions (`standing`). Without earlier layers this is
+    `plain_rdt`. 7.530795 for (6.7004,). Parameters per hidden layer: d, lambda, mu. Rigorous upper bound
+    given layers before.
 
-    Raises `InputError` unless every ratio is finite and large enough for the comparison (the message names the
-    layer), at most 7 layers come before, and 0 < θ < ∞.
+    Raises `InputError` unless every ratio is finite and large enough for the comparison (the message names
+    the layer), at most 7 layers come before, and 0 < θ < ∞.
 
     >>> round(deep_plain([6.7004]).value, 5)
     7.5308
     """
-    alphas, theta = _checked(alphas_before), positive("theta", theta, _THETA)
-    distance, parameters = 1.0, {"d1": 1.0}
-    for k, alpha in enumerate(alphas, 1):
-        if alpha <= 2 * distance:
-            raise InputError(_too_narrow(k, alpha, 2 * distance))
-        layer = optimal_slope(distance / alpha)
-        distance = alpha * layer.slope**2
-        parameters |= {f"lambda{k}": layer.lam, f"mu{k}": layer.mu, f"d{k + 1}": distance}
+    alphas, theta = checked_ratios(alphas_before), positive("theta", theta, _THETA)
+    value, parameters = plain_ratio(alphas, theta)
     return Bound(
         name="deep plain RDT, optimised",
         layers=len(alphas) + 1,
-        value=_last_ratio(distance, theta),
+        value=value,
         status=standing(alphas),
         origin="computed",
         source=f"d_1 = 1 in the chain of mathematics.md §4 after α = {_listed(alphas)}; Gordon (1988)",
@@ -72,7 +76,7 @@ def deep_plain_unit(alphas_before: Iterable[float], theta: float = 1.0) -> Bound
     >>> round(deep_plain_unit([6.7004]).value, 5)
     8.26673
     """
-    alphas, theta = _checked(alphas_before), positive("theta", theta, _THETA)
+    alphas, theta = checked_ratios(alphas_before), positive("theta", theta, _THETA)
     margin, parameters = 1.0, {"M1": 1.0}
     for k, alpha in enumerate(alphas, 1):
         if alpha <= 2 * margin**2:
@@ -96,10 +100,10 @@ def deep_plain_unit(alphas_before: Iterable[float], theta: float = 1.0) -> Bound
 def deep_chain(alpha_1: float, layers: int, theta: float = 1.0) -> tuple[Bound, ...]:
     """Critical ratios α_1, …, α_l with every earlier layer at its own critical value (`deep_plain`).
 
-    The first entry is the caller's `alpha_1`, quoted; the following ones are computed with count threshold n, the
-    last with θn. The status is rigorous if `alpha_1` is at least a rigorous one-layer bound, else heuristic.
-    For 6.7004: 7.53080, 7.42779, 7.32827, 7.23207, 7.13905. Raises `InputError` unless alpha_1 > 2, 1 <= layers
-    <= 8 and 0 < θ < ∞.
+    The first entry is the caller's `alpha_1`, quoted; the following ones are computed with count threshold n,
+    the last with θn. The status is rigorous if `alpha_1` is at least a rigorous one-layer bound, else
+    heuristic. For 6.7004: 7.53080, 7.42779, 7.32827, 7.23207, 7.13905. Raises `InputError` unless alpha_1 >
+    2, 1 <= layers <= 8 and 0 < θ < ∞.
 
     >>> [round(row.value, 5) for row in deep_chain(6.7004, 3)]
     [6.7004, 7.5308, 7.42779]
@@ -124,22 +128,35 @@ def deep_chain(alpha_1: float, layers: int, theta: float = 1.0) -> tuple[Bound, 
     return tuple(chain)
 
 
-def standing(alphas_before: Iterable[float]) -> Status:
-    """Status of a deep bound after layers of these ratios: it needs every earlier layer to pass its own count.
+def plain_ratio(alphas: tuple[float, ...], theta: float) -> tuple[float, dict[str, float]]:
+    """Value and parameters of `deep_plain` for checked arguments."""
+    distance, parameters = 1.0, {"d1": 1.0}
+    for k, alpha in enumerate(alphas, 1):
+        if alpha <= 2 * distance:
+            raise InputError(_too_narrow(k, alpha, 2 * distance))
+        layer = optimal_slope(distance / alpha)
+        distance = alpha * layer.slope**2
+        parameters |= {f"lambda{k}": layer.lam, f"mu{k}": layer.mu, f"d{k + 1}": distance}
+    return _last_ratio(distance, theta), parameters
 
-    Rigorous if the first ratio is at least the rigorous partially lifted bound and each later one at least the
-    plain bound after those before it; a first layer at a replica value makes the chain heuristic.
+
+def standing(alphas_before: Iterable[float]) -> Status:
+    """Status of a deep bound after layers of these ratios: each must pass its own count.
+
+    Rigorous if every ratio is at least the plain or the partially lifted bound after those before it (up to
+    rounding); a first layer at a replica value makes the chain heuristic.
     """
-    from mcinj.theory.lifted import partially_lifted
+    from mcinj.theory.lifted_deep import lifted_ratio_after
 
     alphas = tuple(alphas_before)
-    if alphas and alphas[0] < min(plain_rdt().value, partially_lifted().value):
-        return "heuristic"
     distance = 1.0
-    for before, alpha in zip(alphas, alphas[1:]):
-        distance = before * optimal_slope(distance / before).slope ** 2
-        if alpha < _last_ratio(distance, 1.0) * (1 - 1e-12):
+    for k, alpha in enumerate(alphas):
+        needed = _last_ratio(distance, 1.0)
+        if alpha < needed:
+            needed = lifted_ratio_after(alphas[:k], 1.0)
+        if alpha < needed * (1 - _SAME):
             return "heuristic"
+        distance = alpha * optimal_slope(distance / alpha).slope ** 2
     return "rigorous"
 
 
@@ -152,7 +169,8 @@ def _unit_layer(alpha: float, margin: float) -> HiddenLayer:
     """The optimal hidden layer with ``M_k = margin < √(α/2)``.
 
     Stationarity of the three terms gives ``λ = 2√(α D)`` and ``μ = M_{k+1} √(D/E[u²])`` with D = E(g-z)². The
-    solutions form one curve over ``μ > √(α/2) - 1``, along which M_k rises from 0 to √(α/2), the value of u = 0.
+    solutions form one curve over ``μ > √(α/2) - 1``, along which M_k rises from 0 to √(α/2), the value of u =
+    0.
     """
 
     def on_curve(mu: float) -> HiddenLayer:
@@ -178,7 +196,8 @@ def _next_margin(layer: HiddenLayer) -> float:
     return layer.mu * math.sqrt(layer.power / layer.distance)
 
 
-def _checked(alphas_before: Iterable[float]) -> tuple[float, ...]:
+def checked_ratios(alphas_before: Iterable[float]) -> tuple[float, ...]:
+    """The ratios as floats, each in (0, 10^6], at most 7 of them; else `InputError` naming the layer."""
     if isinstance(alphas_before, str | bytes):
         raise InputError(f"alphas_before is {alphas_before!r}; give a list of ratios m_k/n")
     try:
@@ -197,7 +216,7 @@ def _checked(alphas_before: Iterable[float]) -> tuple[float, ...]:
 
 def _too_narrow(k: int, alpha: float, least: float) -> str:
     return (
-        f"layer {k} has ratio {alpha:g}; this comparison bounds the next layer only if it is above {least:.6g}, "
+        f"layer {k} has ratio {alpha:g}; this comparison bounds the next layer only above {least:.6g}, "
         "so widen that layer"
     )
 

@@ -1,19 +1,24 @@
 """Partially lifted random duality for one layer: Gordon's comparison on the exponential scale.
 
-For c > 0, ``P(min_x |S(x)| <= θn) <= e^{cθn} E exp(-c min_x |S(x)|)``, and the comparison bounds the expectation;
-per input the exponent is ``θc + ½ ln(1+c/χ) + α ln E exp(-c V_χ(g))`` at its stationary χ. The threshold ratio is
-therefore a stationary value, in fact a joint minimum, of ``α(c, χ) = (θc + ½ ln(1+c/χ)) / (-ln E exp(-cV_χ(g)))``.
-c -> 0 is plain RDT. Derivation and what 'rigorous' needs: docs/theory.md.
+For c > 0, ``P(min_x |S(x)| <= θn) <= e^{cθn} E exp(-c min_x |S(x)|)``, and the comparison bounds the
+expectation; per input the exponent is ``θc + ½ ln(1+c/χ) + α ln E exp(-c V_χ(g))`` at its stationary χ. The
+threshold ratio is therefore a stationary value, in fact a joint minimum, of ``α(c, χ) = (θc + ½ ln(1+c/χ)) /
+(-ln E exp(-cV_χ(g)))``. c -> 0 is plain RDT. Derivation and what 'rigorous' needs: docs/theory.md.
 """
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from mcinj.theory.arguments import positive
 from mcinj.theory.bounds import Bound
 from mcinj.theory.closed_form import plain_rdt
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["lifted_ratio", "log_expectation", "partially_lifted"]
 
@@ -36,23 +41,27 @@ def lifted_ratio(c: float, chi: float, theta: float) -> float:
 def partially_lifted(theta: float = 1.0) -> Bound:
     """Width ratio of partially lifted RDT, a rigorous upper bound: 7.448639 for θ = 1 (c = .7085, χ = .2785).
 
-    Where lifting does not help (small θ) the infimum is at c -> 0 and equals `plain_rdt`; parameter c is then 0.
-    Source: mathematics.md §4; Stojnic, arXiv:2410.20646. Raises `InputError` unless 0 < θ < ∞.
+    Where lifting does not help (small θ) the infimum is at c -> 0 and equals `plain_rdt`; parameter c is then
+    0. Source: mathematics.md §4; Stojnic, arXiv:2410.20646. Raises `InputError` unless 0 < θ < ∞.
     """
-    return _partially_lifted(positive("theta", theta, "give the count threshold over n, a finite number above 0"))
+    remedy = "give the count threshold over n, a finite number above 0"
+    return _partially_lifted(positive("theta", theta, remedy))
 
 
 @lru_cache(maxsize=64)
 def _partially_lifted(theta: float) -> Bound:
+    import numpy as np
     from scipy.optimize import minimize
 
-    def objective(u: tuple[float, float]) -> float:
-        return lifted_ratio(math.exp(min(u[0], 5.0)), math.exp(min(max(u[1], -30.0), 30.0)), theta)
+    def objective(u: NDArray[np.float64]) -> float:
+        c, chi = math.exp(min(u[0], 5.0)), math.exp(min(max(u[1], -30.0), 30.0))
+        return lifted_ratio(c, chi, theta)
 
     plain = plain_rdt(theta)
     chi = plain.parameters["t"] ** 2 / 2  # V saturates at √(2χ), which is t when c -> 0
-    options = {"xatol": 1e-9, "fatol": 1e-15, "maxiter": 2000}
-    result = minimize(objective, (-0.5, math.log(chi / 2)), method="Nelder-Mead", options=options)
+    start = np.array([-0.5, math.log(chi / 2)])
+    options: Any = {"xatol": 1e-9, "fatol": 1e-15, "maxiter": 2000}  # scipy-stubs know no such keys
+    result = minimize(objective, start, method="Nelder-Mead", options=options)
     c, chi_best = math.exp(result.x[0]), math.exp(result.x[1])
     value = float(result.fun)
     if c < 1e-5:  # the minimum is at the edge

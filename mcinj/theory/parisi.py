@@ -16,6 +16,7 @@ Gaussian-weighted integrands. Derivatives follow from the tilted densities, not 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ class Saddle:
         if not self.q or len(self.q) != len(self.c):
             raise InputError(f"{len(self.q)} overlaps and {len(self.c)} tilts; give k of each, k >= 1")
         ends = (0.0, *self.q, 1.0)
-        if any(b < a for a, b in zip(ends, ends[1:])) or self.q[-1] >= 1:
+        if any(b < a for a, b in pairwise(ends)) or self.q[-1] >= 1:
             raise InputError(f"overlaps are {self.q}; they must rise from 0 to below 1")
         if min(self.c) <= 0 or not self.chi > 0:
             raise InputError(f"tilts are {self.c} and chi is {self.chi}; they must be above 0")
@@ -71,7 +72,7 @@ class Functional:
     slope_squares: Array
 
     def energy(self, alpha: float) -> float:
-        """Fraction e of positive entries per input at width ratio `alpha` (at the saddle: the ground state)."""
+        """Positive entries per input at width ratio `alpha` (at the saddle: the ground state)."""
         return -0.5 * self.entropy - alpha * self.potential
 
     def ratio(self, theta: float) -> float:
@@ -131,7 +132,7 @@ def inner(x: Array, variance: float, tilt: float, chi: float) -> Inner:
 
 
 def functional(saddle: Saddle, refine: float = 1.0) -> Functional:
-    """Evaluate S, E F_1 and their gradients at `saddle`; `refine` > 1 divides the grid step (error checks)."""
+    """S, E F_1 and their gradients at `saddle`; `refine` > 1 divides the grid step (error checks)."""
     k = saddle.steps
     q, c = (*saddle.q, 1.0), saddle.c
     x, step = _grid(q, refine)
@@ -190,7 +191,7 @@ def _entropy(saddle: Saddle) -> tuple[float, Array]:
 
 def _grid(q: tuple[float, ...], refine: float) -> tuple[Array, float]:
     """Symmetric uniform grid fine enough for every Gaussian width of the saddle."""
-    variances = [q[0], *(b - a for a, b in zip(q, q[1:]))]
+    variances = [q[0], *(b - a for a, b in pairwise(q))]
     # F_k varies on the scale of the innermost width even where the outer widths are large.
     widths = [np.sqrt(v) / _FINENESS for v in variances if v > 0] + [np.sqrt(1 - q[-2]) / _INNER_FINENESS]
     wanted = min(_COARSEST, max(_FINEST, min(widths))) / refine
@@ -210,7 +211,7 @@ def _kernel(step: float, variance: float) -> Array:
 
 
 def _smooth(f: Array, kernel: Array) -> Array:
-    """``E f(x + σz)`` on the grid, f continued as a constant past its ends; every term is a sum of products."""
+    """``E f(x + σz)`` on the grid, f continued as a constant past its ends; no term cancels another."""
     return np.convolve(np.pad(f, kernel.size // 2, mode="edge"), kernel, mode="valid")
 
 

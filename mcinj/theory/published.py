@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from mcinj.theory.bounds import Bound
 
-__all__ = ["published"]
+__all__ = ["FIRST_LAYER", "published"]
+
+FIRST_LAYER = 6.7004
+"""First layer's ratio in the published deep table (2RSB, equal to the third level of fully lifted RDT)."""
 
 _FULL_RSB = "Maillard, Bandeira, Belius, Dokmanić, Nakajima, arXiv:2302.14112 (full RSB, Parisi PDE)"
 _PUTHAWALA = "Puthawala, Kothari, Lassas, Dokmanić, de Hoop, arXiv:2006.08464"
@@ -29,7 +32,7 @@ def _quote(name: str, layers: int, value: float, source: str, **kind: str) -> Bo
 _TABLE: dict[int, tuple[Bound, ...]] = {
     1: (
         Bound("full RSB", 1, 6.698, "heuristic", "published", _FULL_RSB, "estimate"),
-        _quote("fully lifted RDT, third level", 1, 6.7004, _GATES),
+        _quote("fully lifted RDT, third level", 1, FIRST_LAYER, _GATES),
         Bound("Puthawala et al., upper", 1, 10.5, "rigorous", "published", _PUTHAWALA),
         Bound("Puthawala et al., lower", 1, 3.4, "rigorous", "published", _PUTHAWALA, "lower"),
     ),

@@ -11,8 +11,8 @@ __all__ = ["bisect", "falling_root"]
 def bisect(f: Callable[[float], float], low: float, high: float) -> float:
     """A sign change of f in [low, high], 0 <= low < high, to the last bit.
 
-    While the ends differ by more than a factor 4 the geometric mean is tried, so that the order of magnitude is
-    found first. Raises `ArithmeticError` if f has one sign at both ends.
+    While the ends differ by more than a factor 4 the geometric mean is tried, so that the order of magnitude
+    is found first. Raises `ArithmeticError` if f has one sign at both ends.
     """
     rises = f(high) > 0
     if (f(low) > 0) == rises:

@@ -1,8 +1,8 @@
 """Thresholds with replica-symmetry breaking: 1RSB, 2RSB, k steps, and the limit of full RSB.
 
-The k-step functional (`parisi`) is a minimum of the ratio α at fixed energy in all its parameters at once: every
-Hessian met here is positive definite (docs/theory.md). So a quasi-Newton descent from an asymmetric start finds
-the k-step saddle and cannot slide into the (k-1)-step one, which is a saddle with a way down.
+The k-step functional (`parisi`) is a minimum of the ratio α at fixed energy in all its parameters at once:
+every Hessian met here is positive definite (docs/theory.md). So a quasi-Newton descent from an asymmetric
+start finds the k-step saddle and cannot slide into the (k-1)-step one, which is a saddle with a way down.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def one_rsb(theta: float = 1.0) -> Bound:
 def two_rsb(theta: float = 1.0) -> Bound:
     """Width ratio where the 2RSB ground state has θn positives: 6.700392 for θ = 1. Heuristic (replica).
 
-    Equal to the third level of fully lifted RDT, published as 6.7004 (arXiv:2410.20646). Parameters q0, q1, c1,
-    c2, chi. Raises `InputError` unless 0 < θ < ∞.
+    Equal to the third level of fully lifted RDT, published as 6.7004 (arXiv:2410.20646). Parameters q0, q1,
+    c1, c2, chi. Raises `InputError` unless 0 < θ < ∞.
     """
     return k_rsb(2, theta)
 
@@ -56,9 +56,9 @@ def k_rsb(steps: int, theta: float = 1.0) -> Bound:
 def full_rsb(theta: float = 1.0, steps: int = 7, agreement: float = 1e-4) -> Bound:
     """The limit k -> ∞ of `k_rsb`, from k = 1 … `steps` (4 to 10): 6.69805 for θ = 1. Heuristic (replica).
 
-    Successive values fall like k^-5 from k = 4 on, so that the tail is summed and added; the error quoted is the
-    whole tail. Raises `ArithmeticError` if the last two values differ by more than `agreement`. Source: Parisi
-    equation of arXiv:2302.14112, whose solution is published as 6.698.
+    Successive values fall like k^-5 from k = 4 on, so that the tail is summed and added; the error quoted is
+    the whole tail. Raises `ArithmeticError` if the last two values differ by more than `agreement`. Source:
+    Parisi equation of arXiv:2302.14112, whose solution is published as 6.698.
     """
     steps = whole("steps", steps, 4, 10)
     theta = positive("theta", theta, "give the count threshold over n, a finite number above 0")
@@ -114,10 +114,11 @@ def split(saddle: Saddle) -> Saddle:
     q = -np.expm1(np.interp(at, np.append(np.arange(k) / k, 1.0), np.append(gaps, last)))
     middle, wanted = (np.arange(k) + 0.5) / k, (np.arange(k + 1) + 0.5) / (k + 1)
     logs = np.log(saddle.c)
-    c = np.polyval(np.polyfit(middle, logs, min(2, k - 1)), wanted) if k > 1 else logs[0] + np.array([-0.2, 0.5])
-    c = np.maximum.accumulate(c + 1e-3 * np.arange(k + 1))
     if k == 1:
-        q = np.array([saddle.q[0], 1 - 0.1 * (1 - saddle.q[0])])
+        q, c = np.array([saddle.q[0], 1 - 0.1 * (1 - saddle.q[0])]), logs[0] + np.array([-0.2, 0.5])
+    else:
+        c = np.polyval(np.polyfit(middle, logs, min(2, k - 1)), wanted)
+    c = np.maximum.accumulate(c + 1e-3 * np.arange(k + 1))
     return Saddle(tuple(q.tolist()), tuple(np.exp(c).tolist()), saddle.chi * (0.7 if k == 1 else 0.95))
 
 
