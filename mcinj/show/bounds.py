@@ -1,0 +1,75 @@
+"""Which theory values belong to a family of series, and which of them a plot has room for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from mcinj.infer import Family
+from mcinj.theory import Bound, deep_plain, deep_plain_unit, table
+from mcinj.theory.published import FIRST_LAYER
+
+# Substrings of names, in the order in which a plot takes them; the rest is in the tables.
+_PLOTTED = (
+    "first moment",
+    "plain RDT (replica",
+    "partially lifted RDT",
+    "2RSB",
+    "published deep table",
+    "plain RDT chain",
+    "unit-weight RDT chain",
+    "plain RDT after",
+    "unit-weight RDT after",
+    "global condition",
+)
+
+
+def bounds_for(family: Family) -> list[Bound]:
+    """Theory values for the family's depth, criterion and earlier ratios.
+
+    Rows of `mcinj.theory.table` are about chains in which every earlier layer is at its critical value. For other
+    first layers the plain RDT value after the family's own ratios is computed instead.
+    """
+    layers = family.layers
+    if family.criterion == "layerwise" and layers > 1:
+        return []
+    rows = [row for row in table(layers) if row.layers == layers]
+    if layers > 1:
+        published = all(lo <= r <= hi for (lo, hi), r in zip(family.ratios[:1], [FIRST_LAYER], strict=False))
+        if not published or layers > 2:
+            rows = [r for r in rows if layers > 2 and published and r.origin == "published"]
+            ratios = [(lo + hi) / 2 for lo, hi in family.ratios]
+            text = ", ".join(f"{r:.4g}" for r in ratios)
+            rows.append(replace(deep_plain(ratios), name=f"plain RDT after {text}"))
+            rows.append(replace(deep_plain_unit(ratios), name=f"unit-weight RDT after {text}"))
+            if family.criterion == "global":
+                rows.append(replace(deep_plain(ratios, theta=2.0), name=f"global condition (2n active) after {text}"))
+    if family.criterion != "global" or layers == 1:
+        rows = [row for row in rows if not row.name.startswith("global condition")]
+    return rows
+
+
+def for_plot(bounds: list[Bound], most: int = 5) -> list[Bound]:
+    """The bounds that a plot draws: one per kind, the tightest-known ones, at most `most`."""
+    chosen: list[Bound] = []
+    for text in _PLOTTED:
+        for row in bounds:
+            if row.name.startswith(text) and all(abs(row.value - c.value) > 0.02 for c in chosen):
+                chosen.append(row)
+                break
+    return sorted(chosen[:most], key=lambda row: row.value)
+
+
+def label(bound: Bound) -> str:
+    """Name, value and standing, for a legend."""
+    name = bound.name.split(" (")[0]
+    return f"{name} {bound.value:.3f} ({bound.status})"
+
+
+def draw_bounds(axes: Any, bounds: list[Bound], *, vertical: bool) -> None:
+    """Bounds as dashed grey lines, told apart by their dashes and named in the legend."""
+    from mcinj.show.style import DASHES
+
+    line = axes.axvline if vertical else axes.axhline
+    for bound, dash in zip(bounds, DASHES, strict=False):
+        line(bound.value, color="0.25", linewidth=1.1, linestyle=dash, label=label(bound), zorder=1)

@@ -1,0 +1,185 @@
+"""`mcinj report`: figures, summary.csv, comparison.csv and one self-contained page for one or several results."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcinj.errors import InputError
+from mcinj.experiment.store import read_table
+from mcinj.files import atomic_write, make_directory
+
+if TYPE_CHECKING:
+    import pandas
+
+    from mcinj.show.comparison import FamilyReport
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where everything was written, and the comparison with the bounds (empty for fixed stacks)."""
+
+    page: Path
+    figures: tuple[Path, ...]
+    tables: tuple[Path, ...]
+    comparison: pandas.DataFrame
+
+
+def report(directories: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str] | None = None) -> Report:
+    """Make the report of one results directory, or compare several.
+
+    Parameters
+    ----------
+    directories
+        Results of `mcinj run`. Each may still be running.
+    output
+        Where to write; default: the directory itself, for several the common `results/comparison`.
+
+    Raises
+    ------
+    InputError
+        No trials, unreadable results, an unwritable directory, or fixed stacks and thresholds mixed.
+    """
+    sources = [Path(d) for d in directories]
+    if not sources:
+        raise InputError("give at least one results directory")
+    loaded = [(source, *read_table(source)) for source in sources]
+    for source, table, _ in loaded:
+        if not len(table):
+            raise InputError(f"{source} holds no finished trial yet; run the experiment first")
+    kinds = {meta["kind"] for _, _, meta in loaded}
+    if len(kinds) > 1:
+        raise InputError("fixed stacks and thresholds cannot be compared in one report; give one kind")
+    default = sources[0] if len(sources) == 1 else Path("results") / "comparison"
+    folder = make_directory(default if output is None else output)
+    figures = make_directory(folder / "figures")
+    if kinds == {"stacks"}:
+        from mcinj.show.stacks import stacks_report
+
+        return stacks_report([(s.name, t, m) for s, t, m in loaded], folder, figures)
+    return _thresholds(loaded, folder, figures)
+
+
+def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], folder: Path, figures: Path) -> Report:
+    import pandas
+
+    from mcinj.infer import curve_of, families, summarise
+    from mcinj.infer.curves import SeriesCurve
+    from mcinj.show.bounds import for_plot
+    from mcinj.show.comparison import comparison_rows, examine
+    from mcinj.show.curves import median_axes, transition_axes, transition_range
+    from mcinj.show.page import Page
+    from mcinj.show.scaling import residual_axes, scaling_axes
+    from mcinj.show.style import figure, save
+
+    several = len(loaded) > 1
+    names = [meta.get("name", source.name) for source, _, meta in loaded]
+    page = Page(f"mcinj: {' against '.join(names)}")
+    for (_, table, meta), name in zip(loaded, names, strict=True):
+        described = _note(meta, "description")
+        seconds = float(table["seconds"].sum())
+        graded = table["certified"].value_counts().to_dict()
+        page.text(
+            (f"{name}: " if several else "")
+            + (f"{described} " if described else "")
+            + f"{len(table)} trials, {seconds:.0f} core-seconds of search; passes certified: "
+            + ", ".join(f"{k} {v}" for k, v in sorted(graded.items()))
+            + f". mcinj {', '.join(sorted(table['version'].unique()))}, seed {meta.get('seed')}."
+        )
+    written: list[Path] = []
+    examined: list[tuple[str, FamilyReport]] = []
+    comparisons, summaries = [], []
+    for (_, table, _), name in zip(loaded, names, strict=True):
+        summary = summarise(table)
+        summaries.append(summary.assign(experiment=name) if several else summary)
+        for family in families(table):
+            prefix = f"{name}: " if several else ""
+            examined.append((prefix + family.label, examine(family)))
+    for k, (title, item) in enumerate(examined):
+        suffix = "" if len(examined) == 1 else f"_{k + 1}"
+        plotted = for_plot(item.bounds)
+        curves = [
+            SeriesCurve(key, sample, curve_of(sample))
+            for key, sample in zip(item.family.keys, item.family.samples, strict=True)
+        ]
+        page.heading(title)
+        with figure() as (fig, axes):
+            transition_axes(axes, curves, plotted)
+            axes.set_xlim(*transition_range(curves, plotted))
+            axes.set_title(f"Transition to injectivity: {title}", fontsize=10)
+            _legend(axes)
+            written += save(fig, figures, f"transition{suffix}")
+        page.picture(
+            written[-2],
+            "Empirical distribution of the threshold ratio m*/n = probability that a network of last width m passes, "
+            "with pointwise 95 % Clopper–Pearson bands; dashed: theory values for n → ∞ and their standing.",
+        )
+        with figure() as (fig, axes):
+            median_axes(axes, [(item.family.label, item.family)], plotted, item.extrapolation)
+            axes.set_title(f"Median threshold ratio: {title}", fontsize=10)
+            _legend(axes)
+            written += save(fig, figures, f"median{suffix}")
+        page.picture(
+            written[-2], "Median of m*/n (interpolated in m) with 95 % intervals, against n, and theory values."
+        )
+        if item.extrapolation is not None:
+            with figure(ncols=2, figsize=(11.0, 5.0), width_ratios=(3, 2)) as (fig, axes):
+                scaling_axes(axes[0], item.extrapolation, plotted)
+                residual_axes(axes[1], item.extrapolation)
+                axes[0].set_title(f"Finite-size scaling: {title}", fontsize=10)
+                axes[0].legend(fontsize=7.5, ncols=2)
+                axes[1].legend(fontsize=7.5)
+                written += save(fig, figures, f"scaling{suffix}")
+            low, high = item.extrapolation.total
+            page.picture(written[-2], "Fits of several finite-size forms (none privileged) and their residuals.")
+            page.text(
+                f"Extrapolated limit of the median m*/n: {item.extrapolation.estimate:.3f}, total 95 % interval "
+                f"[{low:.3f}, {high:.3f}] (statistical error {item.extrapolation.statistical:.3f}, systematic half-width "
+                f"{item.extrapolation.systematic_error:.3f}); procedure “{item.extrapolation.procedure}”. The curve at "
+                "each n is data; the limit is an extrapolation."
+            )
+        else:
+            page.text(f"No extrapolation to n → ∞: {item.reason}", note=True)
+        rows = comparison_rows(item)
+        comparisons.append(rows)
+        if len(rows):
+            page.table(rows.drop(columns="family"))
+        else:
+            page.text("There are no theory values for this family.", note=True)
+    if len(examined) > 1:
+        with figure() as (fig, axes):
+            median_axes(axes, [(title, item.family) for title, item in examined], [])
+            _legend(axes)
+            written += save(fig, figures, "medians_compared")
+        page.heading("All families together")
+        page.picture(written[-2], "Median of m*/n with 95 % intervals against n, by family.")
+    summary = pandas.concat(summaries, ignore_index=True)
+    page.heading("Series")
+    page.table(summary)
+    comparison = pandas.concat(comparisons, ignore_index=True)
+    tables = [_csv(summary, folder / "summary.csv"), _csv(comparison, folder / "comparison.csv")]
+    page.write(folder / "report.html")
+    return Report(folder / "report.html", tuple(written), tuple(tables), comparison)
+
+
+def _legend(axes: Any) -> None:
+    """Outside on the right: curves and bounds fill the plot from left to right."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
+    axes.figure.set_size_inches(9.6, 4.6)
+
+
+def _csv(frame: pandas.DataFrame, path: Path) -> Path:
+    with atomic_write(path, "w") as stream:
+        stream.write(frame.to_csv(index=False, lineterminator="\n"))
+    return path
+
+
+def _note(meta: dict[str, str], key: str) -> str:
+    try:
+        return str(json.loads(meta[key]))
+    except (KeyError, ValueError):
+        return ""
