@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -210,8 +211,17 @@ def _is_undecided(row: dict[str, Any]) -> bool:
     )
 
 
+@functools.cache
+def _warm() -> None:
+    """Load the compiled search once per process, so that no trial's `seconds` holds it."""
+    from mcinj.experiment.trial import threshold
+
+    threshold(2)
+
+
 def run_task(group: Group, root: int, trials: list[int]) -> tuple[Group, int, float, list[dict[str, Any]]]:
     """Some trials of one group, in a worker: the group, how many, seconds, rows."""
+    _warm()
     started = time.perf_counter()
     rows: list[dict[str, Any]] = []
     if isinstance(group, StackSet):
@@ -328,10 +338,7 @@ def _pool(tasks: _Tasks, workers: int, backend: str) -> _Pool:
         return _Pool((run_task(*task) for task in tasks), lambda: None, nullcontext())
     import joblib
 
-    # Compiled once here, so that the workers find it in the cache instead of compiling side by side.
-    from mcinj.decide.check import check
-
-    check([[[1.0], [-1.0]]])
+    _warm()  # compiled once here, so that the workers find it in the cache instead of compiling side by side
     context: Any
     if backend == "dask":
         client = _dask_client(workers)

@@ -1,0 +1,5 @@
+"""`python -m mcinj`."""
+
+from mcinj.cli import main
+
+main()

@@ -1,0 +1,421 @@
+"""The command line. Commands parse, call the library and print; exit codes are part of the interface."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+import mcinj
+from mcinj.errors import InputError
+
+if TYPE_CHECKING:
+    from mcinj.decide.verdict import Verdict
+
+EXIT_PASS, EXIT_FAIL, EXIT_INPUT, EXIT_UNKNOWN, EXIT_INTERNAL, EXIT_INTERRUPT = 0, 1, 2, 3, 70, 130
+
+app = typer.Typer(
+    name="mcinj",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Monte Carlo verifier of injectivity of ReLU networks: exact verdicts, transition ratios, published bounds.",
+)
+
+
+class CriterionName(StrEnum):
+    """Values of --criterion."""
+
+    LAYERWISE = "layerwise"
+    REGIONAL = "regional"
+    GLOBAL = "global"
+
+
+class EngineName(StrEnum):
+    """Values of --engine."""
+
+    AUTO = "auto"
+    TREE = "tree"
+    LP = "lp"
+    MILP = "milp"
+
+
+class Backend(StrEnum):
+    """Values of --backend."""
+
+    LOKY = "loky"
+    DASK = "dask"
+
+
+class TableFormat(StrEnum):
+    """Values of --format."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+N = Annotated[int, typer.Option("--n", help="Number of inputs.", min=1)]
+SeedText = Annotated[str, typer.Option("--seed", help="A whole number, or root/path such as 7/8/3 (a trial's seed).")]
+EnsembleText = Annotated[
+    str,
+    typer.Option("--ensemble", help="gaussian, uniform, xavier, rademacher, sphere, sparse[:P], correlated[:R]."),
+]
+NodeBudget = Annotated[
+    int | None, typer.Option("--node-budget", help="Most search nodes; past it: unknown. Default: no limit.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"mcinj {mcinj.__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    experiment: Annotated[Path, typer.Argument(help="An experiment file (TOML); see experiments/.")],
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes; default: all cores.")] = None,
+    backend: Annotated[Backend, typer.Option(help="loky: this machine; dask: several.")] = Backend.LOKY,
+    results: Annotated[Path | None, typer.Option(help="Directory of the results; default results/NAME.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Run or resume an experiment. Ctrl-C loses nothing: the same command goes on.
+
+    Example: mcinj run experiments/quickstart.toml --jobs 2
+    """
+    from rich.console import Console
+
+    from mcinj.experiment.config import load
+    from mcinj.experiment.driver import run as run_experiment
+    from mcinj.show.progress import ProgressLine, duration
+
+    parsed = load(experiment)
+    directory = Path("results") / parsed.name if results is None else results
+    console = Console(stderr=True, quiet=quiet)
+    try:
+        with ProgressLine(console) as line:
+            table = run_experiment(parsed, jobs=jobs, backend=str(backend), results=directory, progress=line)
+    except KeyboardInterrupt:
+        typer.echo(f"\ninterrupted; finished trials are in {directory}; the same command goes on from there", err=True)
+        raise typer.Exit(EXIT_INTERRUPT) from None
+    typer.echo(
+        f"{len(table)} rows in {directory / 'trials.parquet'} ({duration(float(table['seconds'].sum()))} of search)"
+    )
+    typer.echo(f"next: mcinj report {directory}")
+
+
+@app.command()
+def status(directory: Annotated[Path, typer.Argument(help="A results directory.", metavar="DIR")]) -> None:
+    """What is done, also while it runs.
+
+    Example: mcinj status results/one_layer
+    """
+    from mcinj.experiment.status import status_table
+
+    title, frame = status_table(directory)
+    typer.echo(title)
+    _print_table(frame)
+
+
+@app.command()
+def report(
+    directories: Annotated[
+        list[Path], typer.Argument(help="Results directories; several are compared.", metavar="DIR...")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write; default: the directory.")
+    ] = None,
+) -> None:
+    """Figures (PNG and SVG), summary.csv and one self-contained report.html.
+
+    Example: mcinj report results/one_layer
+    """
+    from mcinj.show.report import report as make_report
+
+    made = make_report(directories, output)
+    if len(made.comparison):
+        frame = made.comparison.copy()
+        typer.echo("data against the bounds (difference = bound - estimate):")
+        _print_table(frame)
+    typer.echo("figures and tables:")
+    for path in (*made.figures, *made.tables):
+        if path.suffix != ".svg":
+            typer.echo(f"  {path}")
+    typer.echo(f"report: {made.page}")
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A network: .npz with W1…Wl (b1…bl), .onnx, .safetensors, .pt.")],
+    criterion: Annotated[CriterionName, typer.Option(help="What to decide.")] = CriterionName.GLOBAL,
+    engine: Annotated[EngineName, typer.Option(help="auto: the fastest that supports the case.")] = EngineName.AUTO,
+    node_budget: NodeBudget = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Prove rank on every leaf, not only count.")] = False,
+    certificate: Annotated[Path | None, typer.Option(help="Write the proof of a pass here.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Cores for one decision.", min=1)] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Decide one criterion on one network. Exit code 0: passes, 1: fails, 3: unknown, 2: bad input.
+
+    Example: mcinj check stack.npz --criterion regional --json
+    """
+    from mcinj.decide.check import check as decide
+    from mcinj.files import atomic_write
+    from mcinj.networks.readers import read_network
+
+    if certificate is not None and not certificate.parent.is_dir():
+        raise InputError(f"cannot write {certificate}: {certificate.parent} is not a directory")
+    network = read_network(file)
+    verdict = decide(
+        network, str(criterion), str(engine), node_budget, exact=exact, certificate=certificate is not None, jobs=jobs
+    )
+    if certificate is not None and verdict.certificate is not None:
+        with atomic_write(certificate) as stream:
+            stream.write(verdict.certificate)
+    if as_json:
+        typer.echo(json.dumps(verdict.to_json()))
+    else:
+        _explain(verdict, file)
+    if certificate is not None:
+        if verdict.certificate is not None:
+            typer.echo(f"certificate: {certificate} ({len(verdict.certificate)} bytes)", err=as_json)
+        else:
+            typer.echo(f"no certificate written: the verdict {verdict.verdict} has none", err=True)
+    raise typer.Exit({"injective": EXIT_PASS, "not_injective": EXIT_FAIL, "unknown": EXIT_UNKNOWN}[verdict.verdict])
+
+
+@app.command()
+def verify(
+    certificate: Annotated[Path, typer.Argument(help="A certificate that `mcinj check --certificate` wrote.")],
+    file: Annotated[Path, typer.Argument(help="The network that it is about.")],
+    exact: Annotated[bool, typer.Option("--exact", help="Everything in exact arithmetic.")] = False,
+) -> None:
+    """Check a verdict's certificate with code of its own. Exit code 0: accepted, 1: rejected, 2: unreadable network.
+
+    Example: mcinj verify stack.cert stack.npz
+    """
+    from mcinj.certify.files import read_certificate
+    from mcinj.certify.verify import verify as check_certificate
+    from mcinj.networks.readers import read_network
+
+    network = read_network(file)
+    result = check_certificate(read_certificate(certificate), network, exact=exact)
+    typer.echo(f"{'accepted' if result.accepted else 'rejected'}: {result.reason}")
+    raise typer.Exit(EXIT_PASS if result.accepted else EXIT_FAIL)
+
+
+@app.command()
+def threshold(
+    n: N,
+    widths_before: Annotated[str, typer.Option(help="Widths of the earlier layers, e.g. 54 or 54,67.")] = "",
+    seed: SeedText = "0",
+    criterion: Annotated[CriterionName, typer.Option(help="What must pass.")] = CriterionName.REGIONAL,
+    ensemble: EnsembleText = "gaussian",
+    node_budget: NodeBudget = None,
+    as_json: AsJson = False,
+) -> None:
+    """One draw of the threshold width: how many rows of the last layer until the criterion passes.
+
+    Example: mcinj threshold --n 8 --seed 0
+    """
+    from mcinj.experiment.trial import threshold as draw_threshold
+
+    draw = draw_threshold(n, _widths(widths_before, "--widths-before"), str(criterion), ensemble, seed, node_budget)
+    if as_json:
+        typer.echo(json.dumps(draw.to_json()))
+        return
+    if draw.failed_layer is not None:
+        typer.echo(f"m* = ∞: layer {draw.failed_layer} already fails, so no last width passes")
+    elif draw.m_star is not None:
+        typer.echo(
+            f"m* = {draw.m_hi} (m*/n = {draw.m_star / n:.4f}); width {draw.m_lo} fails, width {draw.m_hi} passes"
+        )
+    elif draw.m_lo is None:
+        typer.echo("undecided: an earlier layer was not decided within the node budget")
+    else:
+        above = f" and at most {draw.m_hi}" if draw.m_hi is not None else ""
+        typer.echo(f"undecided within the node budget: m* is above {draw.m_lo}{above}")
+    typer.echo(f"criterion {draw.criterion}, certified {draw.certified}, {draw.nodes} nodes, {draw.seconds:.3f} s")
+
+
+@app.command()
+def sample(
+    n: N,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write (.npz).")],
+    widths: Annotated[str, typer.Option(help="Units per layer, e.g. 54,67.")] = "",
+    expansions: Annotated[str, typer.Option(help="Or expansions per layer, e.g. 6.7004,1.2338.")] = "",
+    ensemble: EnsembleText = "gaussian",
+    seed: SeedText = "0",
+) -> None:
+    """Draw a network and write it.
+
+    Example: mcinj sample --n 8 --widths 54,67 --seed 0 -o stack.npz
+    """
+    from mcinj.networks import sample as draw
+    from mcinj.networks import widths_from_expansions, write_npz
+
+    if bool(widths) == bool(expansions):
+        raise InputError("give --widths or --expansions, one of the two")
+    units = _widths(widths, "--widths") or widths_from_expansions(n, _floats(expansions, "--expansions"))
+    network = draw(n, units, ensemble, seed)
+    write_npz(network, output)
+    typer.echo(
+        f"{output}: n = {network.n}, widths {', '.join(str(w) for w in network.widths)}, {ensemble}, seed {seed}"
+    )
+
+
+@app.command()
+def theory(
+    layers: Annotated[int, typer.Option(help="Depths 1 to this one (at most 8).")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """The bounds, computed from their equations, with status and source.
+
+    Example: mcinj theory --layers 4
+    """
+    import pandas
+
+    from mcinj.theory import table
+
+    rows = table(layers)
+    if as_json:
+        typer.echo(json.dumps([row.to_json() for row in rows]))
+        return
+    frame = pandas.DataFrame(
+        [(r.layers, r.name, r.value, r.kind, r.status, r.origin, r.source) for r in rows],
+        columns=["layers", "name", "m/n", "kind", "status", "origin", "source"],
+    )
+    _print_table(frame, digits=6)
+
+
+@app.command()
+def export(
+    directory: Annotated[Path, typer.Argument(help="A results directory.", metavar="DIR")],
+    table_format: Annotated[TableFormat, typer.Option("--format", help="csv or parquet.")] = TableFormat.CSV,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File; csv goes to standard output.")] = None,
+) -> None:
+    """The trials as one table.
+
+    Example: mcinj export results/one_layer --format csv -o trials.csv
+    """
+    from mcinj.experiment.store import read_table, write_parquet
+    from mcinj.files import atomic_write
+
+    frame, meta = read_table(directory)
+    if table_format is TableFormat.PARQUET:
+        if output is None:
+            raise InputError("parquet is binary: name a file with -o")
+        write_parquet(frame, meta, output)
+        return
+    text = frame.to_csv(index=False, lineterminator="\n")
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    with atomic_write(output, "w") as stream:
+        stream.write(text)
+
+
+def _explain(verdict: Verdict, file: Path) -> None:
+    shape = f"n = {verdict.n}, widths {', '.join(str(w) for w in verdict.widths)}"
+    words = {"injective": "passes", "not_injective": "fails", "unknown": "undecided within the node budget"}
+    typer.echo(f"{file}: {shape}")
+    place = f" at layer {verdict.layer}" if verdict.layer is not None and len(verdict.widths) > 1 else ""
+    typer.echo(f"{verdict.criterion}: {words[verdict.verdict]}{place}")
+    proof = {
+        "exact": "proved exactly",
+        "generic": "counts proved; rank follows for weights in general position (probability 1 for Gaussian weights)",
+        "none": "not proved: rests on floating-point computations",
+    }
+    if verdict.verdict == "injective":
+        typer.echo(f"certified: {verdict.certified} ({proof[verdict.certified]})")
+    implied = {
+        True: "the network is injective",
+        False: "the network is not injective",
+        None: "this does not decide whether the network is injective",
+    }[verdict.network_injective]
+    if verdict.network_injective is None and verdict.verdict == "injective":
+        implied = "necessary only: the network may still map two inputs from different regions to one output"
+    typer.echo(f"so: {implied}")
+    if verdict.witness is not None:
+        where = "" if verdict.criterion != "layerwise" or verdict.layer == 1 else f" of layer {verdict.layer}"
+        typer.echo(
+            f"two inputs{where} with one output, verified in exact arithmetic (rounded here; --json has them exactly):"
+        )
+        typer.echo("  x  = " + " ".join(f"{float(v):.6g}" for v in verdict.witness.x))
+        typer.echo("  x' = " + " ".join(f"{float(v):.6g}" for v in verdict.witness.x_prime))
+    typer.echo(f"engine {verdict.engine}, {verdict.nodes} nodes, {verdict.seconds:.3f} s")
+
+
+def _print_table(frame: Any, digits: int = 4) -> None:
+    """A table that keeps its columns in a pipe and wraps its last ones in a narrow terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    numeric = [frame[c].dtype.kind in "fiu" or str(frame[c].dtype) == "Int64" for c in frame.columns]
+    for name, is_number in zip(frame.columns, numeric, strict=True):
+        shown.add_column(str(name).replace("_", " "), justify="right" if is_number else "left", overflow="fold")
+    for row in frame.itertuples(index=False, name=None):
+        shown.add_row(*(f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in row))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    console.print(shown, highlight=False, markup=False)
+
+
+def _widths(text: str, option: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text.strip() else ()
+    except ValueError:
+        raise InputError(f"{option} {text!r}: give whole numbers with commas, e.g. 54,67") from None
+
+
+def _floats(text: str, option: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{option} {text!r}: give numbers with commas, e.g. 6.7004,1.2338") from None
+
+
+def main() -> NoReturn:
+    """Entry point: one line and code 2 for a user's error, code 70 for ours."""
+    try:
+        app()
+    except InputError as error:
+        print(f"mcinj: {error}", file=sys.stderr)
+        code = EXIT_INPUT
+    except KeyboardInterrupt:
+        print("mcinj: interrupted", file=sys.stderr)
+        code = EXIT_INTERRUPT
+    except BrokenPipeError:
+        # The reader of our output went away (`mcinj export … | head`): nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        if os.environ.get("MCINJ_DEBUG"):
+            raise
+        print(
+            f"mcinj: internal error, please report it: {type(error).__name__}: {' '.join(str(error).split())} "
+            "(MCINJ_DEBUG=1 shows the traceback)",
+            file=sys.stderr,
+        )
+        code = EXIT_INTERNAL
+    else:
+        code = 0
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
