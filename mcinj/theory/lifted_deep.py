@@ -185,6 +185,8 @@ def _hidden(eta: float, a: float, kappa: float) -> tuple[float, float, float, fl
         g, h = np.cos(angle), np.sin(angle)
         z = (eta * g - a * h / 2) / total if active else np.zeros_like(g)
         w = eta * (g - z) ** 2 + a * h * z + kappa * z * z
+        if np.any(w <= -0.5):
+            return math.inf, math.nan, math.nan, math.nan  # the radius does not integrate: E exp(-w) = ∞
         lost += float(weight @ (2 * w / (1 + 2 * w)))
         slope = weight * 2 / (1 + 2 * w) ** 2
         d_eta -= float(slope @ (g - z) ** 2)
@@ -237,7 +239,8 @@ def _stationary(objective: Callable[[Array], tuple[float, Array]], start: Array,
         return objective(np.concatenate([start[:held], v]))[1][held:]
 
     found = root(gradient, start[held:], tol=1e-13)
-    if np.abs(found.fun).max() > _GRADIENT or np.abs(found.x - start[held:]).max() > _FAR:
+    near = np.abs(found.x - start[held:]).max() < _FAR
+    if not (near and np.abs(gradient(found.x)).max() < _GRADIENT):  # also if the iteration met a NaN
         raise ArithmeticError("the lifted saddle was lost; plain RDT still bounds this network (deep_plain)")
     return np.concatenate([start[:held], found.x])
 
