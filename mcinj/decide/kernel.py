@@ -31,6 +31,11 @@ from mcinj.decide.kernel_bits import drop, first, has, lowest, put, size
 from mcinj.decide.kernel_proof import proved_basis, proved_integer
 from mcinj.decide.kernel_rank import eliminate, is_zero, rank_of, transversals
 
+# LOG, the tree in preorder: a row to branch on, or -1 - k and k numbers of circuits, each plus NUMBER.
+NUMBER = 1 << 40
+# A subtree that somebody else searched, plus its number.
+ELSEWHERE = 1 << 50
+
 # Why the loop returned.
 DONE, WITNESS, PAUSED, RESOLVE, GROW, TASK = 0, 1, 2, 3, 4, 5
 
@@ -215,37 +220,44 @@ def _is_witness(s, x, m, gi, zero, first_row, Q0, T, scratch):  # type: ignore[n
 
 
 @njit()
-def _closed(gi, c, ps, q, Q, T, scratch, start, pos):  # type: ignore[no-untyped-def]
-    """Whether the declared positives and the sets prove rank n (count n in general position)."""
+def _closed(gi, c, ps, pc, q, Q, T, scratch, start, pos):  # type: ignore[no-untyped-def]
+    """Whether the declared positives and the sets prove rank n (count n in general position).
+
+    Rank is proved with the smallest sets, which come first afterwards: long prefixes of choices are then shared.
+    """
     need = gi[TARGET] - c
     if q < need:
         return False
     if gi[RANKED] == 0 or need <= 0:
         return True
-    # Smallest sets first: long prefixes are then shared by many choices.
     total = 0
     work = 1.0
     start[0] = 0
-    used = np.uint64(0)
     for level in range(need):
-        best = -1
-        least = 1 << 40
-        for i in range(q):
-            if (used >> np.uint64(i & 63)) & np.uint64(1) == 0:
-                k = size(ps[i])
-                if k < least:
-                    least = k
-                    best = i
-        used |= np.uint64(1) << np.uint64(best & 63)
+        best = level
+        least = size(ps[level])
+        for i in range(level + 1, q):
+            k = size(ps[i])
+            if k < least:
+                least = k
+                best = i
+        if best != level:
+            t = pc[best]
+            pc[best] = pc[level]
+            pc[level] = t
+            for w in range(ps.shape[1]):
+                b = ps[best, w]
+                ps[best, w] = ps[level, w]
+                ps[level, w] = b
         work *= least
         for w in range(ps.shape[1]):
-            b = ps[best, w]
+            b = ps[level, w]
             while b != 0:
                 scratch[total] = 64 * w + lowest(b)
                 total += 1
                 b &= b - np.uint64(1)
         start[level + 1] = total
-    if need > 60 or work > gi[PRODUCT]:
+    if work > gi[PRODUCT]:
         return False
     return transversals(Q, scratch, start, need, T, pos)
 
@@ -305,7 +317,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                 gi[DEPTH] -= 1
             elif status == 2:
                 if gi[KEEP]:
-                    _leaf1(gi, LOG, gi[HINT])
+                    leaf_of_one(gi, LOG, gi[HINT])
                 gi[DEPTH] -= 1
             elif status == 3:
                 gi[SLOT] = 2 * d + 1
@@ -336,7 +348,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                     forced = 1
                     if gi[KEEP]:
                         put_log(gi, LOG, row)
-                        _leaf1(gi, LOG, PC[d, i])
+                        leaf_of_one(gi, LOG, PC[d, i])
                     break
             if forced == 0:
                 best = -np.inf
@@ -380,7 +392,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                 if status == cell.EMPTY and _circuit(G, last, M[2 * e], X[2 * e], U[2 * e], IDS[2 * e], r, z, Z,
                                                      scratch, T2, rows, CIRC[gi[CIRCUITS]], gi, B[e, NEG]):
                     if gi[KEEP]:
-                        _leaf1(gi, LOG, gi[CIRCUITS])
+                        leaf_of_one(gi, LOG, gi[CIRCUITS])
                         gi[CIRCUITS] += 1
                     continue
                 if status != cell.FEASIBLE:
@@ -422,7 +434,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                     PC[e, q] = PC[d, i]
                     q += 1
             FI[e, SETS] = q
-            if _closed(gi, c + 1, PS[e], q, Q[e if gi[RANKED] else 0], T, rows, start, pos):
+            if _closed(gi, c + 1, PS[e], PC[e], q, Q[e if gi[RANKED] else 0], T, rows, start, pos):
                 if gi[KEEP]:
                     _leaf(gi, LOG, PC[e], need - 1)
                 continue
@@ -444,13 +456,14 @@ def put_log(gi, LOG, value):  # type: ignore[no-untyped-def]
 def _leaf(gi, LOG, ids, count):  # type: ignore[no-untyped-def]
     put_log(gi, LOG, -1 - count)
     for i in range(count):
-        put_log(gi, LOG, ids[i])
+        put_log(gi, LOG, NUMBER + ids[i])
 
 
 @njit()
-def _leaf1(gi, LOG, circuit):  # type: ignore[no-untyped-def]
+def leaf_of_one(gi, LOG, circuit):  # type: ignore[no-untyped-def]
+    """Log a leaf that one circuit closes."""
     put_log(gi, LOG, -2)
-    put_log(gi, LOG, circuit)
+    put_log(gi, LOG, NUMBER + circuit)
 
 
 @njit()
@@ -505,7 +518,7 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z
     result = -1
     while True:
         if q >= n - c:
-            if _closed(gi, c, PS[k], q, Q[d if gi[RANKED] else 0], T, J[0], J[1], J[2]):
+            if _closed(gi, c, PS[k], PC[k], q, Q[d if gi[RANKED] else 0], T, J[0], J[1], J[2]):
                 result = 1
             else:
                 result = 5

@@ -184,7 +184,7 @@ class Frames:
         rest = mask & ~self.B[d, kernel.NEG]
         if not rest.any():
             if self.keep:
-                kernel._leaf1(self.gi, self.LOG, number)
+                kernel.leaf_of_one(self.gi, self.LOG, number)
             self.gi[kernel.DEPTH] -= 1
             return
         q = int(self.FI[d, kernel.SETS])

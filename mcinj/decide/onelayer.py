@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from mcinj.certify.position import rows_look_generic, significant_digits
 from mcinj.certify.witness import Witness
 from mcinj.decide import onelayer_exact as exact
 from mcinj.decide.cell import padded_rows
@@ -22,9 +23,6 @@ from mcinj.networks import Network
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-# Below this many binary digits per entry exact coincidences between random numbers are not negligible.
-_DIGITS = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,29 +180,6 @@ class Layer:
             if witness is not None:
                 return witness
         return None
-
-
-def rows_look_generic(rows: Floats) -> bool:
-    """No zero entry, enough binary digits, no two parallel rows; rows of shape (m, n), n > 1."""
-    m, n = rows.shape
-    if m == 0 or n == 1 or not rows.all():
-        return False  # n = 1: rank costs nothing more than count
-    if float(np.median(significant_digits(rows))) < _DIGITS:
-        return False
-    unit = padded_rows(rows)
-    gram = np.abs(unit @ unit.T)
-    np.fill_diagonal(gram, 0.0)
-    return bool(gram.max(initial=0.0) < 1 - 1e-12)
-
-
-def significant_digits(rows: Floats) -> Ints:
-    """Binary digits from each row's leading bit to the last bit of each entry (0 for zero entries)."""
-    mantissa, exponent = np.frexp(rows)
-    whole = (mantissa * 2.0**53).astype(np.int64)
-    low = whole & -whole
-    trailing = np.where(whole != 0, np.frexp(low.astype(np.float64))[1] - 1, 0)
-    top = np.where(whole != 0, exponent, -(2**14)).max(axis=1, keepdims=True, initial=-(2**14))
-    return np.where(whole != 0, top - (exponent - 53 + trailing), 0).astype(np.int64)
 
 
 def float_residues(rows: Floats) -> Ints:

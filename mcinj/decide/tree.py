@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from mcinj.certify.format import write
 from mcinj.certify.witness import Witness
 from mcinj.decide import kernel
 from mcinj.decide.kernel_state import Frames
 from mcinj.decide.onelayer import Layer
 from mcinj.decide.onelayer_exact import small_multiple
+from mcinj.decide.onelayer_proof import layer_proof
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.errors import InputError
 from mcinj.networks import Network
@@ -88,7 +90,9 @@ def decide_one_layer(
             frames = Frames(layer, ranked=True, keep=certificate)
         elif reason == kernel.DONE:
             certified = Certified.EXACT if ranked else Certified.GENERIC
-            return LayerDecision(Outcome.INJECTIVE, certified, nodes, time.perf_counter() - started)
+            proof = write(network, [layer_proof(frames)]) if certificate else None
+            seconds = time.perf_counter() - started
+            return LayerDecision(Outcome.INJECTIVE, certified, nodes, seconds, certificate=proof)
         elif reason == kernel.WITNESS:
             found = layer.witness_near(frames.point())
             if found is None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from arrangement import minimal_active_rank
+
 from mcinj.decide.threshold import one_layer_threshold
 from mcinj.decide.tree import decide_one_layer
 from mcinj.decide.verdict import Certified, Outcome
@@ -51,7 +51,7 @@ def test_integer_streams_agree_with_all_cells():
 
 
 def test_law_of_one_input():
-    """n = 1: P(m* <= m) = 1 - 2^{1-m}, mean 3; the mean of 4000 draws has standard error 0.022 (5 sigma, fixed seed)."""
+    """n = 1: P(m* <= m) = 1 - 2^{1-m}, mean 3; 4000 draws, standard error 0.022, 5 sigma."""
     widths = [one_layer_threshold(RowStream("gaussian", 1, seed), 1).m_hi for seed in range(4000)]
     assert abs(np.mean(widths) - 3) < 0.112
     assert min(widths) == 2

@@ -1,0 +1,124 @@
+"""The certificate file: which network, and one proof per layer. The format is described in docs/certificate.md."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mcinj.certify.varints import decode, encode
+from mcinj.errors import InputError
+from mcinj.networks import Network
+
+MAGIC = b"MCINJC"
+VERSION = b"01"
+LARGEST = 1 << 30  # bytes; decoded numbers take eight times as much memory
+_HEAD = struct.Struct("<6s2s32sI")
+_PART = struct.Struct("<Q")
+
+Ints = npt.NDArray[np.int64]
+
+
+class MalformedError(ValueError):
+    """The bytes are not a certificate of this version."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerProof:
+    """Proof that one layer is injective.
+
+    Attributes
+    ----------
+    ranked
+        Whether leaves prove rank n (any matrix) or count n (matrices in general position).
+    sizes, rows
+        Positive circuits: their numbers of rows, and the rows one circuit after the other, ascending. Row 0 is the half
+        space t > 0 of a layer with biases, row i >= 1 is unit i.
+    tree
+        The tree in preorder: `2 i + 1` branches on unit i (negative child first), `2 k` is a leaf with k circuits,
+        whose numbers follow.
+    """
+
+    ranked: bool
+    sizes: Ints
+    rows: Ints
+    tree: Ints
+
+    def to_bytes(self) -> bytes:
+        """The part of the file for this layer."""
+        head = np.array([int(self.ranked), self.sizes.size, self.rows.size, self.tree.size], dtype=np.int64)
+        return encode(np.concatenate([head, self.sizes, self.rows, self.tree]))
+
+    @classmethod
+    def from_bytes(cls, data: bytes | memoryview) -> LayerProof:
+        """Inverse of `to_bytes`; raises `MalformedError`."""
+        try:
+            numbers = decode(data)
+        except ValueError as error:
+            raise MalformedError(str(error)) from None
+        if numbers.size < 4:
+            raise MalformedError("a layer's proof is cut")
+        ranked, circuits, rows, tree = (int(v) for v in numbers[:4])
+        if ranked > 1 or numbers.size != 4 + circuits + rows + tree:
+            raise MalformedError("a layer's proof has another length than it says")
+        sizes = numbers[4 : 4 + circuits]
+        if int(sizes.sum()) != rows:
+            raise MalformedError("the circuits have another number of rows than the proof says")
+        return cls(bool(ranked), sizes, numbers[4 + circuits : 4 + circuits + rows], numbers[4 + circuits + rows :])
+
+
+def write(network: Network, proofs: Sequence[LayerProof]) -> bytes:
+    """Certificate that every layer of `network`, alone, is injective; one proof per layer."""
+    if len(proofs) != network.depth:
+        raise InputError(f"a certificate needs one proof per layer: {network.depth} layers, {len(proofs)} proofs")
+    body = _HEAD.pack(MAGIC, VERSION, bytes.fromhex(network.digest()), len(proofs))
+    for proof in proofs:
+        part = proof.to_bytes()
+        body += _PART.pack(len(part)) + part
+    return body + hashlib.sha256(body).digest()
+
+
+def read(data: bytes) -> tuple[str, list[LayerProof]]:
+    """Digest of the network (hex) and the proofs; raises `MalformedError` for anything but a whole certificate."""
+    if len(data) > LARGEST:
+        raise MalformedError(f"the certificate has {len(data)} bytes, more than the {LARGEST} that are read")
+    if data[: len(MAGIC)] != MAGIC:
+        raise MalformedError("this is not a certificate")
+    version = data[len(MAGIC) : len(MAGIC) + len(VERSION)]
+    if version != VERSION:
+        raise MalformedError(f"the certificate has version {version!r}, this program reads {VERSION!r}")
+    if len(data) < _HEAD.size + 32:
+        raise MalformedError("the certificate is cut")
+    view = memoryview(data)
+    if hashlib.sha256(view[:-32]).digest() != data[-32:]:
+        raise MalformedError("the certificate is cut or damaged: its checksum is wrong")
+    _, _, digest, count = _HEAD.unpack_from(data)
+    place, end = _HEAD.size, len(data) - 32
+    proofs = []
+    for _ in range(count):
+        if place + _PART.size > end:
+            raise MalformedError("the certificate has fewer layers than it says")
+        (length,) = _PART.unpack_from(data, place)
+        place += _PART.size
+        if length > end - place:
+            raise MalformedError("a layer's proof is cut")
+        proofs.append(LayerProof.from_bytes(view[place : place + length]))
+        place += length
+    if place != end:
+        raise MalformedError("the certificate goes on after its last layer")
+    return digest.hex(), proofs
+
+
+def join(network: Network, certificates: Sequence[bytes]) -> bytes:
+    """Certificate of a deep network for `layerwise` from the certificates of its layers, first layer first."""
+    proofs = []
+    for k, data in enumerate(certificates, 1):
+        digest, parts = read(data)
+        if len(parts) != 1 or digest != network.layer(k).digest():
+            raise InputError(f"certificate {k} is not one of layer {k} of this network")
+        proofs.extend(parts)
+    return write(network, proofs)

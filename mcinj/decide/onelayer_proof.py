@@ -1,0 +1,36 @@
+"""From a finished search to the proof that a certificate holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from mcinj.certify.format import LayerProof
+from mcinj.decide import kernel
+from mcinj.decide.kernel_state import Frames
+
+Ints = npt.NDArray[np.int64]
+
+
+def layer_proof(frames: Frames) -> LayerProof:
+    """The proof of a search that ended with `kernel.DONE` and was told to keep it."""
+    log = frames.LOG[: int(frames.gi[kernel.LOGGED])]
+    return proof_of(log, frames.CIRC, frames.layer.m, frames.layer.half_space, frames.ranked)
+
+
+def proof_of(log: Ints, circuits: npt.NDArray[np.uint64], m: int, half_space: bool, ranked: bool) -> LayerProof:
+    """Used circuits only, each once, and the tree in the file's numbering of rows and circuits."""
+    named = log >= kernel.NUMBER
+    numbers = log[named] - kernel.NUMBER
+    distinct, inverse = np.unique(circuits[numbers], axis=0, return_inverse=True)
+    bits = np.unpackbits(
+        np.ascontiguousarray(distinct).astype("<u8").view(np.uint8).reshape(len(distinct), -1),
+        axis=1, bitorder="little", count=m,
+    )
+    _, rows = np.nonzero(bits)
+    shift = 0 if half_space else 1
+    tree = np.where(log >= 0, 2 * (log + shift) + 1, 2 * (-1 - log))
+    tree[named] = inverse.reshape(-1)
+    return LayerProof(
+        ranked, bits.sum(axis=1, dtype=np.int64), (rows + shift).astype(np.int64), tree.astype(np.int64)
+    )
