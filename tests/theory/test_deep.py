@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -27,10 +28,15 @@ def brute_moments(lam: float, mu: float) -> tuple[float, float, float]:
         off = max(g, 0.0) ** 2
         return ((g - z) ** 2, h * z, z * z) if on < off else (off, 0.0, 0.0)
 
-    edges = [-math.pi / 2 - math.atan(lam / (2 * (1 + math.sqrt(1 + mu)))), -math.pi / 2, 0, math.atan2(2, lam)]
+    edges = [
+        -math.pi / 2 - math.atan(lam / (2 * (1 + math.sqrt(1 + mu)))),
+        -math.pi / 2,
+        0,
+        math.atan2(2, lam),
+    ]
     pieces = [-math.pi, *edges, math.pi / 2, math.pi]
     return tuple(  # type: ignore[return-value]
-        sum(quad(lambda x: at(x)[i], a, b, epsabs=1e-13)[0] for a, b in zip(pieces, pieces[1:])) / math.pi
+        sum(quad(lambda x, i=i: at(x)[i], a, b, epsabs=1e-13)[0] for a, b in pairwise(pieces)) / math.pi
         for i in range(3)
     )
 
@@ -63,7 +69,9 @@ def test_the_slope_and_the_distance_rise_together_so_the_stationary_point_is_the
 
 @pytest.mark.parametrize("lam", [0.1, 1.0, 4.0])
 def test_the_multiplier_of_the_norm_is_unique(lam: float) -> None:
-    values = [-lam * x.product - 2 * mu * x.power for mu in np.geomspace(1e-6, 1e4, 400) for x in [hidden_layer(lam, mu)]]
+    values = [
+        -lam * x.product - 2 * mu * x.power for mu in np.geomspace(1e-6, 1e4, 400) for x in [hidden_layer(lam, mu)]
+    ]
     signs = np.sign(values)
     assert (np.diff(signs) != 0).sum() == 1
 

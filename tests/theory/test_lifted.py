@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +12,14 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from mcinj.errors import InputError
-from mcinj.theory import deep_lifted, deep_plain, deep_plain_unit, partially_lifted, plain_rdt, two_layer_lifted_unit
+from mcinj.theory import (
+    deep_lifted,
+    deep_plain,
+    deep_plain_unit,
+    partially_lifted,
+    plain_rdt,
+    two_layer_lifted_unit,
+)
 from mcinj.theory.lifted import lifted_ratio, log_expectation
 from mcinj.theory.lifted_deep import _hidden, _outermost
 
@@ -79,7 +87,7 @@ def brute_hidden(eta: float, a: float, kappa: float) -> float:
         return 1 / (1 + 2 * min(off, on)) / (2 * math.pi)
 
     pieces = np.linspace(-math.pi, math.pi, 200)
-    return math.log(sum(quad(weight, x, y, epsabs=1e-14)[0] for x, y in zip(pieces, pieces[1:])))
+    return math.log(sum(quad(weight, x, y, epsabs=1e-14)[0] for x, y in pairwise(pieces)))
 
 
 @pytest.mark.parametrize("p", [(0.98, 0.76, 0.43), (0.03, 0.11, 0.03), (3.0, 0.5, 1.0), (0.2, 0.5, 0.7)])
@@ -171,7 +179,7 @@ def test_the_exponent_is_the_largest_over_slices_and_the_least_over_multipliers(
     from scipy.optimize import minimize_scalar
 
     row = deep_lifted([6.7004])
-    eta, b, a2, nu = row.parameters.values()
+    eta, b, a2, _ = row.parameters.values()
     alpha_2 = row.value
     rho = math.sqrt(1 + 2 * eta)
     a1 = rho - 1 / rho  # stationary first weight: ρ² - a ρ - 1 = 0
@@ -201,7 +209,7 @@ def test_the_exponent_is_the_largest_over_slices_and_the_least_over_multipliers(
 def test_bad_arguments_are_refused() -> None:
     with pytest.raises(InputError, match="theta is 0"):
         partially_lifted(0)
-    with pytest.raises(InputError, match="layer 1 has ratio 1.5"):
+    with pytest.raises(InputError, match="layer 1 has ratio 1"):
         deep_lifted([1.5])
     with pytest.raises(InputError, match="alpha_1 is -3"):
         two_layer_lifted_unit(-3)
