@@ -17,6 +17,7 @@ from mcinj.errors import InputError
 if TYPE_CHECKING:
     from mcinj.decide.verdict import Verdict
 
+MAX_CERTIFICATE = 2**30
 EXIT_PASS, EXIT_FAIL, EXIT_INPUT, EXIT_UNKNOWN, EXIT_INTERNAL, EXIT_INTERRUPT = 0, 1, 2, 3, 70, 130
 
 app = typer.Typer(
@@ -205,12 +206,17 @@ def verify(
 
     Example: mcinj verify stack.cert stack.npz
     """
-    from mcinj.certify.files import read_certificate
-    from mcinj.certify.verify import verify as check_certificate
+    from mcinj.certify import verify as check_certificate
     from mcinj.networks.readers import read_network
 
     network = read_network(file)
-    result = check_certificate(read_certificate(certificate), network, exact=exact)
+    try:
+        if certificate.stat().st_size > MAX_CERTIFICATE:
+            raise InputError(f"{certificate} is larger than {MAX_CERTIFICATE >> 20} MiB, which no certificate is")
+        data = certificate.read_bytes()
+    except OSError as error:
+        raise InputError(f"{certificate} cannot be read: {error.strerror or error}") from None
+    result = check_certificate(data, network, exact=exact)
     typer.echo(f"{'accepted' if result.accepted else 'rejected'}: {result.reason}")
     raise typer.Exit(EXIT_PASS if result.accepted else EXIT_FAIL)
 

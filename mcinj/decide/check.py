@@ -166,20 +166,26 @@ def _layerwise(
     """Every layer alone. A failure anywhere decides; otherwise one undecided layer leaves the whole undecided."""
     nodes = 0
     outcome, certified = Outcome.INJECTIVE, Certified.EXACT
+    proofs: list[bytes] = []
     for k in range(1, net.depth + 1):
         left = None if budget is None else max(budget - nodes, 0)
-        part = _one_layer(net.layer(k), engine, left, exact, False, jobs)
+        part = _one_layer(net.layer(k), engine, left, exact, certificate, jobs)
         nodes += part.nodes
         if part.outcome is Outcome.NOT_INJECTIVE:
             return _Part(part.outcome, nodes, witness=part.witness), k
         if part.outcome is Outcome.UNKNOWN:
             outcome = Outcome.UNKNOWN
         certified = weaker(certified, part.certified)
-    if certificate and outcome is Outcome.INJECTIVE:
-        raise InputError(
-            "a layerwise pass of a deep network has one certificate per layer; check the layers one at a time"
-        )
-    return _Part(outcome, nodes, certified if outcome is Outcome.INJECTIVE else Certified.NONE), None
+        if part.certificate is not None:
+            proofs.append(part.certificate)
+    if outcome is not Outcome.INJECTIVE:
+        return _Part(outcome, nodes), None
+    joined = None
+    if certificate:
+        from mcinj.certify.format import join
+
+        joined = join(net, proofs)
+    return _Part(outcome, nodes, certified, certificate=joined), None
 
 
 def weaker(a: Certified, b: Certified) -> Certified:
@@ -217,7 +223,7 @@ def _named(kind: type[Any], value: Any, what: str) -> Any:
     try:
         return kind(value)
     except ValueError:
-        raise InputError(f"unknown {what} {value!r}; choose one of {', '.join(kind)}") from None
+        raise InputError(f"unknown {what} {value!r}; choose one of {', '.join(str(v) for v in kind)}") from None
 
 
 def _budget(value: int | None) -> int | None:
