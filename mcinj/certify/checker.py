@@ -68,13 +68,14 @@ def _layer_fault(proof: LayerProof, layer: Network, exact: bool) -> str | None:
     if proof.sizes.size and (proof.sizes.min() < 2 or proof.sizes.max() > rows.g + 1):
         return f"a circuit has fewer than 2 or more than {rows.g + 1} rows"
     if proof.rows.size:
-        if proof.rows.min() < (0 if rows.biased else 1) or proof.rows.max() > rows.m:
+        units = proof.rows >> 1
+        if units.min() < (0 if rows.biased else 1) or units.max() > rows.m:
             return "a circuit names a unit that does not exist"
         rising = np.diff(proof.rows) > 0
         rising[start[1:-1] - 1] = True
         if not rising.all():
             return "the rows of a circuit are not ascending"
-        if rows.zero[proof.rows].any():
+        if rows.zero[units].any():
             return "a circuit names a unit with zero weights"
     if not proof.ranked and (not layer.floats_are_exact or not rows_look_generic(layer.weights[0])):
         return "counts are no proof for these weights: they are not in general position"
@@ -94,5 +95,5 @@ def _layer_fault(proof: LayerProof, layer: Network, exact: bool) -> str | None:
         undecided[full[rows.are_circuits(sets)]] = False
     for c in np.flatnonzero(undecided):
         if not rows.is_circuit(proof.rows[start[c] : start[c + 1]]):
-            return f"set {c} is not a positive circuit"
+            return f"set {c} is not a circuit"
     return None

@@ -1,7 +1,7 @@
-"""Is a set of rows a positive circuit? By floating point with a rigorous bound, or exactly.
+"""Is a set of signed rows a circuit? By floating point with a rigorous bound, or exactly.
 
-Rows `c_0 … c_k` are a positive circuit if `Σ y_i c_i = 0` for some y > 0. Then they cannot all be negative at one
-point (Gordan 1873).
+Signed rows `c_0 … c_k` (a row, or its opposite) are a circuit here if `Σ y_i c_i = 0` for some y > 0. Then they cannot
+all be negative at one point (Gordan 1873). Code `2 i` is row i, `2 i + 1` its opposite.
 """
 
 from __future__ import annotations
@@ -78,25 +78,26 @@ class Rows:
         """(m + 1,) rows that are zero on the inputs: they never add rank."""
         return np.array([not any(row[: self.n]) for row in self.integers])
 
-    def is_circuit(self, rows: Ints) -> bool:
+    def is_circuit(self, codes: Ints) -> bool:
         """Exactly: one dependence up to scale, all coefficients of one sign."""
-        part = [self.integers[i] for i in rows]
+        part = [[-v for v in self.integers[i >> 1]] if i & 1 else self.integers[i >> 1] for i in codes.tolist()]
         basis, nullity = flint.fmpz_mat([list(column) for column in zip(*part, strict=True)]).nullspace()
         if nullity != 1:
             return False
         signs = {(basis[i, 0] > 0) - (basis[i, 0] < 0) for i in range(len(part))}
         return signs in ({1}, {-1})
 
-    def are_circuits(self, rows: Ints) -> npt.NDArray[np.bool_]:
+    def are_circuits(self, codes: Ints) -> npt.NDArray[np.bool_]:
         """For sets of g + 1 rows, shape (K, g + 1): which are proved by floating point. False means undecided."""
-        result = np.zeros(len(rows), dtype=bool)
-        for k in range(0, len(rows), _CHUNK):
-            result[k : k + _CHUNK] = _bounded(self.floats[rows[k : k + _CHUNK]])
+        signed = np.stack([self.floats, -self.floats], axis=1).reshape(-1, self.g)
+        result = np.zeros(len(codes), dtype=bool)
+        for k in range(0, len(codes), _CHUNK):
+            result[k : k + _CHUNK] = _bounded(signed[codes[k : k + _CHUNK]])
         return result
 
 
 def _bounded(sets: Floats) -> npt.NDArray[np.bool_]:
-    """Which of the sets (K, g + 1, g) are positive circuits, by an a-posteriori bound.
+    """Which of the sets (K, g + 1, g) of signed rows are circuits, by an a-posteriori bound.
 
     With B = the last g rows as columns, R ≈ B^-1 and ỹ = -R c_0: if |I - RB| <= δ < 1 row-wise, B is regular and the
     exact y of `B y = -c_0` satisfies |y - ỹ| <= |R|ρ + δ/(1-δ) max(|R|ρ), ρ >= |B ỹ + c_0| (Rump, Acta Numerica 19,

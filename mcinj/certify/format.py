@@ -36,8 +36,8 @@ class LayerProof:
     ranked
         Whether leaves prove rank n (any matrix) or count n (matrices in general position).
     sizes, rows
-        Positive circuits: their numbers of rows, and the rows one circuit after the other, ascending. Row 0 is the half
-        space t > 0 of a layer with biases, row i >= 1 is unit i.
+        Circuits: their numbers of rows, and the rows one circuit after the other, ascending. `2 i` is unit i assumed
+        negative, `2 i + 1` unit i assumed positive; i = 0 is the half space t > 0 of a layer with biases.
     tree
         The tree in preorder: `2 i + 1` branches on unit i (negative child first), `2 k` is a leaf with k circuits,
         whose numbers follow.

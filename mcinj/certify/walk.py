@@ -13,7 +13,7 @@ Bools = npt.NDArray[np.bool_]
 _P = np.int64(2**31 - 1)
 _WORK = 1 << 20  # choices of one row per set that a leaf may have
 
-OK, CUT, BRANCH, CIRCUIT, OVERLAP, SHORT, RANK, LONG, WORK, DECLARED = range(10)
+OK, CUT, BRANCH, CIRCUIT, OVERLAP, SHORT, RANK, LONG, WORK, DECLARED, ASSUMED = range(11)
 
 REASONS = {
     CUT: "the tree is cut",
@@ -24,6 +24,7 @@ REASONS = {
     RANK: "the units of a leaf may be dependent",
     LONG: "the tree goes on after its last leaf",
     WORK: "a leaf has too many choices to check",
+    ASSUMED: "a leaf uses a circuit that assumes a unit positive which is not declared so",
     DECLARED: "a leaf uses a circuit that its declared-positive units may satisfy",
 }
 
@@ -43,7 +44,8 @@ def walk(
 ) -> int:
     """Walk the tree in preorder; returns OK or the first fault. Sets `used` for every circuit that a leaf names.
 
-    Circuit c is `rows[start[c]:start[c+1]]`, proved elsewhere. For `ranked` trees each leaf's declared-positive rows
+    Circuit c is `rows[start[c]:start[c+1]]` (`2 i`: unit i assumed negative, `2 i + 1`: positive), proved elsewhere.
+    For `ranked` trees each leaf's declared-positive rows
     and any choice of one row per set must have rank n (nonzero modulo a prime), otherwise their number must reach n.
     """
     lines = residues.shape[0]
@@ -89,7 +91,11 @@ def walk(
             first[i] = total
             rest = 0
             for j in range(start[c], start[c + 1]):
-                r = rows[j]
+                r = rows[j] >> 1
+                if rows[j] & 1:
+                    if sign[r] <= 0:
+                        return ASSUMED
+                    continue
                 if sign[r] < 0:
                     continue
                 rest += 1

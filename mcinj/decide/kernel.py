@@ -1,11 +1,10 @@
 """Branch and bound over signs with inherited disjoint circuits, as one compiled loop over an explicit stack.
 
 A node is a set of rows declared negative and one of rows declared positive. It carries a family of disjoint sets of
-free rows, each the rest of a proved positive circuit `C ⊂ negative ∪ set`: every open cell of the node has a positive
-row in each set. The node is closed when the declared positives and the sets together give n positives (for matrices
-not known to be in general position: when every choice of one row per set, with the declared rows, has rank n), or when
-a circuit lies within the declared negatives (no such cell). Declared-positive rows are never constraints, so every
-circuit is one of the matrix itself and can be used and checked anywhere.
+free rows, each the rest of a proved signed circuit `Σ_C- y_i a_i = Σ_C+ y_i a_i`, y > 0, with `C- ⊂ negative ∪ set` and
+`C+ ⊂ positive`: every open cell of the node has a positive row in each set. The node is closed when the declared
+positives and the sets together give n positives (for matrices not known to be in general position: when every choice of
+one row per set, with the declared rows, has rank n), or when a circuit has no free row left (there is no such cell).
 
 The loop returns to its caller for everything that needs exact arithmetic, Python or more memory, and can be resumed;
 budgets, interrupts, several cores and growing streams of rows all rest on that.
@@ -13,11 +12,11 @@ budgets, interrupts, several cores and growing streams of rows all rest on that.
 Arrays (D frames; frame d has its center in slot 2d and its tail, the center with all uncovered rows negative too, in
 slot 2d + 1; the last slots are scratch; W, MP, NW: padded sizes):
 
-    G (MP, W) rows -a_i        A (g, MP) columns a_i        S (K, MP) values a_i·x of each slot
+    G (2 MP, W) rows -a_i, then rows a_i      A (g, MP) columns a_i        S (K, MP) values a_i·x of each slot
     M (K, g, W), X, U (K, W), IDS (K, W)                    cell states (`mcinj.decide.cell`)
     B (D, 4, NW)  negative, positive, free rows, rows that the tail was solved with
     PS (D + 1, n + 1, NW), PC (D + 1, n + 1), PV (D + 1, NW)   sets, their circuits, their union
-    FI (D, FIELDS), gi (GLOBALS,), CIRC (·, NW), LOG (·,), R (NW,) rows of a request
+    FI (D, FIELDS), gi (GLOBALS,), CIRC (·, 2, NW) C- and C+, LOG (·,), R (2, NW) rows of a request
     Q (D + 1 or 1, MP, n) residues, the last of all rows; T (·, MP, g) scratch     Z (MP, g) integer rows, or (0, g)
 """
 
@@ -50,9 +49,11 @@ ENTER, EXTEND, REFRESH, BRANCH, NEGATIVE, POSITIVE, LEAVE = range(7)
 NEG, POS, FREE, WITH = range(4)
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
+# Functions that only compiled code calls need no wrapper: half of the time of compilation.
+_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
-@njit(fastmath=_FAST)
+@njit(fastmath=_FAST, **_INNER)
 def product(A, x, out, m):  # type: ignore[no-untyped-def]
     """out = a_i·x for all rows."""
     g = A.shape[0]
@@ -81,38 +82,51 @@ def product(A, x, out, m):  # type: ignore[no-untyped-def]
         j += 1
 
 
-@njit(fastmath=_FAST)
-def _chain(G, A, M, x, u, ids, s, required, m, r, z, scratch, mask):  # type: ignore[no-untyped-def]
-    """Add the rows of `required` (as negative), most violated first, until none is violated.
+@njit(fastmath={"nnan", "nsz"}, **_INNER)
+def _worst(s, side, mask, m):  # type: ignore[no-untyped-def]
+    """Largest `side_j s_j + mask_j`: how far the most violated row is on the wrong side."""
+    v = -np.inf
+    for j in range(m):
+        v = max(v, side[j] * s[j] + mask[j])
+    return v
 
-    s holds the values at x on entry and on FEASIBLE return. Returns (status, row).
+
+@njit(fastmath=_FAST, **_INNER)
+def _chain(G, A, M, x, u, ids, s, required, positive, m, r, z, side, mask):  # type: ignore[no-untyped-def]
+    """Add the rows of `required` (as negative) and `positive`, most violated first, until none is violated.
+
+    s holds the values at x on entry and on FEASIBLE return. Returns (status, row of G).
     """
     NW = required.shape[0]
+    MP = A.shape[1]
     start = True
     for k in range(x.shape[0]):
         if x[k] != 0.0:
             start = False
     for j in range(m):
         mask[j] = -np.inf
+        side[j] = 1.0
     for w in range(NW):
         b = required[w]
         while b != 0:
             mask[64 * w + lowest(b)] = 0.0
             b &= b - np.uint64(1)
+        b = positive[w]
+        while b != 0:
+            mask[64 * w + lowest(b)] = 0.0
+            side[64 * w + lowest(b)] = -1.0
+            b &= b - np.uint64(1)
     repaired = False
     for _ in range(50 * (m + x.shape[0])):
-        worst = -np.inf
-        for j in range(m):
-            worst = max(worst, s[j] + mask[j])
+        worst = _worst(s, side, mask, m)
         if not worst > -cell.SATISFIED:
             return cell.FEASIBLE, -1
-        row = -1
-        for j in range(m):
-            if s[j] + mask[j] == worst:
-                row = j
-                break
-        if row < 0:
+        j = 0
+        while j < m and side[j] * s[j] + mask[j] != worst:
+            j += 1
+        if j == m:
             return cell.UNSURE, -1
+        row = j if side[j] > 0.0 else MP + j
         active = False
         for k in range(M.shape[0]):
             if ids[k] == row:
@@ -121,13 +135,13 @@ def _chain(G, A, M, x, u, ids, s, required, m, r, z, scratch, mask):  # type: ig
             if repaired:
                 if worst > -0.5:
                     return cell.UNSURE, row
-                mask[row] = -np.inf  # satisfied up to rounding
+                mask[j] = -np.inf  # satisfied up to rounding
                 continue
             repaired = True
             cell.rebuild(G, M, x, u, ids, r, z)
         else:
             repaired = False
-            status = cell.add_row(G, row, 0.0 if start else -s[row], M, x, u, ids, r, z)
+            status = cell.add_row(G, row, 0.0 if start else -worst, M, x, u, ids, r, z)
             if status != cell.FEASIBLE:
                 return status, row
             start = False
@@ -135,13 +149,14 @@ def _chain(G, A, M, x, u, ids, s, required, m, r, z, scratch, mask):  # type: ig
     return cell.UNSURE, -1
 
 
-@njit()
-def _circuit(G, row, M, x, u, ids, r, z, Z, scratch, T2, rows, out, gi, required):  # type: ignore[no-untyped-def]
+@njit(**_INNER)
+def _circuit(G, row, M, x, u, ids, r, z, Z, scratch, T2, rows, out, gi, required, positive):  # type: ignore[no-untyped-def]
     """Prove the circuit that `add_row` met and write its rows to `out`; False if it could not be proved here.
 
-    All its rows must be among the `required` ones (negative or assumed to be).
+    All its rows must be among the `required` (negative or assumed to be) and `positive` ones.
     """
     g = M.shape[0]
+    MP = G.shape[0] // 2
     full = True
     k = 0
     top = 1.0
@@ -155,16 +170,23 @@ def _circuit(G, row, M, x, u, ids, r, z, Z, scratch, T2, rows, out, gi, required
             k += 1
     rows[k] = row
     k += 1
-    for w in range(out.shape[0]):
-        out[w] = np.uint64(0)
+    for w in range(out.shape[1]):
+        out[0, w] = np.uint64(0)
+        out[1, w] = np.uint64(0)
     for i in range(k):
-        put(out, rows[i])
-        if not has(required, rows[i]):
-            return False
+        j = rows[i]
+        if j < MP:
+            put(out[0], j)
+            if not has(required, j):
+                return False
+        else:
+            put(out[1], j - MP)
+            if not has(positive, j - MP):
+                return False
     if Z.shape[0] > 0:
         if k < g + 1:
             gi[DEGENERATE] = 1
-        if proved_integer(Z, rows, k, T2):
+        if proved_integer(Z, MP, rows, k, T2):
             return True
     if full:
         if proved_basis(G, row, M, ids, r, scratch):
@@ -182,7 +204,7 @@ def _circuit(G, row, M, x, u, ids, r, z, Z, scratch, T2, rows, out, gi, required
     return False
 
 
-@njit()
+@njit(**_INNER)
 def positives(s, x, m, scratch, zero):  # type: ignore[no-untyped-def]
     """Rows not proved negative at x, ascending, in `scratch`; returns their number.
 
@@ -200,7 +222,7 @@ def positives(s, x, m, scratch, zero):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit()
+@njit(**_INNER)
 def _is_witness(s, x, m, gi, zero, first_row, Q0, T, scratch):  # type: ignore[no-untyped-def]
     """Whether x is proved to be a point where the rows that are not negative have rank below n."""
     norm = 0.0
@@ -219,7 +241,7 @@ def _is_witness(s, x, m, gi, zero, first_row, Q0, T, scratch):  # type: ignore[n
     return rank_of(Q0, scratch, count, T[0]) < n
 
 
-@njit()
+@njit(**_INNER)
 def _closed(gi, c, ps, pc, q, Q, T, scratch, start, pos):  # type: ignore[no-untyped-def]
     """Whether the declared positives and the sets prove rank n (count n in general position).
 
@@ -266,19 +288,16 @@ def _closed(gi, c, ps, pc, q, Q, T, scratch, start, pos):  # type: ignore[no-unt
 def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q, T, Z, F, J):  # type: ignore[no-untyped-def]
     """Run until the stack is empty or the caller is needed; returns one of the reasons above.
 
-    WITNESS: slot gi[SLOT] holds a proved witness. RESOLVE: the caller decides exactly whether the rows R can all be
-    negative (gi[HINT] > 0: CIRC[gi[CIRCUITS]] is a suggested circuit) and writes its answer into the frame.
+    WITNESS: slot gi[SLOT] holds a proved witness. RESOLVE: the caller decides exactly whether rows R[0] can be
+    negative and rows R[1] positive (gi[HINT] > 0: CIRC[gi[CIRCUITS]] is a suggested circuit) and writes its answer into
+    the frame.
     PAUSED: gi[LIMIT] nodes are used up. GROW: CIRC or LOG is full. TASK: the frame at depth gi[CAP] is the caller's.
     """
     m = gi[ROWS]
     n = gi[TARGET]
-    NW = R.shape[0]
+    NW = R.shape[1]
     first_row = gi[HALF]  # 1 if row 0 is the half space of a layer with biases, declared negative at the root
     spare = M.shape[0] - 1
-    r = F[0]
-    z = F[1]
-    mask = F[2]
-    scratch = F[3]
     rows = J[0]
     start = J[1]
     pos = J[2]
@@ -367,7 +386,8 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                 if row < 0:
                     # No free row, not closed, not a proved witness: only exact arithmetic can tell.
                     for w in range(NW):
-                        R[w] = B[d, NEG, w]
+                        R[0, w] = B[d, NEG, w]
+                        R[1, w] = B[d, POS, w]
                     gi[HINT] = -1
                     return RESOLVE
                 if gi[KEEP]:
@@ -385,19 +405,8 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
             for i in range(FI[e, SETS]):
                 drop(PS[e, i], row)
             _copy_cell(M, X, U, IDS, S, 2 * d, 2 * e, m)
-            status = cell.FEASIBLE
-            if S[2 * e, row] > -cell.SATISFIED:
-                status, last = _chain(G, A, M[2 * e], X[2 * e], U[2 * e], IDS[2 * e], S[2 * e], B[e, NEG], m, r, z,
-                                      scratch, mask)
-                if status == cell.EMPTY and _circuit(G, last, M[2 * e], X[2 * e], U[2 * e], IDS[2 * e], r, z, Z,
-                                                     scratch, T2, rows, CIRC[gi[CIRCUITS]], gi, B[e, NEG]):
-                    if gi[KEEP]:
-                        leaf_of_one(gi, LOG, gi[CIRCUITS])
-                        gi[CIRCUITS] += 1
-                    continue
-                if status != cell.FEASIBLE:
-                    # Not proved: keep the parent's center, which is valid for a part of the rows, and go on.
-                    _copy_cell(M, X, U, IDS, S, 2 * d, 2 * e, m)
+            if S[2 * e, row] > -cell.SATISFIED and _enter(gi, G, A, M, X, U, IDS, S, B, CIRC, LOG, Z, F, J, T2, d, e):
+                continue
             if gi[RANKED]:
                 _copy_residues(Q, d, e, m)
             gi[DEPTH] = e
@@ -434,25 +443,45 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                     PC[e, q] = PC[d, i]
                     q += 1
             FI[e, SETS] = q
-            if _closed(gi, c + 1, PS[e], PC[e], q, Q[e if gi[RANKED] else 0], T, rows, start, pos):
+            if _closed(gi, c + 1, PS[e], PC[e], q, Q[min(e, Q.shape[0] - 1)], T, rows, start, pos):
                 if gi[KEEP]:
                     _leaf(gi, LOG, PC[e], need - 1)
                 continue
             _copy_cell(M, X, U, IDS, S, 2 * d, 2 * e, m)
+            if S[2 * e, row] < cell.SATISFIED and _enter(gi, G, A, M, X, U, IDS, S, B, CIRC, LOG, Z, F, J, T2, d, e):
+                continue
             gi[DEPTH] = e
         else:
             gi[DEPTH] -= 1
     return DONE
 
 
-@njit()
+@njit(**_INNER)
+def _enter(gi, G, A, M, X, U, IDS, S, B, CIRC, LOG, Z, F, J, T2, d, e):  # type: ignore[no-untyped-def]
+    """Move the center of child e to its cell; True if the cell is proved empty, and the leaf logged."""
+    m = gi[ROWS]
+    status, last = _chain(G, A, M[2 * e], X[2 * e], U[2 * e], IDS[2 * e], S[2 * e], B[e, NEG], B[e, POS], m, F[0], F[1],
+                          F[3], F[2])
+    if status == cell.EMPTY and _circuit(G, last, M[2 * e], X[2 * e], U[2 * e], IDS[2 * e], F[0], F[1], Z, F[4], T2,
+                                         J[0], CIRC[gi[CIRCUITS]], gi, B[e, NEG], B[e, POS]):
+        if gi[KEEP]:
+            leaf_of_one(gi, LOG, gi[CIRCUITS])
+            gi[CIRCUITS] += 1
+        return True
+    if status != cell.FEASIBLE:
+        # Not proved: keep the parent's center, which is valid for a part of the rows, and go on.
+        _copy_cell(M, X, U, IDS, S, 2 * d, 2 * e, m)
+    return False
+
+
+@njit(**_INNER)
 def put_log(gi, LOG, value):  # type: ignore[no-untyped-def]
     """Append one number to the log of the tree."""
     LOG[gi[LOGGED]] = value
     gi[LOGGED] += 1
 
 
-@njit()
+@njit(**_INNER)
 def _leaf(gi, LOG, ids, count):  # type: ignore[no-untyped-def]
     put_log(gi, LOG, -1 - count)
     for i in range(count):
@@ -466,7 +495,7 @@ def leaf_of_one(gi, LOG, circuit):  # type: ignore[no-untyped-def]
     put_log(gi, LOG, NUMBER + circuit)
 
 
-@njit()
+@njit(**_INNER)
 def _copy_cell(M, X, U, IDS, S, a, b, m):  # type: ignore[no-untyped-def]
     cell.copy(M[a], X[a], U[a], IDS[a], M[b], X[b], U[b], IDS[b])
     s = S[a]
@@ -475,14 +504,14 @@ def _copy_cell(M, X, U, IDS, S, a, b, m):  # type: ignore[no-untyped-def]
         t[j] = s[j]
 
 
-@njit()
+@njit(**_INNER)
 def _copy_residues(Q, d, e, m):  # type: ignore[no-untyped-def]
     for i in range(m):
         for j in range(Q.shape[2]):
             Q[e, i, j] = Q[d, i, j]
 
 
-@njit()
+@njit(**_INNER)
 def _child(d, e, FI, B, PS, PC, PV):  # type: ignore[no-untyped-def]
     """Make frame e a copy of frame d, about to be entered."""
     for k in range(3):
@@ -500,7 +529,7 @@ def _child(d, e, FI, B, PS, PC, PV):  # type: ignore[no-untyped-def]
     FI[e, TAIL] = 0
 
 
-@njit()
+@njit(**_INNER)
 def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z, F, J, d, k, tail, warm,
             required, cand, T2):  # type: ignore[no-untyped-def]
     """Add sets to family k of frame d until it closes the node or all uncovered rows can be negative.
@@ -510,7 +539,7 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z
     4 not decided in floats (R, gi[HINT] set), 5 full but its rank is not proved.
     """
     m = gi[ROWS]
-    NW = R.shape[0]
+    NW = R.shape[1]
     c = FI[d, COUNT]
     n = gi[TARGET]
     first_row = gi[HALF]
@@ -518,7 +547,7 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z
     result = -1
     while True:
         if q >= n - c:
-            if _closed(gi, c, PS[k], PC[k], q, Q[d if gi[RANKED] else 0], T, J[0], J[1], J[2]):
+            if _closed(gi, c, PS[k], PC[k], q, Q[min(d, Q.shape[0] - 1)], T, J[0], J[1], J[2]):
                 result = 1
             else:
                 result = 5
@@ -536,7 +565,8 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z
         warm = -1
         if k == d:
             FI[d, TAIL] = 0  # about to be overwritten
-        status, row = _chain(G, A, M[tail], X[tail], U[tail], IDS[tail], S[tail], required, m, F[0], F[1], F[3], F[2])
+        status, row = _chain(G, A, M[tail], X[tail], U[tail], IDS[tail], S[tail], required, B[d, POS], m, F[0], F[1],
+                             F[3], F[2])
         if status == cell.FEASIBLE:
             if _is_witness(S[tail], X[tail], m, gi, ZERO, first_row, Q[Q.shape[0] - 1], T, J[0]):
                 result = 3
@@ -549,11 +579,12 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z
             break
         proved = False
         if status == cell.EMPTY:
-            proved = _circuit(G, row, M[tail], X[tail], U[tail], IDS[tail], F[0], F[1], Z, F[3], T2, J[0],
-                              CIRC[gi[CIRCUITS]], gi, required)
+            proved = _circuit(G, row, M[tail], X[tail], U[tail], IDS[tail], F[0], F[1], Z, F[4], T2, J[0],
+                              CIRC[gi[CIRCUITS]], gi, required, B[d, POS])
         if not proved:
             for w in range(NW):
-                R[w] = required[w]
+                R[0, w] = required[w]
+                R[1, w] = B[d, POS, w]
             gi[HINT] = 1 if status == cell.EMPTY else -1
             result = 4
             break
@@ -562,7 +593,7 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z
             gi[CIRCUITS] += 1
         some = False
         for w in range(NW):
-            PS[k, q, w] = CIRC[number, w] & cand[w]
+            PS[k, q, w] = CIRC[number, 0, w] & cand[w]
             if PS[k, q, w] != 0:
                 some = True
             PV[k, w] |= PS[k, q, w]
@@ -579,7 +610,7 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z
     return result
 
 
-@njit()
+@njit(**_INNER)
 def _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z, F, J, d, required, cand, T2,
              spare):  # type: ignore[no-untyped-def]
     """Swap out the set with the most rows positive at the tail and extend again; keep what is not worse.
@@ -587,7 +618,7 @@ def _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, 
     Returns 1 if the node is closed, 3 if a witness is found (in the tail slot), else 0.
     """
     m = gi[ROWS]
-    NW = R.shape[0]
+    NW = R.shape[1]
     q = FI[d, SETS]
     D = FI.shape[0]
     worst = -1

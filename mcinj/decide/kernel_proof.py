@@ -1,7 +1,7 @@
 """Proofs inside the search: a Farkas combination is used only after it is proved, a witness only after it is.
 
-A *positive circuit* is a set C of rows with `Σ_C y_i a_i = 0`, y > 0: in every open cell at least one of them is
-positive (Gordan). The kernel meets candidates as `a_e = Σ_k r_k b_k` with r < 0 in floats.
+A *signed circuit* is a set C of signed rows `b_i = ± a_i` with `Σ_C y_i b_i = 0`, y > 0: no point makes all of them
+positive (Gordan). The kernel meets candidates as `b_e = Σ_k r_k b_k` with r < 0 in floats.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ def proved_basis(G: Floats, row: int, M: Floats, ids: Ints, r: Floats, scratch: 
 
 
 @njit()
-def proved_integer(A: Ints, rows: Ints, k: int, T: Ints) -> bool:
-    """Whether integer rows A[rows[:k]] form a positive circuit, by exact elimination in 64 bits.
+def proved_integer(A: Ints, flip: int, rows: Ints, k: int, T: Ints) -> bool:
+    """Whether integer rows, `-A[i]` for i = rows[:k], or `A[i - flip]`, form a circuit, exactly in 64 bits.
 
     True only if their rank is k - 1 and the one dependence has all coefficients of one sign. False also where the
     numbers outgrow 64 bits. `T` is scratch of shape at least (k, g).
@@ -98,10 +98,10 @@ def proved_integer(A: Ints, rows: Ints, k: int, T: Ints) -> bool:
     g = A.shape[1]
     if k < 2 or k > g + 1 or k > T.shape[0]:
         return False
-    # Columns are the rows of the candidate: T[c] = A[rows[c]]; fraction-free Gauss–Jordan over the coordinates.
+    # Columns are the rows of the candidate: T[c] = ± A[·]; fraction-free Gauss–Jordan over the coordinates.
     for c in range(k):
         for j in range(g):
-            T[c, j] = A[rows[c], j]
+            T[c, j] = -A[rows[c], j] if rows[c] < flip else A[rows[c] - flip, j]
     limit = np.int64(2) ** 30
     previous = np.int64(1)
     done = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -51,8 +50,8 @@ class Frames:
         self.gi = gi
         slots = 2 * depth + 2
         self.FI = np.zeros((depth, kernel.FIELDS), dtype=np.int64)
-        self.G = np.zeros((lines, width))
-        self.G[:m] = -layer.units
+        self.G = np.zeros((2 * lines, width))
+        self.G[:m], self.G[lines : lines + m] = -layer.units, layer.units
         self.A = np.zeros((g, lines))
         self.A[:, :m] = layer.units[:, :g].T
         self.M = np.zeros((slots, g, width))
@@ -64,18 +63,18 @@ class Frames:
         self.PC = np.zeros((depth + 1, n + 1), dtype=np.int64)
         self.PV = np.zeros((depth + 1, nw), dtype=np.uint64)
         room = 4096 + 16 * n
-        self.CIRC = np.zeros((room, nw), dtype=np.uint64)
+        self.CIRC = np.zeros((room, 2, nw), dtype=np.uint64)
         self.LOG = np.zeros(room, dtype=np.int64)
-        self.R = np.zeros(nw, dtype=np.uint64)
+        self.R = np.zeros((2, nw), dtype=np.uint64)
         self.idle = to_words(np.flatnonzero(layer.idle), nw)
         self.Q = np.zeros((depth + 1 if ranked else 1, lines, n), dtype=np.int64)
         if ranked:
             self.Q[-1, :m] = self.Q[0, :m] = layer.residues
         self.T = np.zeros((n + 3, lines + g + 2, g), dtype=np.int64)
         self.Z = layer.small_integers
-        self.F = np.zeros((4, max(3 * width, lines)))
+        self.F = np.zeros((5, max(3 * width, lines)))
         self.J = np.zeros((3, lines + 2 * n + 8), dtype=np.int64)
-        self._circuits: dict[bytes, bool] = {}
+        self._circuits: dict[tuple[int, ...], bool] = {}
         self.exact_calls = 0
         self.best = np.zeros(g)
         self.witnessed = False
@@ -137,20 +136,19 @@ class Frames:
         """
         self.exact_calls += 1
         d = int(self.gi[kernel.DEPTH])
-        rows = to_rows(self.R)
-        integers = self.layer.integers
-        hint: list[int] = []
+        rows = _signed(self.R)
         circuit: list[int] | None = None
+        point: list[Fraction] | None = None
+        hint: list[int] = []
         if self.gi[kernel.HINT] > 0:
-            hint = to_rows(self.CIRC[int(self.gi[kernel.CIRCUITS])])
+            hint = _signed(self.CIRC[int(self.gi[kernel.CIRCUITS])])
             if set(hint) <= set(rows) and self._is_circuit(hint):
                 circuit = hint
-        point: list[Fraction] | None = None
         if not rows:
             point = [Fraction(1)] * self.layer.g
         elif circuit is None:
             place = {j: i for i, j in enumerate(rows)}
-            found, point = circuit_or_point([integers[j] for j in rows], [place[j] for j in hint if j in place])
+            found, point = circuit_or_point([self._row(j) for j in rows], [place[j] for j in hint if j in place])
             if found is not None:
                 circuit = [rows[i] for i in found]
         if circuit is None:
@@ -167,21 +165,26 @@ class Frames:
         self._add(d, circuit)
         return None
 
-    def _is_circuit(self, rows: list[int]) -> bool:
-        key = to_words(rows, self.R.size).tobytes()
+    def _row(self, code: int) -> list[int]:
+        """Integer row that must be negative: row i for code 2 i, its opposite for 2 i + 1."""
+        row = self.layer.integers[code >> 1]
+        return [-v for v in row] if code & 1 else row
+
+    def _is_circuit(self, codes: list[int]) -> bool:
+        key = tuple(codes)
         known = self._circuits.get(key)
         if known is None:
-            integers = self.layer.integers
-            known = self._circuits[key] = is_circuit([integers[j] for j in rows])
+            known = self._circuits[key] = is_circuit([self._row(j) for j in codes])
         return known
 
-    def _add(self, d: int, circuit: Iterable[int]) -> None:
+    def _add(self, d: int, circuit: list[int]) -> None:
         number = int(self.gi[kernel.CIRCUITS])
-        mask = to_words(circuit, self.R.size)
-        self.CIRC[number] = mask
+        nw = self.R.shape[1]
+        self.CIRC[number, 0] = to_words([j >> 1 for j in circuit if not j & 1], nw)
+        self.CIRC[number, 1] = to_words([j >> 1 for j in circuit if j & 1], nw)
         if self.keep:
             self.gi[kernel.CIRCUITS] += 1
-        rest = mask & ~self.B[d, kernel.NEG]
+        rest = self.CIRC[number, 0] & ~self.B[d, kernel.NEG]
         if not rest.any():
             if self.keep:
                 kernel.leaf_of_one(self.gi, self.LOG, number)
@@ -196,3 +199,8 @@ class Frames:
     def is_degenerate(self) -> bool:
         """Whether an exact dependence of fewer than g + 1 rows was met."""
         return bool(self.gi[kernel.DEGENERATE])
+
+
+def _signed(pair: npt.NDArray[np.uint64]) -> list[int]:
+    """Codes of a pair of sets: 2 i for rows assumed negative, 2 i + 1 for rows assumed positive."""
+    return sorted([2 * j for j in to_rows(pair[0])] + [2 * j + 1 for j in to_rows(pair[1])])

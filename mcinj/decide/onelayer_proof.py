@@ -22,15 +22,14 @@ def proof_of(log: Ints, circuits: npt.NDArray[np.uint64], m: int, half_space: bo
     """Used circuits only, each once, and the tree in the file's numbering of rows and circuits."""
     named = log >= kernel.NUMBER
     numbers = log[named] - kernel.NUMBER
-    distinct, inverse = np.unique(circuits[numbers], axis=0, return_inverse=True)
-    bits = np.unpackbits(
-        np.ascontiguousarray(distinct).astype("<u8").view(np.uint8).reshape(len(distinct), -1),
-        axis=1, bitorder="little", count=m,
-    )
-    _, rows = np.nonzero(bits)
+    flat = circuits[numbers].reshape(len(numbers), -1)
+    distinct, inverse = np.unique(flat, axis=0, return_inverse=True)
+    sides = np.ascontiguousarray(distinct).astype("<u8").view(np.uint8).reshape(len(distinct), 2, -1)
+    bits = np.unpackbits(sides, axis=2, bitorder="little", count=m)
+    _, codes = np.nonzero(bits.transpose(0, 2, 1).reshape(len(distinct), -1))  # 2 i + side
     shift = 0 if half_space else 1
     tree = np.where(log >= 0, 2 * (log + shift) + 1, 2 * (-1 - log))
     tree[named] = inverse.reshape(-1)
     return LayerProof(
-        ranked, bits.sum(axis=1, dtype=np.int64), (rows + shift).astype(np.int64), tree.astype(np.int64)
+        ranked, bits.sum(axis=(1, 2), dtype=np.int64), (codes + 2 * shift).astype(np.int64), tree.astype(np.int64)
     )

@@ -125,7 +125,7 @@ def test_mutations_of_the_proof_are_rejected(kind, request):
         rows = proof.rows.copy()
         c = int(rng.integers(proof.sizes.size))
         part = slice(start[c], start[c + 1])
-        choice = np.sort(rng.choice(np.arange(1, truth.m + 1), proof.sizes[c], replace=False))
+        choice = np.sort(rng.choice(np.arange(2, 2 * truth.m + 2), proof.sizes[c], replace=False))
         if truth.is_circuit(choice):
             continue
         rows[part] = choice
@@ -155,7 +155,7 @@ def test_mutations_of_the_proof_are_rejected(kind, request):
     assert rejected(tree=np.zeros(1, dtype=np.int64))
     assert rejected(tree=np.zeros(0, dtype=np.int64))
     # A circuit that no leaf uses.
-    assert rejected(sizes=np.append(proof.sizes, 2), rows=np.append(proof.rows, [1, 2]))
+    assert rejected(sizes=np.append(proof.sizes, 2), rows=np.append(proof.rows, [2, 4]))
 
 
 def test_a_changed_sign_is_rejected():
@@ -163,7 +163,7 @@ def test_a_changed_sign_is_rejected():
     network, certificate = proved(gaussian(4, 30))
     _, proofs = read(certificate)
     changed = network.weights[0].copy()
-    changed[int(proofs[0].rows[0]) - 1] *= -1
+    changed[int(proofs[0].rows[0]) // 2 - 1] *= -1
     other = Network([changed])
     assert not verify(write(other, proofs), other).accepted
 
@@ -183,7 +183,7 @@ def test_count_is_no_proof_for_degenerate_weights():
 def test_rank_proof_with_dependent_rows_is_rejected():
     """Two sets whose choices may be parallel prove two active units but not rank 2."""
     weights = np.array([[1.0, 0.0], [-1.0, 0.0], [2.0, 0.0], [-2.0, 0.0], [0.0, 1.0]])
-    proof = LayerProof(True, np.array([2, 2]), np.array([1, 2, 3, 4]), np.array([4, 0, 1]))
+    proof = LayerProof(True, np.array([2, 2]), np.array([2, 4, 6, 8]), np.array([4, 0, 1]))
     network = Network([weights])
     result = verify(write(network, [proof]), network)
     assert not result.accepted
