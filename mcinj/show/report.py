@@ -139,8 +139,8 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
             page.text(
                 f"Extrapolated limit of the median m*/n: {item.extrapolation.estimate:.3f}, total 95 % interval "
                 f"[{low:.3f}, {high:.3f}] (statistical error {item.extrapolation.statistical:.3f}, systematic "
-                f"half-width {item.extrapolation.systematic_error:.3f}); procedure “{item.extrapolation.procedure}”. The curve at "
-                "each n is data; the limit is an extrapolation."
+                f"half-width {item.extrapolation.systematic_error:.3f}); procedure “{item.extrapolation.procedure}”. "
+                "The curve at each n is data; the limit is an extrapolation."
             )
         else:
             page.text(f"No extrapolation to n → ∞: {item.reason}", note=True)
