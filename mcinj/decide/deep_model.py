@@ -1,0 +1,218 @@
+"""A deep network as the deep search wants it: homogenised, scaled floats with known errors, exact rows on a pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from mcinj.certify.position import rows_look_generic
+from mcinj.certify.rational import product, to_flint
+from mcinj.decide.kernel_rank import PRIME
+from mcinj.networks import Network
+from mcinj.networks.network import FloatArray, FractionMatrix
+
+# Weights beyond these magnitudes are rescaled by powers of two before products of them are taken.
+_SAFE = 2.0**120
+
+
+@dataclass(frozen=True, eq=False)
+class DeepModel:
+    """`f` on the cone over its inputs: biases become weights of one more unit per hidden layer that always equals t.
+
+    Attributes
+    ----------
+    network
+        The network as given.
+    fence
+        Exact rows of shape `(·, g)` that are positive on the domain; with biases the last is `t > 0`.
+    linear_last
+        Every unit of the last layer counts as active.
+    """
+
+    network: Network
+    fence: FractionMatrix = field(default=())
+    linear_last: bool = False
+
+    @classmethod
+    def of(cls, network: Network, fence: FractionMatrix = ()) -> DeepModel:
+        """The model on all of R^n, or where the rows of `fence` (shape `(·, n + 1)`, over (x, t)) are positive.
+
+        A fence over a network without biases makes the model biased (with zero biases): scaling an input matters there.
+        """
+        if fence and not network.has_biases:
+            network = Network(network.exact_weights, [np.zeros(m) for m in network.widths])
+            return cls(network, (*fence, _last_unit(network.n + 1)))
+        if network.has_biases:
+            return cls(network, (*fence, _last_unit(network.n + 1)))
+        return cls(network)
+
+    @property
+    def n(self) -> int:
+        """Number of inputs: the rank wanted."""
+        return self.network.n
+
+    @property
+    def biased(self) -> bool:
+        """Whether there is a coordinate t and a constant unit in every hidden layer."""
+        return bool(self.fence)
+
+    @property
+    def g(self) -> int:
+        """Dimension of the homogenised space."""
+        return self.n + int(self.biased)
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return self.network.depth
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Units per layer, the constant units included."""
+        more = int(self.biased)
+        return tuple(m + more for m in self.network.widths[:-1]) + self.network.widths[-1:]
+
+    @cached_property
+    def exact(self) -> tuple[FractionMatrix, ...]:
+        """Homogenised exact weights, layer k of shape `(widths[k], widths[k-1] or g)`, of an equivalent network.
+
+        Equivalent: where weights are very large or very small, rows are scaled by powers of two (see `_exponents`).
+        """
+        layers: list[FractionMatrix] = []
+        biases = self.network.exact_biases
+        for k, w in enumerate(self.network.exact_weights):
+            rows = list(w)
+            if self.biased:
+                b = biases[k] if biases is not None else (Fraction(0),) * len(w)
+                rows = [(*row, c) for row, c in zip(w, b, strict=True)]
+                if k < self.depth - 1:
+                    rows.append(_last_unit(len(w[0]) + 1))
+            if self._exponents is not None:
+                after = self._exponents[k].tolist()
+                before = self._exponents[k - 1].tolist() if k else [0] * len(rows[0])
+                rows = [
+                    tuple(v * Fraction(2) ** (c - a) for v, c in zip(row, before, strict=True))
+                    for row, a in zip(rows, after, strict=True)
+                ]
+            layers.append(tuple(rows))
+        return tuple(layers)
+
+    @cached_property
+    def floats(self) -> list[FloatArray]:
+        """Float weights, each within one rounding (or underflow below 2^-1022) of `exact`."""
+        layers = self._unscaled
+        if self._exponents is None:
+            return layers
+        result = []
+        for k, w in enumerate(layers):
+            mantissa, exponent = np.frexp(w)
+            before = self._exponents[k - 1] if k else np.zeros(w.shape[1], dtype=np.int64)
+            shift = exponent.astype(np.int64) + before[None, :] - self._exponents[k][:, None]
+            result.append(np.ldexp(mantissa, np.clip(shift, -1100, 1).astype(np.int32)))
+        return result
+
+    @cached_property
+    def _unscaled(self) -> list[FloatArray]:
+        if not self.biased:
+            layers = [np.array(w) for w in self.network.weights]
+        else:
+            layers = []
+            for k, w in enumerate(self.network.weights):
+                b = self.network.biases[k] if self.network.biases is not None else np.zeros(len(w))
+                rows = np.hstack([w, b[:, None]])
+                if k < self.depth - 1:
+                    unit = np.zeros((1, rows.shape[1]))
+                    unit[0, -1] = 1.0
+                    rows = np.vstack([rows, unit])
+                layers.append(rows)
+        return layers
+
+    @cached_property
+    def _exponents(self) -> list[npt.NDArray[np.int64]] | None:
+        """Row i of layer k is scaled by 2^-e, e = _exponents[k][i], undone in the next layer's columns; None: no need.
+
+        No pattern changes.
+        """
+        layers = self._unscaled
+        sizes = np.concatenate([np.abs(w[w != 0.0]) for w in layers])
+        if not sizes.size or (sizes.max() <= _SAFE and sizes.min() >= 1.0 / _SAFE):
+            return None
+        result: list[npt.NDArray[np.int64]] = []
+        for k, w in enumerate(layers):
+            mantissa, exponent = np.frexp(w)
+            powers = exponent.astype(np.int64) + (result[k - 1][None, :] if k else 0)
+            top = np.where(mantissa != 0.0, powers, -(2**40)).max(axis=1)
+            result.append(np.where(top > -(2**39), top, 0))
+        return result
+
+    @property
+    def rescaled(self) -> bool:
+        """Whether rows were scaled by powers of two."""
+        return self._exponents is not None
+
+    @cached_property
+    def integral(self) -> bool:
+        """Whether all weights are integers below 2^20, so that sums of products of a layer are exact in floats."""
+        return self.network.floats_are_exact and all(
+            bool(np.all(w == np.rint(w)) and np.abs(w).max(initial=0.0) < 2.0**20) for w in self.floats
+        )
+
+    @cached_property
+    def residues(self) -> list[npt.NDArray[np.int64]] | None:
+        """Weights modulo 2^31 - 1, or None if a denominator vanishes there."""
+        layers = []
+        for w in self.exact:
+            if any(v.denominator % PRIME == 0 for row in w for v in row):
+                return None
+            inverse: dict[int, int] = {}
+            rows = []
+            for row in w:
+                line = []
+                for v in row:
+                    q = v.denominator
+                    if q not in inverse:
+                        inverse[q] = pow(q, -1, PRIME)
+                    line.append(v.numerator * inverse[q] % PRIME)
+                rows.append(line)
+            layers.append(np.array(rows, dtype=np.int64))
+        return layers
+
+    @cached_property
+    def looks_generic(self) -> bool:
+        """Whether nothing speaks against general position of the weights of every layer (see `rows_look_generic`)."""
+        return self.network.floats_are_exact and all(rows_look_generic(w) for w in self.network.weights)
+
+    def rows(self, pattern: Sequence[Sequence[bool]]) -> list[FractionMatrix]:
+        """Exact rows of layers 1 … len(pattern) + 1 on the pattern (units that act, constant units included)."""
+        result = [self.exact[0]]
+        for w, active in zip(self.exact[1:], pattern, strict=False):
+            keep = [i for i, on in enumerate(active) if on]
+            if keep:
+                left = to_flint([[row[i] for i in keep] for row in w], len(keep))
+                result.append(product(left, to_flint([result[-1][i] for i in keep], self.g)))
+            else:
+                result.append(tuple((Fraction(0),) * self.g for _ in w))
+        return result
+
+    def input(self, z: Sequence[Fraction]) -> tuple[Fraction, ...] | None:
+        """The input that a point of the homogenised space stands for; None where t <= 0."""
+        if not self.biased:
+            return tuple(z)
+        if z[-1] <= 0:
+            return None
+        return tuple(v / z[-1] for v in z[:-1])
+
+    def inside(self, x: Sequence[Fraction]) -> bool:
+        """Whether an input lies in the open domain."""
+        return all(
+            sum((c * v for c, v in zip(row, (*x, Fraction(1)), strict=True)), Fraction(0)) > 0 for row in self.fence
+        )
+
+
+def _last_unit(columns: int) -> tuple[Fraction, ...]:
+    return (*(Fraction(0) for _ in range(columns - 1)), Fraction(1))

@@ -1,0 +1,266 @@
+"""One deep search from Python: sets up the arrays, runs the compiled loop in slices, answers what needs exactness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from mcinj.certify.collision import collision_at, rationalise
+from mcinj.certify.rational import rank
+from mcinj.certify.witness import Witness
+from mcinj.decide import cell, deep_bounds, deep_kernel
+from mcinj.decide import deep_store as ds
+from mcinj.decide.deep_model import DeepModel
+from mcinj.decide.deep_proof import UNIT
+from mcinj.decide.onelayer_exact import circuit_or_point, integer_row
+from mcinj.networks.network import FractionMatrix
+
+_SLICE = 2_000  # nodes between two looks at the outside world
+_ROOM = 4_096  # regions per batch
+
+
+@dataclass(frozen=True)
+class Regions:
+    """A batch of regions: signs (R, L, m), points (R, g), path rows (R, ·) of G, path lengths and counts (R, 2)."""
+
+    signs: npt.NDArray[np.int8]
+    points: npt.NDArray[np.float64]
+    paths: npt.NDArray[np.int32]
+    sizes: npt.NDArray[np.int64]
+
+
+class DeepSearch:
+    """Regions of `model` (all its layers) on which fewer than `target` units of the last layer are active.
+
+    Parameters
+    ----------
+    model
+        The prefix to decide.
+    target
+        n for the regional criterion; 2n to enumerate the regions that matter for the global one.
+    enumerate_regions
+        Visit every such region (`batches`) instead of stopping at the first (`decide`).
+    ranked
+        Close nodes by exact rank instead of count.
+    """
+
+    found: tuple[Witness, int] | None = None
+
+    def __init__(
+        self, model: DeepModel, target: int, *, enumerate_regions: bool = False, ranked: bool = False
+    ) -> None:
+        self.model, self.target, self.ranked = model, target, ranked
+        L, g, n = model.depth, model.g, model.n
+        widths = np.array(model.widths, dtype=np.int64)
+        m = int(max(widths.max(), g))
+        m = (m + 7) // 8 * 8
+        total, width = int(widths.sum()), cell.padded(g)
+        fences = len(model.fence)
+        frames, slots = total + 3, total + 5
+        room = 4 * int(widths[-1]) + 64
+        base = fences + 2 * np.concatenate([[0], np.cumsum(widths)[:-1]]).astype(np.int64)
+        cuts = fences + 2 * total
+        families = max(target, int(widths[-1])) + 3
+        words = (m + 63) // 64
+        gi = np.zeros(ds.GLOBALS, dtype=np.int64)
+        gi[ds.TARGET], gi[ds.LAYERS], gi[ds.ENUMERATE], gi[ds.RANKED] = target, L, enumerate_regions, ranked
+        gi[ds.INTEGRAL], gi[ds.CUTS], gi[ds.IMPLY], gi[ds.REFRESH] = model.integral, cuts, 1, 1
+        weights = np.zeros((L, m, m))
+        for k, w in enumerate(model.floats):
+            weights[k, : w.shape[0], : w.shape[1]] = w
+        transposed = np.ascontiguousarray(weights.transpose(0, 2, 1))
+        outputs = _ROOM if enumerate_regions else 0
+        residues = model.residues if ranked else None
+        q = np.zeros((L, m, m) if ranked else (1, 1, 1), dtype=np.int64)
+        qr = np.zeros((L + 1, m, n) if ranked else (1, 1, 1), dtype=np.int64)
+        if residues is not None:
+            for k, r in enumerate(residues):
+                q[k, : r.shape[0], : r.shape[1]] = r
+            qr[0, : widths[0]] = residues[0][:, :n]
+        span = max(width, 2 * g, m) + 8
+        self.st = ds.Store(
+            gi=gi, m=widths, WP=np.maximum(transposed, 0.0), WM=np.maximum(-transposed, 0.0), WR=weights,
+            ROWS=np.zeros((L, m, g)), ERR=np.zeros((L, m)), SIZE=np.zeros((L, m)), NORM=np.ones((L, m)),
+            G=np.zeros((cuts + room, width)), GE=np.zeros(cuts + room), BASE=base,
+            SIGN=np.zeros((L, m), dtype=np.int64),
+            UP=np.zeros((frames, L, m, g)), UE=np.zeros((frames, L, m)), UV=np.zeros((frames, L, m), dtype=np.int64),
+            LR=np.zeros((L, m, g)), LE=np.zeros((L, m)), HS=np.zeros((L, m), dtype=np.int64),
+            FI=np.zeros((frames, ds.FIELDS), dtype=np.int64), FM=np.zeros((slots, g, width)),
+            FX=np.zeros((slots, width)), FU=np.zeros((slots, width)), FIDS=np.full((slots, width), -1, dtype=np.int64),
+            TX=np.zeros((frames, width)), PS=np.zeros((frames + 1, families + 1, words), dtype=np.uint64),
+            PV=np.zeros((frames + 1, words), dtype=np.uint64), PATHS=np.zeros(total + fences + 8, dtype=np.int64),
+            TL=np.zeros(total + 8, dtype=np.int64), TU=np.zeros(total + 8, dtype=np.int64),
+            OUT_SIGN=np.zeros((outputs, L, m), dtype=np.int8), OUT_X=np.zeros((outputs, g)),
+            OUT_PATH=np.zeros((outputs, total + fences + 8), dtype=np.int32),
+            OUT_N=np.zeros((outputs, 2), dtype=np.int64), Q=q, QR=qr,
+            B=np.zeros((g, g)), BE=np.zeros(g), N=np.zeros((g, g)), work=np.zeros((g, 2 * g)), vec=np.zeros((10, span)),
+            low=np.zeros((L, m)), high=np.zeros((L, m)), val=np.zeros((L, m)), coef=np.zeros((L, m)),
+            score=np.zeros((4, max(m, total + fences + 16))),
+            REQ=np.zeros(total + fences + room + 16, dtype=np.int64), CUTUNIT=np.zeros(room, dtype=np.int64),
+        )  # fmt: skip
+        self.exact_calls = 0
+        self._root()
+
+    def _root(self) -> None:
+        st, model = self.st, self.model
+        g, fences = model.g, len(model.fence)
+        first = model.floats[0]
+        st.ROWS[0, : len(first)] = first
+        st.SIZE[0, : len(first)] = np.abs(first).max(axis=1)
+        if not model.network.floats_are_exact or model.rescaled:
+            st.ERR[0, : len(first)] = 4 * UNIT * st.SIZE[0, : len(first)] + 1e-300
+        for i, row in enumerate(model.fence):
+            top = max(abs(v) for v in row)
+            line = np.array([float(v / top) for v in row])
+            norm = float(np.sqrt(line @ line))
+            st.G[i, :g] = line / norm
+            st.GE[i] = 8 * UNIT
+            st.PATHS[i] = i
+        if model.biased:
+            for k in range(model.depth - 1):
+                st.SIGN[k, model.widths[k] - 1] = 1
+        deep_bounds.install(st, 0)
+        st.FI[0, ds.PATH] = fences
+        if fences:
+            required = np.arange(fences, dtype=np.int64)
+            status, _ = cell.settle(
+                st.G, required, fences, st.FM[0], st.FX[0], st.FU[0], st.FIDS[0], st.vec[7], st.vec[8]
+            )
+            if status != cell.FEASIBLE:
+                cell.clear(st.FM[0], st.FX[0], st.FU[0], st.FIDS[0])
+
+    @property
+    def nodes(self) -> int:
+        """Nodes entered so far."""
+        return int(self.st.gi[ds.NODES])
+
+    def _advance(self, limit: int) -> int:
+        """Run to `limit` nodes in total; returns PAUSED, DONE, WITNESS or FULL; everything else is answered here.
+
+        After a RESOLVE that ends in a point of a complete cell, `self.found` is the collision there (regional search).
+        """
+        st = self.st
+        while True:
+            st.gi[ds.LIMIT] = min(limit, self.nodes + _SLICE)
+            reason = int(deep_kernel.advance(st))
+            if reason == ds.BLOCK:
+                self._block(int(st.gi[ds.SLOT]))
+            elif reason == ds.RESOLVE:
+                if self._resolve():
+                    return ds.WITNESS
+            elif reason != ds.PAUSED or self.nodes >= limit:
+                return reason
+
+    def decide(self, limit: int) -> tuple[Witness, int] | bool | None:
+        """A verified collision and its layer, True if no region is below target, None past `limit` nodes."""
+        st = self.st
+        while True:
+            reason = self._advance(limit)
+            if reason == ds.DONE:
+                return True
+            if reason == ds.PAUSED:
+                return None
+            if self.found is not None:
+                return self.found
+            d = int(st.gi[ds.DEPTH])
+            x = st.TX[d] if st.gi[ds.SLOT] else st.FX[d]
+            found = self._collision(rationalise(x[: self.model.g].tolist()))
+            if found is not None:
+                return found
+            st.FI[d, ds.NOWITNESS] = 1
+
+    def batches(self, limit: int) -> Iterator[Regions | None]:
+        """Batches of regions with fewer than `target` active units; None, at the end, if `limit` nodes did not do."""
+        st = self.st
+        while True:
+            reason = self._advance(limit)
+            count = int(st.gi[ds.REGIONS])
+            if count:
+                yield Regions(
+                    st.OUT_SIGN[:count].copy(), st.OUT_X[:count].copy(), st.OUT_PATH[:count].copy(),
+                    st.OUT_N[:count].copy(),
+                )  # fmt: skip
+                st.gi[ds.REGIONS] = 0
+            if reason == ds.PAUSED:
+                yield None
+            if reason != ds.FULL:
+                return
+
+    def _collision(self, z: tuple[Fraction, ...]) -> tuple[Witness, int] | None:
+        x = self.model.input(z)
+        if x is None or not any(z) or not self.model.inside(x):
+            return None
+        found = collision_at(self.model.network, x)
+        if found is None:
+            return None
+        witness, layer = found
+        step = [b - a for a, b in zip(witness.x, witness.x_prime, strict=True)]
+        other = witness.x_prime
+        while not self.model.inside(other):
+            # f is constant on the segment, so any shorter step collides too.
+            step = [v / 2 for v in step]
+            other = tuple(a + v for a, v in zip(witness.x, step, strict=True))
+        return Witness(witness.x, other), layer
+
+    def _pattern(self, layers: int) -> list[list[bool]]:
+        return [(self.st.SIGN[k, : self.model.widths[k]] > 0).tolist() for k in range(layers)]
+
+    def path_rows(self, path: npt.NDArray[np.integer], pattern: list[list[bool]]) -> FractionMatrix:
+        """Exact signed rows of the path (positive on the cell), on the pattern of the layers before its last."""
+        rows = self.model.rows(pattern)
+        base, fences = self.st.BASE, len(self.model.fence)
+        result = []
+        for index in path.tolist():
+            if index < fences:
+                result.append(self.model.fence[index])
+                continue
+            k = int(np.searchsorted(base, index, side="right")) - 1
+            unit, up = divmod(index - int(base[k]), 2)
+            row = rows[k][unit]
+            result.append(row if up else tuple(-v for v in row))
+        return tuple(result)
+
+    def _resolve(self) -> bool:
+        """Answer RESOLVE exactly; True if a collision was found at a complete cell."""
+        self.exact_calls += 1
+        st = self.st
+        frame, d = int(st.gi[ds.SLOT]), int(st.gi[ds.DEPTH])
+        layer = int(st.FI[frame, ds.LAYER])
+        pattern = self._pattern(layer)
+        rows = self.path_rows(st.PATHS[: int(st.FI[frame, ds.PATH])], pattern)
+        _, point = circuit_or_point([[-v for v in integer_row(row)] for row in rows])
+        if frame > d:
+            if point is not None:
+                st.gi[ds.DEPTH] = frame
+            return False
+        st.gi[ds.DEPTH] = d - 1
+        if point is None:
+            return False
+        found = self._collision(tuple(point))
+        if found is None:
+            jacobian = self.model.rows(pattern)[layer]
+            active = [row[: self.model.n] for row, s in zip(jacobian, st.SIGN[layer], strict=False) if s > 0]
+            if rank(active, self.model.n) < self.model.n:
+                raise RuntimeError("a region that loses rank gave no exact collision; please report this network")
+            return False
+        self.found = found
+        return True
+
+    def _block(self, p: int) -> None:
+        """Exact rows of layer p on the pattern of the layers before it, rounded once."""
+        self.exact_calls += 1
+        st = self.st
+        exact = self.model.rows(self._pattern(p))[p]
+        for j, row in enumerate(exact):
+            line = np.array([float(v) for v in row])
+            top = float(np.abs(line).max())
+            if any(row) and not 1e-250 < top < 1e250:
+                raise OverflowError("pre-activations leave the range of float64 on a region")
+            st.ROWS[p, j] = line
+            st.SIZE[p, j] = top
+            st.ERR[p, j] = 2 * UNIT * top
+        st.FI[int(st.gi[ds.DEPTH]), ds.BUILT] = p

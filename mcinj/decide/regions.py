@@ -1,0 +1,106 @@
+"""The regional criterion for deep networks: rank n of the Jacobian on every open region of every prefix.
+
+With prefix k - 1 passed, prefix k passes when every region has n active units of layer k (in general position), or n
+independent active rows (always). So layers are decided in order, each by one search (`mcinj.decide.deep_search`).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from mcinj.certify.witness import Witness
+from mcinj.decide.deep_model import DeepModel
+from mcinj.decide.deep_search import DeepSearch
+from mcinj.decide.verdict import Certified, Outcome
+from mcinj.errors import InputError
+from mcinj.networks import Network
+from mcinj.networks.network import FractionMatrix
+
+_UNLIMITED = 2**62
+
+
+@dataclass(frozen=True)
+class DeepDecision:
+    """Outcome of a criterion on a deep network.
+
+    Attributes
+    ----------
+    outcome, certified
+        See `mcinj.decide.verdict`.
+    layer
+        1-based layer of a failure (the first whose prefix fails), else None.
+    nodes, seconds
+        Cost; nodes are machine-independent.
+    witness
+        Colliding inputs of a failure, verified in exact arithmetic, else None.
+    certificate
+        Proof of a pass, if asked for and available.
+    """
+
+    outcome: Outcome
+    layer: int | None
+    certified: Certified
+    nodes: int
+    seconds: float
+    witness: Witness | None = None
+    certificate: bytes | None = None
+
+
+def decide_regional(
+    network: Network,
+    *,
+    node_budget: int | None = None,
+    certificate: bool = False,
+    fence: FractionMatrix = (),
+) -> DeepDecision:
+    """Decide whether the Jacobian of every prefix of `network` has rank n on every open region.
+
+    Parameters
+    ----------
+    network
+        Any depth, with or without biases.
+    node_budget
+        Most nodes to enter, all layers together; beyond it the outcome is UNKNOWN. None: no limit.
+    certificate
+        Return the proof of a pass as bytes.
+    fence
+        Rows over (x, t), shape `(·, n + 1)`: only inputs x with `row·(x, 1) > 0` for all of them count.
+
+    Raises
+    ------
+    InputError
+        A negative node budget.
+    """
+    if node_budget is not None and node_budget < 0:
+        raise InputError(f"node_budget is {node_budget}; give a number of nodes >= 0, or None for no limit")
+    started = time.perf_counter()
+    limit = _UNLIMITED if node_budget is None else node_budget
+    nodes = 0
+
+    def decision(
+        outcome: Outcome, certified: Certified, layer: int | None = None, witness: Witness | None = None
+    ) -> DeepDecision:
+        return DeepDecision(outcome, layer, certified, nodes, time.perf_counter() - started, witness)
+
+    exact = True
+    for k in range(1, network.depth + 1):
+        model = DeepModel.of(network.prefix(k), fence)
+        ranked = not model.looks_generic
+        if ranked and model.residues is None:
+            return decision(Outcome.UNKNOWN, Certified.NONE)
+        search = DeepSearch(model, model.n, ranked=ranked)
+        try:
+            answer = search.decide(limit - nodes)
+        except OverflowError:
+            return decision(Outcome.UNKNOWN, Certified.NONE)
+        nodes += search.nodes
+        if answer is None:
+            return decision(Outcome.UNKNOWN, Certified.NONE)
+        if not isinstance(answer, bool):
+            witness, layer = answer
+            if not witness.collides(network):
+                raise RuntimeError("a witness failed its exact check; please report this network")
+            return decision(Outcome.NOT_INJECTIVE, Certified.EXACT, layer, witness)
+        exact = exact and ranked
+    return decision(Outcome.INJECTIVE, Certified.EXACT if exact else Certified.GENERIC)
