@@ -38,7 +38,7 @@ def first_moment(theta: float = 1.0) -> Bound:
         value=alpha,
         status="rigorous",
         origin="computed",
-        source="H₂(θ/α) + H₂(1/α) = 1; mathematics.md §4; Markov's inequality on the cell count",
+        source="H₂(θ/α) + H₂(1/α) = 1; docs/theory.md §1; Markov's inequality on the cell count",
         theta=theta,
         error=_ROUNDOFF * alpha,
     )
@@ -68,7 +68,7 @@ def euler_characteristic() -> Bound:
         value=alpha,
         status="heuristic",
         origin="computed",
-        source="saddle of Eχ, mathematics.md §4; Paleka (2021), Clum (2022), arXiv:2302.14112",
+        source="saddle of Eχ, docs/theory.md §1; Paleka (2021), Clum (2022), arXiv:2302.14112",
         kind="estimate",
         parameters={"t": _euler_saddle(alpha)},
         error=_ROUNDOFF * alpha,
@@ -79,7 +79,7 @@ def gordon_distance(alpha: float, theta: float = 1.0) -> float:
     """Squared distance per row from a Gaussian vector to {z : at most θn positives}: ``c_θ(α) = p - tφ(t)``.
 
     ``p = 1/2 - θ/α``, ``t = Φ⁻¹(1/2 + p)``: among the positive half of the entries the smallest fraction p is
-    set to zero, ``c = E[g²; 0 < g < t]``. Zero for α <= 2θ. Source: mathematics.md §4.
+    set to zero, ``c = E[g²; 0 < g < t]``. Zero for α <= 2θ. Source: docs/theory.md §2.
 
     >>> gordon_distance(2.0), round(7.6476950 * gordon_distance(7.6476950), 6)
     (0.0, 1.0)
@@ -96,7 +96,7 @@ def plain_rdt(theta: float = 1.0) -> Bound:
 
     Rigorous upper bound: Gordon's escape-through-a-mesh applied to the random subspace A R^n and the cone of
     vectors with at most θn positive entries, whose squared distance from a Gaussian vector is α c_θ(α) n.
-    Source: mathematics.md §4; arXiv:2302.14112, arXiv:2410.20646. Raises `InputError` unless 0 < θ < ∞.
+    Source: docs/theory.md §2; arXiv:2302.14112, arXiv:2410.20646. Raises `InputError` unless 0 < θ < ∞.
 
     >>> round(plain_rdt().value, 6)
     7.647695
@@ -110,7 +110,7 @@ def plain_rdt(theta: float = 1.0) -> Bound:
         value=alpha,
         status="rigorous",
         origin="computed",
-        source="α c_θ(α) = 1; mathematics.md §4; Gordon (1988); arXiv:2302.14112",
+        source="α c_θ(α) = 1; docs/theory.md §2; Gordon (1988); arXiv:2302.14112",
         theta=theta,
         parameters={"p": 0.5 - theta / alpha, "t": -_NORMAL.inv_cdf(theta / alpha)},
         error=_ROUNDOFF * alpha,

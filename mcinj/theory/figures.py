@@ -1,7 +1,7 @@
 """Figures of the theory: bounds by depth, ground-state curves, saddle parameters.
 
-Plot functions take data and Axes and return the Axes; titles and limits belong to the caller. All figures at once,
-as PNG and SVG::
+Plot functions take data and Axes and return the Axes; titles and limits belong to the caller. All figures at
+once, as PNG and SVG::
 
     python -m mcinj.theory.figures docs/figures
 """
@@ -67,8 +67,8 @@ _STATUS = {"rs": "rigorous", "one_rsb": "heuristic", "two_rsb": "heuristic"}
 def plot_bounds_by_depth(rows: Sequence[Bound], axes: Axes, names: Sequence[str] | None = None) -> Axes:
     """Critical ratio against depth for the chains in `rows` (`table`), each labelled with its status.
 
-    `names` selects rows by their names (default: all chains known to the figure). The first layer of a chain is
-    the one-layer value that it starts from.
+    `names` selects rows by their names (default: all chains known to the figure). The first layer of a chain
+    is the one-layer value that it starts from.
     """
     values = {(row.name, row.layers): row for row in rows}
     for name, label, colour, marker, line in _BY_DEPTH:

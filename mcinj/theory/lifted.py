@@ -42,7 +42,7 @@ def partially_lifted(theta: float = 1.0) -> Bound:
     """Width ratio of partially lifted RDT, a rigorous upper bound: 7.448639 for θ = 1 (c = .7085, χ = .2785).
 
     Where lifting does not help (small θ) the infimum is at c -> 0 and equals `plain_rdt`; parameter c is then
-    0. Source: mathematics.md §4; Stojnic, arXiv:2410.20646. Raises `InputError` unless 0 < θ < ∞.
+    0. Source: docs/theory.md §3; Stojnic, arXiv:2410.20646. Raises `InputError` unless 0 < θ < ∞.
     """
     remedy = "give the count threshold over n, a finite number above 0"
     return _partially_lifted(positive("theta", theta, remedy))
@@ -72,7 +72,7 @@ def _partially_lifted(theta: float) -> Bound:
         value=value,
         status="rigorous",
         origin="computed",
-        source="θc + ½ ln(1+c/χ) + α ln E exp(-cV_χ) = 0, mathematics.md §4; arXiv:2410.20646",
+        source="θc + ½ ln(1+c/χ) + α ln E exp(-cV_χ) = 0, docs/theory.md §3; arXiv:2410.20646",
         theta=theta,
         parameters={"c": c, "chi": chi_best},
         error=1e-10,

@@ -28,7 +28,7 @@ _ONE_STEP = Saddle((0.7,), (3.0,), 0.06)  # a start inside the basin of the 1RSB
 def one_rsb(theta: float = 1.0) -> Bound:
     """Width ratio where the 1RSB ground state has θn positives: 6.715697 for θ = 1. Heuristic (replica).
 
-    Source: mathematics.md §4; arXiv:2302.14112. Parameters q0, c1, chi. Raises `InputError` unless 0 < θ < ∞.
+    Source: docs/theory.md §4; arXiv:2302.14112. Parameters q0, c1, chi. Raises `InputError` unless 0 < θ < ∞.
     """
     return k_rsb(1, theta)
 
@@ -76,7 +76,7 @@ def full_rsb(theta: float = 1.0, steps: int = 7, agreement: float = 1e-4) -> Bou
         value=values[-1] - tail,
         status="heuristic",
         origin="computed",
-        source="Parisi functional, k steps to the limit; docs/theory.md; arXiv:2302.14112",
+        source="Parisi functional, k steps to the limit; docs/theory.md §4; arXiv:2302.14112",
         kind="estimate",
         theta=theta,
         parameters=parameters,
@@ -150,7 +150,7 @@ def _bound(saddle: Saddle, theta: float) -> Bound:
         value=value,
         status="heuristic",
         origin="computed",
-        source=f"{k}-step replica-symmetry breaking, mathematics.md §4; arXiv:2302.14112, arXiv:2410.20646",
+        source=f"{k}-step replica-symmetry breaking, docs/theory.md §4; arXiv:2302.14112, arXiv:2410.20646",
         kind="estimate",
         theta=theta,
         parameters={**parameters, "chi": saddle.chi},

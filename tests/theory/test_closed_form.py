@@ -40,7 +40,7 @@ def test_euler_characteristic_is_where_its_exact_expectation_stops_growing() -> 
 
 
 def test_values_of_the_literature() -> None:
-    # mathematics.md §4; arXiv:2302.14112 quotes 7.65 and 8.34, arXiv:2006.08464 bounds by 10.5.
+    # arXiv:2302.14112 quotes 7.65 and 8.34, arXiv:2006.08464 bounds by 10.5.
     assert first_moment().value == pytest.approx(9.088607, abs=1e-6)
     assert euler_characteristic().value == pytest.approx(8.344633, abs=1e-6)
     assert plain_rdt().value == pytest.approx(7.647695, abs=1e-6)

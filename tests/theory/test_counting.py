@@ -87,8 +87,8 @@ def brute_euler(signs: np.ndarray, most: int) -> int:
 
 @pytest.mark.parametrize("m", [2, 3, 4, 5, 6])
 def test_expected_euler_on_the_circle_equals_the_count_of_arcs(m: int) -> None:
-    # n = 2. On S^1 the set {at most 1 positive} is closed: χ = (arcs of it) = (its vertices) - (its edges), or 0
-    # for the whole circle. Enumerate one arrangement exactly and average over all flips of its rows.
+    # n = 2. On S^1 the set {at most 1 positive} is closed: χ = (arcs of it) = (its vertices) - (its edges),
+    # or 0 for the whole circle. Enumerate one arrangement exactly and average over all flips of its rows.
     angles = np.sort(np.random.default_rng(m).uniform(0, np.pi, m))
     rays = np.concatenate([angles + np.pi / 2, angles - np.pi / 2])  # where a row vanishes
     rays = np.sort(rays % (2 * np.pi))

@@ -107,7 +107,7 @@ def test_values_of_the_literature() -> None:
     for _ in range(3):
         alphas.append(deep_plain_unit(alphas).value)
     assert alphas[1] == pytest.approx(8.267, abs=5e-4)  # arXiv:2412.19677
-    assert alphas[1:] == pytest.approx([8.26673, 9.4714, 10.778], abs=4e-4)  # mathematics.md §4
+    assert alphas[1:] == pytest.approx([8.26673, 9.4714, 10.778], abs=4e-4)  # the specification
 
 
 def test_the_chain_by_nested_roots_from_the_last_layer_backwards() -> None:
@@ -165,7 +165,8 @@ def test_optimised_weights_beat_unit_weights_and_more_positives_need_more_width(
 @given(st.floats(6.6, 20), st.floats(1.001, 1.5))
 @settings(max_examples=10, deadline=None)
 def test_a_wider_first_layer_needs_a_slightly_wider_second(alpha: float, factor: float) -> None:
-    # More units in the layer before give the adversary more freedom: the bound grows towards the one-layer bound.
+    # More units in the layer before give the adversary more freedom: the bound grows towards the one-layer
+    # bound.
     near, far = deep_plain([alpha]).value, deep_plain([alpha * factor]).value
     assert near < far < plain_rdt().value
 

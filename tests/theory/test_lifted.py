@@ -139,7 +139,7 @@ def brute_two_layers(x: np.ndarray, alpha_1: float, theta: float) -> float:
 
 def test_two_layers_with_free_weights() -> None:
     row = deep_lifted([6.7004])
-    assert row.value == pytest.approx(7.41, abs=3e-3)  # the rough search quoted in issue 4
+    assert row.value == pytest.approx(7.41, abs=3e-3)  # an earlier rough search
     x = np.array(list(row.parameters.values()))
     assert brute_two_layers(x, 6.7004, 1.0) == pytest.approx(row.value, abs=1e-8)
     for i in range(4):
@@ -153,7 +153,7 @@ def test_two_layers_with_free_weights() -> None:
 def test_two_layers_with_unit_weights_explain_the_published_value() -> None:
     row = two_layer_lifted_unit(6.7004)
     assert row.value == pytest.approx(8.264, abs=5e-4)  # arXiv:2412.19677
-    assert row.value == pytest.approx(8.2641, abs=5e-5)  # mathematics.md §4
+    assert row.value == pytest.approx(8.2641, abs=5e-5)  # the specification
     assert row.parameters["c"] == pytest.approx(0.1, abs=0.02)
     # Any other common weight, with the inner variables stationary, is worse.
     from scipy.optimize import root
@@ -174,8 +174,8 @@ def test_lifting_never_loses_in_deep_networks(alphas: tuple[float, ...]) -> None
 
 
 def test_the_exponent_is_the_largest_over_slices_and_the_least_over_multipliers() -> None:
-    # Rigour needs, at the optimal weights, a maximum over the norm s and the scales η_1, b, each with its multipliers
-    # κ and ν minimised: scan them at the optimum (scale 1) of the two-layer bound.
+    # Rigour needs, at the optimal weights, a maximum over the norm s and the scales η_1, b, each with its
+    # multipliers κ and ν minimised: scan them at the optimum (scale 1) of the two-layer bound.
     from scipy.optimize import minimize_scalar
 
     row = deep_lifted([6.7004])
