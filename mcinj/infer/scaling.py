@@ -5,7 +5,9 @@ The frozen procedure (PROCEDURE names its version; docs/inference.md gives the t
 1. Nine fits, none privileged: the forms power, log, poly of `forms.py`, each of the raw m/n and of its ratio to the
    union-bound and to the Euler series times that series' limit (raw only, where no reference applies).
 2. Each fit uses the sizes from n_min on, weighted by sampling errors (and LATTICE/n); n_min is N_MIN, or the next
-   size at which the chi-square test accepts the form (p >= P_ACCEPT). A form accepted nowhere is left out.
+   size at which the chi-square test accepts the form (p >= P_ACCEPT). A form accepted nowhere is left out. Where no
+   form is accepted at all (an outlying size), all are kept from N_MIN on, their bootstrap scatter stretched by
+   sqrt(chi2/freedom) (Birge, Phys. Rev. 40, 1932), and the result says that it is not consistent.
 3. Systematic interval: smallest to largest limit of the accepted fits. Estimate: their median.
 4. Total interval: the same envelope over bootstrap resamples of the trials, from the lower tail of its smallest to
    the upper tail of its largest value, and the worst cases of censored draws.
@@ -99,6 +101,7 @@ class Extrapolation:
 
     estimate: median over the accepted fits. statistical: bootstrap standard error of the estimate. systematic: (lo,
     hi), the envelope of the accepted fits. total: (lo, hi), the envelope with the trials' bootstrap at `level`.
+    consistent: some form is accepted; if not, look at the residuals before believing any limit.
     fits: all, accepted or not. points: the locations. procedure: version of the frozen rules.
     """
 
@@ -107,6 +110,7 @@ class Extrapolation:
     systematic: tuple[float, float]
     total: tuple[float, float]
     level: float
+    consistent: bool
     fits: tuple[ScalingFit, ...]
     points: LocationSeries
     procedure: str = PROCEDURE
@@ -130,7 +134,7 @@ def extrapolate(
 ) -> Extrapolation:
     """Apply the frozen procedure. Give the references only where they belong to the data: one Gaussian layer.
 
-    Raises InputError when fewer than PARAMETERS + MIN_FREEDOM sizes n >= N_MIN are there, or no form is accepted.
+    Raises InputError when fewer than PARAMETERS + MIN_FREEDOM sizes n >= N_MIN are there.
     """
     check_level(level)
     usable = int(np.count_nonzero(points.n >= N_MIN))
@@ -144,18 +148,14 @@ def extrapolate(
     for reference in (None, *references):
         fits.extend(first_accepted(points, form, reference, level=level) for form in FORMS)
     accepted = [f for f in fits if f.accepted]
-    if not accepted:
-        raise InputError(
-            f"no finite-size form fits the data (every p < {P_ACCEPT}): look at the residuals; the series may mix "
-            "different laws"
-        )
-    limits = np.array([f.limit for f in accepted])
-    drawn = np.column_stack([f.replicates for f in accepted])
+    used = accepted or fits
+    limits = np.array([f.limit for f in used])
+    drawn = np.column_stack([f.replicates if accepted else _stretched(f) for f in used])
     tail = (1.0 - level) / 2.0
     low = float(np.quantile(drawn.min(axis=1), tail))
     high = float(np.quantile(drawn.max(axis=1), 1.0 - tail))
-    worst_low = min(f.worst[0] for f in accepted)
-    worst_high = max(f.worst[1] for f in accepted)
+    worst_low = min(f.worst[0] for f in used)
+    worst_high = max(f.worst[1] for f in used)
     systematic = (min(float(limits.min()), worst_low), max(float(limits.max()), worst_high))
     return Extrapolation(
         estimate=float(np.median(limits)),
@@ -164,9 +164,16 @@ def extrapolate(
         # Censoring shifts the whole envelope; its own extent is added on either side.
         total=(low - (float(limits.min()) - systematic[0]), high + (systematic[1] - float(limits.max()))),
         level=level,
+        consistent=bool(accepted),
         fits=tuple(fits),
         points=points,
     )
+
+
+def _stretched(fit: ScalingFit) -> FloatArray:
+    """Bootstrap limits of a rejected fit, stretched about the fit by its Birge ratio."""
+    ratio = math.sqrt(max(1.0, fit.chi2 / max(fit.freedom, 1)))
+    return np.asarray(fit.limit + ratio * (fit.replicates - fit.limit), dtype=np.float64)
 
 
 def first_accepted(
