@@ -168,7 +168,8 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
 
 def _legend(axes: Any) -> None:
     """Outside on the right: curves and bounds fill the plot from left to right."""
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
     axes.figure.set_size_inches(9.6, 4.6)
 
 
