@@ -7,6 +7,7 @@ Wilson's interval is shorter but dips below its level, so it is not used where a
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -52,6 +53,7 @@ def dkw_halfwidth(trials: int, level: float = 0.95) -> float:
     return math.sqrt(math.log(2.0 / (1.0 - level)) / (2.0 * trials))
 
 
+@lru_cache(maxsize=4096)
 def quantile_ranks(trials: int, q: float, level: float = 0.95) -> tuple[int, int]:
     """Ranks (l, u) such that [X_(l), X_(u)] covers the q-quantile with probability >= level.
 

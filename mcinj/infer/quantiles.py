@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -135,9 +136,17 @@ def interpolated_interval(curve: TransitionCurve, q: float, level: float) -> tup
     Clopper–Pearson limits contain q covers the true crossing. Censored draws: worst case on either side. The
     coverage is checked by simulation in the tests. Upper end inf when the trials leave it open; lower end >= 0.
     """
-    from scipy.optimize import brentq
-
     trials = curve.trials
+    k_min, k_max = _compatible_counts(trials, q, level)
+    low = 0.0 if k_min == 0.0 else crossing(curve.m, curve.p_upper * trials, k_min)
+    high = math.inf if k_max == trials else crossing(curve.m, curve.p_lower * trials, k_max)
+    return low, high
+
+
+@lru_cache(maxsize=4096)
+def _compatible_counts(trials: int, q: float, level: float) -> tuple[float, float]:
+    """The real counts [k_min, k_max] whose binomial limits contain q; the limits grow with the count."""
+    from scipy.optimize import brentq
 
     def excess_low(k: float) -> float:
         return float(clopper_pearson(k, trials, level)[0]) - q
@@ -145,12 +154,9 @@ def interpolated_interval(curve: TransitionCurve, q: float, level: float) -> tup
     def excess_high(k: float) -> float:
         return float(clopper_pearson(k, trials, level)[1]) - q
 
-    # The limits grow with the count: counts in [k_min, k_max] are compatible with q.
     k_min = 0.0 if excess_high(0.0) >= 0 else float(brentq(excess_high, 0.0, trials))
     k_max = float(trials) if excess_low(float(trials)) <= 0 else float(brentq(excess_low, 0.0, trials))
-    low = 0.0 if k_min == 0.0 else crossing(curve.m, curve.p_upper * trials, k_min)
-    high = math.inf if k_max == trials else crossing(curve.m, curve.p_lower * trials, k_max)
-    return low, high
+    return k_min, k_max
 
 
 def standard_error(sample: ThresholdSample, q: float = 0.5, *, curve: TransitionCurve | None = None) -> float:

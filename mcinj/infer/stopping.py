@@ -49,10 +49,6 @@ class FixedCount:
         """Level of each single interval so that the reported one covers with probability `level`."""
         return check_level(level)
 
-    def satisfied(self, estimate: QuantileEstimate) -> bool:
-        """Whether the estimate at the last look ends the run."""
-        return estimate.trials >= self.trials
-
 
 @dataclass(frozen=True)
 class WidthTarget:
@@ -86,7 +82,7 @@ class WidthTarget:
         return 1.0 - (1.0 - check_level(level)) / len(self.looks)
 
     def satisfied(self, estimate: QuantileEstimate) -> bool:
-        """Whether the estimate, computed at look_level(level), ends the run."""
+        """Whether the estimate, computed at look_level(self.level), ends the run."""
         return estimate.trials >= self.looks[-1] or estimate.alpha_hi - estimate.alpha_lo <= self.width
 
 
@@ -132,8 +128,7 @@ def decide(rule: StoppingRule, sample: ThresholdSample, *, level: float = 0.95, 
     reached = [k for k in rule.looks if k <= sample.trials]
     for look in reached:
         part = sample.take(np.arange(look))
-        own = rule.level if isinstance(rule, WidthTarget) else level
-        if rule.satisfied(quantile(part, 0.5, level=rule.look_level(own))):
+        if isinstance(rule, FixedCount) or rule.satisfied(quantile(part, 0.5, level=rule.look_level(rule.level))):
             return Decision(True, look, look, quantile(part, q, level=rule.look_level(level)))
     wanted = next(k for k in rule.looks if k > sample.trials)
     if not reached:
