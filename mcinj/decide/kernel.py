@@ -17,7 +17,7 @@ slot 2d + 1; the last slots are scratch; W, MP, NW: padded sizes):
     B (D, 4, NW)  negative, positive, free rows, rows that the tail was solved with
     PS (D + 1, n + 1, NW), PC (D + 1, n + 1), PV (D + 1, NW)   sets, their circuits, their union
     FI (D, FIELDS), gi (GLOBALS,), CIRC (·, 2, NW) C- and C+, LOG (·,), R (2, NW) rows of a request
-    Q (D + 1 or 1, MP, n) residues, the last of all rows; T (·, MP, g) scratch     Z (MP, g) integer rows, or (0, g)
+    Q (D + 1 or 1, MP, n) residues, the last of all rows; T (·, MP, g), V (n, n, MP) scratch     Z (MP, g) integer rows, or (0, g)
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ DONE, WITNESS, PAUSED, RESOLVE, GROW, TASK = 0, 1, 2, 3, 4, 5
 # gi: global integers.
 DEPTH, NODES, LIMIT, ROWS, TARGET, CIRCUITS, LOGGED, KEEP = range(8)
 RANKED, PRODUCT, CAP, SLOT, HINT, DEGENERATE, HALF, SWAP = range(8, 16)
-GLOBALS = 16
+LIKELY = 16  # general position is likely: do not look for witnesses of full count and low rank
+GLOBALS = 17
 # FI: integers of a frame.
 PHASE, COUNT, SETS, ROW, FORCED, TAIL, NOWITNESS = range(7)
 FIELDS = 8
@@ -236,13 +237,13 @@ def _is_witness(s, x, m, gi, zero, first_row, Q0, T, scratch):  # type: ignore[n
     n = gi[TARGET]
     if count < n:
         return True
-    if gi[RANKED] == 0 or count > 4 * n:
+    if gi[RANKED] == 0 or gi[LIKELY]:
         return False
     return rank_of(Q0, scratch, count, T[0]) < n
 
 
 @njit(**_INNER)
-def _closed(gi, c, ps, pc, q, Q, T, scratch, start, pos):  # type: ignore[no-untyped-def]
+def _closed(gi, c, ps, pc, q, Q, V, scratch, start, pos):  # type: ignore[no-untyped-def]
     """Whether the declared positives and the sets prove rank n (count n in general position).
 
     Rank is proved with the smallest sets, which come first afterwards: long prefixes of choices are then shared.
@@ -281,11 +282,11 @@ def _closed(gi, c, ps, pc, q, Q, T, scratch, start, pos):  # type: ignore[no-unt
         start[level + 1] = total
     if work > gi[PRODUCT]:
         return False
-    return transversals(Q, scratch, start, need, T, pos)
+    return transversals(Q, scratch, start, need, V, pos)
 
 
 @njit()
-def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q, T, Z, F, J):  # type: ignore[no-untyped-def]
+def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q, T, V, Z, F, J):  # type: ignore[no-untyped-def]
     """Run until the stack is empty or the caller is needed; returns one of the reasons above.
 
     WITNESS: slot gi[SLOT] holds a proved witness. RESOLVE: the caller decides exactly whether rows R[0] can be
@@ -328,7 +329,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                 warm = 2 * d + 1  # a witness that more rows have undone
             elif d > 0 and FI[d - 1, TAIL] == 1:
                 warm = 2 * d - 1
-            status = _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z, F, J, d, d,
+            status = _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, d,
                              2 * d + 1, warm, need_words, cand, T2)
             if status == 1:
                 if gi[KEEP]:
@@ -349,7 +350,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                 FI[d, PHASE] = REFRESH
         elif phase == REFRESH:
             FI[d, PHASE] = BRANCH
-            closed = _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z, F, J, d,
+            closed = _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d,
                               need_words, cand, T2, spare)
             if closed == 1:
                 if gi[KEEP]:
@@ -443,7 +444,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                     PC[e, q] = PC[d, i]
                     q += 1
             FI[e, SETS] = q
-            if _closed(gi, c + 1, PS[e], PC[e], q, Q[min(e, Q.shape[0] - 1)], T, rows, start, pos):
+            if _closed(gi, c + 1, PS[e], PC[e], q, Q[min(e, Q.shape[0] - 1)], V, rows, start, pos):
                 if gi[KEEP]:
                     _leaf(gi, LOG, PC[e], need - 1)
                 continue
@@ -530,7 +531,7 @@ def _child(d, e, FI, B, PS, PC, PV):  # type: ignore[no-untyped-def]
 
 
 @njit(**_INNER)
-def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z, F, J, d, k, tail, warm,
+def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, k, tail, warm,
             required, cand, T2):  # type: ignore[no-untyped-def]
     """Add sets to family k of frame d until it closes the node or all uncovered rows can be negative.
 
@@ -547,7 +548,7 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z
     result = -1
     while True:
         if q >= n - c:
-            if _closed(gi, c, PS[k], PC[k], q, Q[min(d, Q.shape[0] - 1)], T, J[0], J[1], J[2]):
+            if _closed(gi, c, PS[k], PC[k], q, Q[min(d, Q.shape[0] - 1)], V, J[0], J[1], J[2]):
                 result = 1
             else:
                 result = 5
@@ -611,7 +612,7 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z
 
 
 @njit(**_INNER)
-def _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z, F, J, d, required, cand, T2,
+def _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, required, cand, T2,
              spare):  # type: ignore[no-untyped-def]
     """Swap out the set with the most rows positive at the tail and extend again; keep what is not worse.
 
@@ -651,7 +652,7 @@ def _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, 
                 PV[D, w] |= PS[d, i, w]
             p += 1
     gi[SWAP] = p
-    status = _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, Z, F, J, d, D, spare,
+    status = _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, D, spare,
                      2 * d + 1, required, cand, T2)
     if status == 3:
         _copy_cell(M, X, U, IDS, S, spare, 2 * d + 1, m)

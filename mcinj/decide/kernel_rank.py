@@ -97,45 +97,91 @@ def rank_of(Q: Residues, rows: Residues, count: int, T: Residues) -> int:
 
 
 @njit()
-def transversals(Q: Residues, members: Residues, start: Residues, count: int, T: Residues, pos: Residues) -> bool:
+def transversals(Q: Residues, members: Residues, start: Residues, count: int, V: Residues, pos: Residues) -> bool:
     """Whether every choice of one row from each of `count` sets has rank `count` in Q.
 
-    Set l is `members[start[l]:start[l+1]]`. Depth first with shared prefixes: level l's choice is eliminated from
-    all later sets. T has shape (>= count + 1, >= members, n), pos >= count + 1 entries; both scratch.
+    Set l is `members[start[l]:start[l+1]]`; `count` is the rank that is missing, so Q has `count` columns that are not
+    zero throughout. Depth first with shared prefixes: level l's choice is eliminated from all later sets, one column
+    goes with it, and two columns remain for the last two sets. V, of shape (>= count, >= count, >= members), keeps
+    columns apart so that the loops run along members; pos has at least count + 1 entries. Both are scratch.
     """
     n = Q.shape[1]
     total = start[count]
-    for i in range(total):
-        for j in range(n):
-            T[0, i, j] = Q[members[i], j]
+    columns = 0
+    for j in range(n):
+        some = False
+        for i in range(total):
+            if Q[members[i], j] != 0:
+                some = True
+        if some:
+            if columns == count:
+                return False
+            for i in range(total):
+                V[0, columns, i] = Q[members[i], j]
+            columns += 1
+    if columns < count:
+        return False
+    if count == 1:
+        for i in range(total):  # noqa: SIM110
+            if V[0, 0, i] == 0:
+                return False
+        return True
     level = 0
     pos[0] = start[0]
     while level >= 0:
+        width = count - level
+        v = V[level]
+        if width == 2:
+            if not _plane(v[0], v[1], start[level], start[level + 1], total):
+                return False
+            level -= 1
+            continue
         i = pos[level]
         if i == start[level + 1]:
             level -= 1
             continue
         pos[level] += 1
         pivot = -1
-        for j in range(n):
-            if T[level, i, j] != 0:
+        for j in range(width):
+            if v[j, i] != 0:
                 pivot = j
                 break
         if pivot < 0:
             return False
-        if level == count - 1:
-            continue
-        p = T[level, i, pivot]
-        for k in range(start[level + 1], total):
-            f = T[level, k, pivot]
-            if f == 0:
-                for j in range(n):
-                    T[level + 1, k, j] = T[level, k, j]
-            else:
-                f = _P - f
-                for j in range(n):
-                    T[level + 1, k, j] = reduce(reduce(T[level, k, j] * p) + reduce(T[level, i, j] * f))
-            T[level + 1, k, pivot] = 0
+        p = v[pivot, i]
+        t = V[level + 1]
+        k = 0
+        for j in range(width):
+            if j != pivot:
+                _eliminated(v[j], v[pivot], p, _P - v[j, i], t[k], start[level + 1], total)
+                k += 1
         level += 1
         pos[level] = start[level]
+    return True
+
+
+@njit()
+def _eliminated(a: Residues, b: Residues, p: int, q: int, out: Residues, low: int, high: int) -> None:
+    """out = a p + b q modulo the prime, on members low … high - 1."""
+    for k in range(low, high):
+        t = a[k] * p + b[k] * q
+        t = (t & _P) + (t >> np.int64(31))
+        t = (t & _P) + (t >> np.int64(31))
+        out[k] = t - _P if t >= _P else t
+
+
+@njit()
+def _plane(a: Residues, b: Residues, low: int, middle: int, high: int) -> bool:
+    """Whether no vector (a_i, b_i) of the first set is parallel to one of the second (or zero)."""
+    for i in range(low, middle):
+        p = a[i]
+        q = _P - b[i]
+        bad = 0
+        for k in range(middle, high):
+            t = b[k] * p + a[k] * q
+            t = (t & _P) + (t >> np.int64(31))
+            t = (t & _P) + (t >> np.int64(31))
+            bad += (t == 0) | (t == _P)
+        if bad > 0:
+            return False
     return True

@@ -47,6 +47,7 @@ class Frames:
         gi[kernel.LIMIT], gi[kernel.ROWS], gi[kernel.TARGET] = _UNLIMITED, m if count is None else count, n
         gi[kernel.KEEP], gi[kernel.RANKED], gi[kernel.PRODUCT] = keep, ranked, products
         gi[kernel.CAP], gi[kernel.HALF] = -1, layer.half_space
+        gi[kernel.LIKELY] = ranked and layer.looks_generic()
         self.gi = gi
         slots = 2 * depth + 2
         self.FI = np.zeros((depth, kernel.FIELDS), dtype=np.int64)
@@ -71,6 +72,7 @@ class Frames:
         if ranked:
             self.Q[-1, :m] = self.Q[0, :m] = layer.residues
         self.T = np.zeros((n + 3, lines + g + 2, g), dtype=np.int64)
+        self.V = np.zeros((n, n, lines + 8) if ranked else (1, 1, 1), dtype=np.int64)
         self.Z = layer.small_integers
         self.F = np.zeros((5, max(3 * width, lines)))
         self.J = np.zeros((3, lines + 2 * n + 8), dtype=np.int64)
@@ -114,7 +116,7 @@ class Frames:
     def _arrays(self) -> tuple[Any, ...]:
         return (
             self.gi, self.FI, self.G, self.A, self.M, self.X, self.U, self.IDS, self.S, self.B, self.PS, self.PC,
-            self.PV, self.CIRC, self.LOG, self.R, self.idle, self.Q, self.T, self.Z, self.F, self.J,
+            self.PV, self.CIRC, self.LOG, self.R, self.idle, self.Q, self.T, self.V, self.Z, self.F, self.J,
         )
 
     def _grow(self) -> None:
