@@ -17,7 +17,8 @@ slot 2d + 1; the last slots are scratch; W, MP, NW: padded sizes):
     B (D, 4, NW)  negative, positive, free rows, rows that the tail was solved with
     PS (D + 1, n + 1, NW), PC (D + 1, n + 1), PV (D + 1, NW)   sets, their circuits, their union
     FI (D, FIELDS), gi (GLOBALS,), CIRC (·, 2, NW) C- and C+, LOG (·,), R (2, NW) rows of a request
-    Q (D + 1 or 1, MP, n) residues, the last of all rows; T (·, MP, g), V (n, n, MP) scratch     Z (MP, g) integer rows, or (0, g)
+    Q (D + 1 or 1, MP, n) residues, the last of all rows   Z (m, g) integer rows, or (0, g)
+    T (·, MP, g), V (n, n, MP), F, J                        scratch
 """
 
 from __future__ import annotations

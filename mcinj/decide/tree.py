@@ -1,27 +1,26 @@
 """Engine `tree` for one layer: exact decision by branch and bound, every step proved.
 
-`decide_one_layer` is what `mcinj.check` calls. The search itself is `mcinj.decide.kernel`; this module gives it exact
-answers where floats do not decide, turns its points into rational witnesses, and says what a pass rests on.
+`decide_one_layer` is what `mcinj.check` calls. The search itself is `mcinj.decide.kernel`; this module says what a pass
+rests on and makes its certificate.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from fractions import Fraction
 
 from mcinj.certify.format import write
 from mcinj.certify.witness import Witness
-from mcinj.decide import kernel
 from mcinj.decide.kernel_state import Frames
 from mcinj.decide.onelayer import Layer
-from mcinj.decide.onelayer_exact import small_multiple
-from mcinj.decide.onelayer_proof import layer_proof
+from mcinj.decide.onelayer_exact import kernel_vector
+from mcinj.decide.onelayer_jobs import search_shared
+from mcinj.decide.onelayer_proof import layer_proof, proof_of
+from mcinj.decide.onelayer_search import UNLIMITED, End, explore
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.errors import InputError
 from mcinj.networks import Network
-
-_SLICE = 20_000  # nodes between two looks at the outside world (Ctrl-C): about 0.1 s
-_UNLIMITED = 2**62
 
 
 @dataclass(frozen=True)
@@ -57,63 +56,65 @@ def decide_one_layer(
     certificate
         Return the proof of a pass as bytes.
     jobs
-        Threads that share the search.
+        Threads that share the search; verdict, nodes and certificate do not depend on them.
+
+    Raises
+    ------
+    InputError
+        More than one layer, a negative budget, jobs < 1.
     """
     if network.depth != 1:
         raise InputError(f"decide_one_layer takes one layer, got {network.depth}; use prefix() or layer()")
     if node_budget is not None and node_budget < 0:
         raise InputError(f"node_budget is {node_budget}; give a number of nodes >= 0, or None for no limit")
+    if jobs < 1:
+        raise InputError(f"jobs is {jobs}; give a number of threads >= 1")
     started = time.perf_counter()
     layer = Layer.of(network)
-    limit = _UNLIMITED if node_budget is None else node_budget
+    limit = UNLIMITED if node_budget is None else node_budget
 
-    def failed(witness: Witness, nodes: int) -> LayerDecision:
-        if not witness.collides(network):
+    def decided(outcome: Outcome, certified: Certified, nodes: int, **rest: object) -> LayerDecision:
+        return LayerDecision(outcome, certified, nodes, time.perf_counter() - started, **rest)  # type: ignore[arg-type]
+
+    def failed(witness: Witness | None, nodes: int) -> LayerDecision:
+        if witness is None or not witness.collides(network):
             raise RuntimeError("a witness failed its exact check; please report this network")
-        seconds = time.perf_counter() - started
-        return LayerDecision(Outcome.NOT_INJECTIVE, Certified.EXACT, nodes, seconds, witness)
+        return decided(Outcome.NOT_INJECTIVE, Certified.EXACT, nodes, witness=witness)
 
-    origin = [0] * layer.n + [1] * (layer.g - layer.n)
     if layer.rank() < layer.n:
-        # Some direction is invisible to every unit.
-        witness = layer.witness_at(origin) or _everywhere(layer)
-        return failed(witness, 0)
-    ranked = exact or not layer.looks_generic()
-    frames = Frames(layer, ranked=ranked, keep=certificate)
+        return failed(_invisible_direction(layer), 0)
     spent = 0
-    while True:
-        reason = frames.run(min(limit - spent, frames.nodes + _SLICE))
-        nodes = spent + frames.nodes
-        if frames.is_degenerate() and not ranked:
-            # An exact dependence: these weights are not in general position after all, and count is not rank.
-            ranked, spent = True, nodes
-            frames = Frames(layer, ranked=True, keep=certificate)
-        elif reason == kernel.DONE:
+    for ranked in [True] if exact or not layer.looks_generic() else [False, True]:
+        proof = None
+        if jobs == 1:
+            frames = Frames(layer, ranked=ranked, keep=certificate)
+            result = explore(frames, lambda: limit - spent)  # noqa: B023
+            nodes = frames.nodes
+            if certificate and result.end is End.CLOSED:
+                proof = layer_proof(frames)
+        else:
+
+            def make(ranked: bool = ranked) -> Frames:
+                return Frames(layer, ranked=ranked, keep=certificate)
+
+            shared = search_shared(make, jobs, limit - spent)
+            result, nodes = shared.exploration, shared.nodes
+            if certificate and result.end is End.CLOSED:
+                proof = proof_of(shared.log, shared.circuits, layer.m, layer.half_space, ranked)
+        spent += nodes
+        if result.end is End.CLOSED:
             certified = Certified.EXACT if ranked else Certified.GENERIC
-            proof = write(network, [layer_proof(frames)]) if certificate else None
-            seconds = time.perf_counter() - started
-            return LayerDecision(Outcome.INJECTIVE, certified, nodes, seconds, certificate=proof)
-        elif reason == kernel.WITNESS:
-            found = layer.witness_near(frames.point())
-            if found is None:
-                raise RuntimeError("a proved witness could not be made exact; please report this network")
-            return failed(found, nodes)
-        elif reason == kernel.RESOLVE:
-            point = frames.resolve()
-            if point is not None:
-                found = layer.witness_at(small_multiple(point))
-                if found is not None:
-                    return failed(found, nodes)
-        if reason == kernel.PAUSED and nodes >= limit:
-            return LayerDecision(Outcome.UNKNOWN, Certified.NONE, nodes, time.perf_counter() - started)
+            data = None if proof is None else write(network, [proof])
+            return decided(Outcome.INJECTIVE, certified, spent, certificate=data)
+        if result.end is End.FAILED:
+            return failed(result.witness, spent)
+        if result.end is End.LIMIT:
+            break
+        # An exact dependence: these weights are not in general position after all, so rank must be proved.
+    return decided(Outcome.UNKNOWN, Certified.NONE, spent)
 
 
-def _everywhere(layer: Layer) -> Witness:
-    from fractions import Fraction
-
-    from mcinj.decide.onelayer_exact import kernel_vector
-
+def _invisible_direction(layer: Layer) -> Witness | None:
+    """A direction that no unit sees, from the origin."""
     d = kernel_vector(layer.input_integers, layer.n)
-    if d is None:
-        raise RuntimeError("the rows have full rank")
-    return Witness(tuple(Fraction(0) for _ in d), tuple(Fraction(v) for v in d))
+    return None if d is None else Witness(tuple(Fraction(0) for _ in d), tuple(Fraction(v) for v in d))
