@@ -38,11 +38,6 @@ def _sparse(values: np.random.Generator, mask: np.random.Generator, rows: int, c
     return np.where(mask.random((rows, columns)) < p, g, 0.0)
 
 
-def _correlated(values: np.random.Generator, _: np.random.Generator, rows: int, columns: int, __: float) -> FloatArray:
-    # The shared direction is added by the stream, which knows where the first row is.
-    return values.standard_normal((rows, columns))
-
-
 @dataclass(frozen=True)
 class Ensemble:
     """A law of iid rows, named on the command line and in experiments, e.g. `gaussian`, `sparse:0.1`.
@@ -54,8 +49,9 @@ class Ensemble:
     rademacher      iid ±1 with probability 1/2 each; rows may coincide, be opposite or dependent
     sphere          uniform on the unit sphere: a gaussian row over its norm
     sparse:P        iid N(0, 1) with probability P (default 0.3), else exactly 0; a row of zeros may occur
-    correlated:R    √R u + √(1-R) g_i, with u ~ N(0, I) shared by all rows of the layer, g_i iid N(0, I);
-                    default R = 0.5. Rows are exchangeable, not independent.
+    correlated:R    N(0, 1) with correlation R between successive rows, entry by entry (autoregressive):
+                    a_1 = g_1, a_i = R a_{i-1} + √(1-R²) g_i, g_i iid N(0, I); default R = 0.5. Rows i and j have
+                    correlation R^|i-j|; they are not independent.
     """
 
     name: str
@@ -112,7 +108,7 @@ _LAWS: dict[str, Law] = {
     "rademacher": _rademacher,
     "sphere": _sphere,
     "sparse": _sparse,
-    "correlated": _correlated,
+    "correlated": _gaussian,  # the innovations; the stream correlates them
 }
 _PARAMETERS = {"sparse": 0.3, "correlated": 0.5}
 ENSEMBLES = tuple(_LAWS)
@@ -132,11 +128,6 @@ class RowStream:
         # One stream per purpose: a law that draws a mask would otherwise not be a prefix of itself.
         self._values = self.seed.generator(layer, 0)
         self._mask = self.seed.generator(layer, 1)
-        self._shared = (
-            math.sqrt(self.ensemble.parameter) * self.seed.generator(layer, 2).standard_normal(columns)
-            if self.ensemble.name == "correlated"
-            else None
-        )
         self._rows = np.empty((0, columns))
 
     def take(self, m: int) -> FloatArray:
@@ -145,11 +136,21 @@ class RowStream:
         if m > have:
             law = _LAWS[self.ensemble.name]
             fresh = law(self._values, self._mask, max(m - have, have), self.columns, self.ensemble.parameter)
-            if self._shared is not None:
-                fresh = self._shared + math.sqrt(1.0 - self.ensemble.parameter) * fresh
+            if self.ensemble.name == "correlated":
+                fresh = self._correlate(fresh)
             self._rows = np.concatenate([self._rows, fresh])
             self._rows.setflags(write=False)
         return self._rows[:m]
+
+    def _correlate(self, fresh: FloatArray) -> FloatArray:
+        """Rows of the autoregression after those that the stream holds."""
+        r = self.ensemble.parameter
+        rows = fresh.copy()
+        for i in range(len(rows)):
+            before = rows[i - 1] if i else (self._rows[-1] if len(self._rows) else None)
+            if before is not None:
+                rows[i] = r * before + math.sqrt(1.0 - r * r) * fresh[i]
+        return rows
 
 
 def widths_from_expansions(n: int, expansions: Sequence[float]) -> tuple[int, ...]:
