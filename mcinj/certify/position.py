@@ -5,17 +5,20 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from mcinj._jit import njit
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 # Below this many binary digits per entry exact coincidences between random numbers are not negligible.
 DIGITS = 40
+PRIME = 2**31 - 1
 
 
 def rows_look_generic(rows: Floats) -> bool:
-    """No zero entry, enough binary digits, no two parallel rows; rows of shape (m, n), n > 1.
+    """No zero entry, enough binary digits, no two or three dependent rows; rows of shape (m, n), n > 1.
 
-    True is no proof of general position (a row may be an exact combination of two others): it is the licence under
+    True is no proof of general position (a row may be an exact combination of three others): it is the licence under
     which a pass is called `generic`. For n = 1 it is False, since rank then costs no more than count.
     """
     m, n = rows.shape
@@ -27,7 +30,63 @@ def rows_look_generic(rows: Floats) -> bool:
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     gram = np.abs(unit @ unit.T)
     np.fill_diagonal(gram, 0.0)
-    return bool(gram.max(initial=0.0) < 1 - 1e-12)
+    if gram.max(initial=0.0) >= 1 - 1e-12:
+        return False
+    if n == 2:
+        return True
+    forms = np.random.default_rng(2**31 - 1).integers(1, PRIME, (3, n))
+    residues = float_residues(rows)
+    shadow = np.zeros((m, 3), dtype=np.int64)
+    for k in range(n):
+        shadow = (shadow + residues[:, k : k + 1] * forms[:, k]) % PRIME
+    return not bool(_some_triple(shadow))
+
+
+@njit()
+def _some_triple(shadow: Ints) -> bool:
+    """Whether three of the rows, shape (m, 3), are dependent modulo the prime.
+
+    Seen from one row, two others that are dependent with it have the same direction in the plane that is left. The rows
+    are a random projection: dependent triples stay so, others become dependent with probability about m^3 / 2^33.
+    """
+    m = shadow.shape[0]
+    p = np.int64(PRIME)
+    ratio = np.zeros(m, dtype=np.int64)
+    partial = np.zeros(m + 1, dtype=np.int64)
+    below = np.zeros(m, dtype=np.int64)
+    above = np.zeros(m, dtype=np.int64)
+    for i in range(m):
+        a = shadow[i]
+        if a[0] == 0:
+            return True
+        partial[0] = 1
+        for j in range(i + 1, m):
+            b = shadow[j]
+            u = (b[1] * a[0] + (p - b[0]) * a[1]) % p
+            v = (b[2] * a[0] + (p - b[0]) * a[2]) % p
+            if u == 0:
+                return True
+            below[j] = u
+            above[j] = v
+            partial[j - i] = partial[j - i - 1] * u % p
+        # One inverse for all (Montgomery's trick): the product's, by Fermat.
+        last = m - 1 - i
+        inverse = np.int64(1)
+        base = partial[last]
+        e = p - 2
+        while e > 0:
+            if e & 1:
+                inverse = inverse * base % p
+            base = base * base % p
+            e >>= 1
+        for j in range(m - 1, i, -1):
+            ratio[j] = above[j] * (inverse * partial[j - i - 1] % p) % p
+            inverse = inverse * below[j] % p
+        seen = np.sort(ratio[i + 1 :])
+        for j in range(1, seen.shape[0]):
+            if seen[j] == seen[j - 1]:
+                return True
+    return False
 
 
 def significant_digits(rows: Floats) -> Ints:
@@ -38,3 +97,12 @@ def significant_digits(rows: Floats) -> Ints:
     trailing = np.where(whole != 0, np.frexp(low.astype(np.float64))[1] - 1, 0)
     top = np.where(whole != 0, exponent, -(2**14)).max(axis=1, keepdims=True, initial=-(2**14))
     return np.where(whole != 0, top - (exponent - 53 + trailing), 0).astype(np.int64)
+
+
+def float_residues(rows: Floats) -> Ints:
+    """Rows of float64 modulo 2^31 - 1, each times a power of two that makes it integral."""
+    mantissa, exponent = np.frexp(rows)
+    whole = (mantissa * 2.0**53).astype(np.int64)
+    low = np.where(whole != 0, exponent, 2**14).min(axis=1, keepdims=True, initial=2**14)
+    shift = np.where(whole != 0, exponent - low, 0) % 31  # 2^31 = 1 modulo the prime
+    return (whole % PRIME) * (np.int64(1) << shift.astype(np.int64)) % PRIME

@@ -14,11 +14,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.certify.position import rows_look_generic, significant_digits
+from mcinj.certify.position import PRIME, float_residues, rows_look_generic, significant_digits
 from mcinj.certify.witness import Witness
 from mcinj.decide import onelayer_exact as exact
 from mcinj.decide.cell import padded_rows
-from mcinj.decide.kernel_rank import PRIME
 from mcinj.networks import Network
 
 Floats = npt.NDArray[np.float64]
@@ -127,8 +126,8 @@ class Layer:
     def looks_generic(self) -> bool:
         """Whether nothing speaks against general position of the input parts.
 
-        False for zero entries, coarse numbers (integers, float32, rationals), parallel rows. True is no proof: it is
-        what `certified: "generic"` says.
+        False for zero entries, coarse numbers (integers, float32, rationals), two or three dependent rows. True is no
+        proof: it is what `certified: "generic"` says.
         """
         if self.rationals is not None:
             return False
@@ -180,12 +179,3 @@ class Layer:
             if witness is not None:
                 return witness
         return None
-
-
-def float_residues(rows: Floats) -> Ints:
-    """Rows of float64 modulo 2^31 - 1, each times a power of two that makes it integral."""
-    mantissa, exponent = np.frexp(rows)
-    whole = (mantissa * 2.0**53).astype(np.int64)
-    low = np.where(whole != 0, exponent, 2**14).min(axis=1, keepdims=True, initial=2**14)
-    shift = np.where(whole != 0, exponent - low, 0) % 31  # 2^31 = 1 modulo the prime
-    return (whole % PRIME) * (np.int64(1) << shift.astype(np.int64)) % PRIME

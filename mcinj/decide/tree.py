@@ -22,6 +22,8 @@ from mcinj.decide.verdict import Certified, Outcome
 from mcinj.errors import InputError
 from mcinj.networks import Network
 
+_SMALL = 7  # up to here rank is proved always: it costs next to nothing
+
 
 @dataclass(frozen=True)
 class LayerDecision:
@@ -52,7 +54,7 @@ def decide_one_layer(
     node_budget
         Most nodes to enter; beyond it the outcome is UNKNOWN. None: no limit.
     exact
-        Prove rank on every leaf, also where general position is plausible.
+        Prove rank on every leaf, also where general position is plausible. Done always for n <= 7.
     certificate
         Return the proof of a pass as bytes.
     jobs
@@ -84,7 +86,7 @@ def decide_one_layer(
     if layer.rank() < layer.n:
         return failed(_invisible_direction(layer), 0)
     spent = 0
-    for ranked in [True] if exact or not layer.looks_generic() else [False, True]:
+    for ranked in [True] if exact or layer.n <= _SMALL or not layer.looks_generic() else [False, True]:
         proof = None
         if jobs == 1:
             frames = Frames(layer, ranked=ranked, keep=certificate)

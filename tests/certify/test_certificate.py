@@ -33,7 +33,7 @@ def gaussian(n, m, seed=0):
 
 @pytest.fixture(scope="module")
 def generic():
-    return proved(gaussian(5, 34, 1))
+    return proved(gaussian(8, 54, 1))
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +59,13 @@ def test_passes_of_all_kinds_are_accepted():
     cases = [
         (proved(np.vstack([b, -b])), "exact"),
         (proved([[1.0], [-2.0]]), "exact"),
-        (proved(gaussian(6, 44)), "generic"),
+        (proved(gaussian(8, 58)), "generic"),
         (proved(gaussian(5, 36), exact=True), "exact"),
-        (proved(gaussian(4, 32), rng.standard_normal(32)), "generic"),
+        (proved(gaussian(8, 64), rng.standard_normal(64)), "generic"),
         (proved(gaussian(3, 30), rng.standard_normal(30), exact=True), "exact"),
         (proved(np.where(rng.random((60, 3)) < 0.5, rng.standard_normal((60, 3)), 0.0)), "exact"),
         (proved(gaussian(4, 32).astype(np.float32)), "exact"),
-        (proved(gaussian(4, 30) * np.exp(rng.uniform(-400, 400, (30, 1)))), "generic"),
+        (proved(gaussian(8, 60) * np.exp(rng.uniform(-400, 400, (60, 1)))), "generic"),
         (proved([[Fraction(p, 3), Fraction(q, 7)] for p, q in ((1, 1), (-1, 2), (0, -1), (5, -1), (1, 1), (-5, -1))]),
          "exact"),
     ]
@@ -170,13 +170,13 @@ def test_a_changed_sign_is_rejected():
 
 def test_count_is_no_proof_for_degenerate_weights():
     """A right proof of counts, for weights where units repeat: it must not be accepted as a proof of rank."""
-    rows = gaussian(3, 26, 4)
+    rows = gaussian(8, 56, 4)
     network, certificate = proved(rows)
     _, proofs = read(certificate)
     doubled = np.vstack([rows, rows[:1]])
     assert verify(write(network, proofs), network).accepted
     assert "general position" in verify(write(Network([doubled]), proofs), Network([doubled])).reason
-    coarse = np.round(rows * 64) / 64
+    coarse = np.round(rows * 2.0**30) / 2.0**30
     assert "general position" in verify(write(Network([coarse]), proofs), Network([coarse])).reason
 
 
