@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -318,7 +319,9 @@ def _work(
 class _Pool(AbstractContextManager["_Pool"]):
     """Results of the tasks in the order in which they end; closing it stops the workers."""
 
-    def __init__(self, results: Iterator[Any], stop: Callable[[], None], context: AbstractContextManager[Any]) -> None:
+    def __init__(
+        self, results: Iterator[Any], stop: Callable[[bool], None], context: AbstractContextManager[Any]
+    ) -> None:
         self._results, self._stop, self._context = results, stop, context
 
     def __enter__(self) -> _Pool:
@@ -328,14 +331,13 @@ class _Pool(AbstractContextManager["_Pool"]):
         return self._results
 
     def __exit__(self, *failure: object) -> None:
-        if failure[0] is not None:
-            self._stop()
+        self._stop(failure[0] is not None)
         self._context.__exit__(None, None, None)
 
 
 def _pool(tasks: _Tasks, workers: int, backend: str) -> _Pool:
     if workers == 1 and backend == "loky":
-        return _Pool((run_task(*task) for task in tasks), lambda: None, nullcontext())
+        return _Pool((run_task(*task) for task in tasks), lambda _: None, nullcontext())
     import joblib
 
     _warm()  # compiled once here, so that the workers find it in the cache instead of compiling side by side
@@ -351,10 +353,10 @@ def _pool(tasks: _Tasks, workers: int, backend: str) -> _Pool:
     parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1)
     results = parallel(joblib.delayed(run_task)(*task) for task in tasks)
 
-    def stop() -> None:
+    def stop(failed: bool) -> None:
         if client is not None:
             client.close()
-        else:
+        elif failed:
             from joblib.externals.loky import get_reusable_executor
 
             get_reusable_executor().shutdown(wait=False, kill_workers=True)
@@ -364,10 +366,10 @@ def _pool(tasks: _Tasks, workers: int, backend: str) -> _Pool:
 
 def _dask_client(workers: int) -> Any:
     try:
-        from distributed import Client
+        client: Any = importlib.import_module("distributed").Client
     except ImportError:
         raise InputError("the backend dask needs an extra: pip install 'mcinj[dask]'") from None
     address = os.environ.get("DASK_SCHEDULER_ADDRESS")
     if address:
-        return Client(address)
-    return Client(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+        return client(address)
+    return client(n_workers=workers, threads_per_worker=1, dashboard_address=None)

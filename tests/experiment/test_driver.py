@@ -68,6 +68,10 @@ def test_number_of_workers_does_not_change_the_table(jobs: int, reference: pd.Da
     same(pd.read_parquet(tmp_path / "trials.parquet").astype(reference.dtypes), reference)
 
 
+def test_dask_gives_the_same_table(reference: pd.DataFrame, tmp_path: Path) -> None:
+    same(mcinj.run(CONFIG, jobs=2, backend="dask", results=tmp_path), reference)
+
+
 def test_sigkill_at_several_moments_loses_nothing(reference: pd.DataFrame, tmp_path: Path) -> None:
     script = (
         "import sys, mcinj, time, mcinj.experiment.driver as d\n"
