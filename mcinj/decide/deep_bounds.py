@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from mcinj._jit import njit
 from mcinj.decide.deep_proof import UNIT, enclose, invert, quality
-from mcinj.decide.deep_store import INTEGRAL, LAYERS, RANKED, TRAIL, Floats, Store
+from mcinj.decide.deep_store import INNER, INTEGRAL, LAYERS, RANKED, TRAIL, Floats, Store
 from mcinj.decide.kernel_rank import PRIME, reduce
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
-@njit()
+@njit(**INNER)
 def assign(st: Store, layer: int, unit: int, sign: int) -> None:
     """Decide a unit and remember it on the trail."""
     t = st.gi[TRAIL]
@@ -29,7 +29,7 @@ def assign(st: Store, layer: int, unit: int, sign: int) -> None:
     st.gi[TRAIL] = t + 1
 
 
-@njit()
+@njit(**INNER)
 def undo(st: Store, mark: int) -> None:
     """Take back what was decided after `mark`."""
     t = st.gi[TRAIL]
@@ -39,7 +39,7 @@ def undo(st: Store, mark: int) -> None:
     st.gi[TRAIL] = t
 
 
-@njit()
+@njit(**INNER)
 def block(st: Store, p: int) -> bool:
     """Rows of layer p on the full pattern of layer p - 1; False where a row's error is not small against the row."""
     g = st.ROWS.shape[2]
@@ -75,7 +75,7 @@ def block(st: Store, p: int) -> bool:
     return good
 
 
-@njit()
+@njit(**INNER)
 def block_residues(st: Store, p: int) -> None:
     """Residues of the rows of layer p on the full pattern of layer p - 1."""
     n = st.QR.shape[2]
@@ -117,7 +117,7 @@ def install(st: Store, p: int) -> None:
         st.GE[a + 1] = st.GE[a]
 
 
-@njit(fastmath=_FAST)
+@njit(fastmath=_FAST, **INNER)
 def dot(a: Floats, x: Floats, g: int) -> float:
     """a·x of g entries."""
     f = 0.0
@@ -126,7 +126,7 @@ def dot(a: Floats, x: Floats, g: int) -> float:
     return f
 
 
-@njit(fastmath=_FAST)
+@njit(fastmath=_FAST, **INNER)
 def forward(st: Store, p: int, x: Floats) -> None:
     """val[k, i] = pre-activations at x of layers p and beyond, from the rows of layer p (signs as they are at x)."""
     L = st.gi[LAYERS]
@@ -147,7 +147,7 @@ def forward(st: Store, p: int, x: Floats) -> None:
                     out[j] += v * (wp[j] - wm[j])
 
 
-@njit(fastmath=_FAST)
+@njit(fastmath=_FAST, **INNER)
 def evaluate(st: Store, d: int, p: int, x: Floats) -> None:
     """low[k, i] <= relu output <= high[k, i] at x for hidden layers from p on; low[L-1, j] <= pre-activation."""
     L = st.gi[LAYERS]
@@ -195,7 +195,7 @@ def evaluate(st: Store, d: int, p: int, x: Floats) -> None:
                     st.high[k, j] = dot(st.UP[d, k, j], x, g)
 
 
-@njit()
+@njit(**INNER)
 def lower_row(st: Store, d: int, p: int, layer: int, unit: int, w: Floats) -> float:
     """w = a linear lower bound of a pre-activation beyond layer p, tight where `evaluate` was called; its error."""
     g = st.ROWS.shape[2]
@@ -254,7 +254,7 @@ def lower_row(st: Store, d: int, p: int, layer: int, unit: int, w: Floats) -> fl
     return float((error + gamma * total) * (1.0 + 1e-9))
 
 
-@njit()
+@njit(**INNER)
 def choose_basis(st: Store, d: int, slot: int) -> tuple[bool, float]:
     """g independent rows of the path in B, BE: the center's active ones, then those of least margin; False if none.
 
@@ -313,7 +313,7 @@ def choose_basis(st: Store, d: int, slot: int) -> tuple[bool, float]:
     return top < 0.5, top
 
 
-@njit()
+@njit(**INNER)
 def sign_on_basis(st: Store, top: float, a: Floats, ea: float) -> int:
     """1 or -1 if `a` is proved nonnegative or nonpositive on the simplicial cone of the basis, else 0; r in vec[2]."""
     g = st.ROWS.shape[2]
@@ -334,7 +334,7 @@ def sign_on_basis(st: Store, top: float, a: Floats, ea: float) -> int:
     return 1 if up else (-1 if down else 0)
 
 
-@njit()
+@njit(**INNER)
 def upper_row(st: Store, d: int, layer: int, unit: int, x: Floats) -> None:
     """Replace the unit's upper bound by Σ max(r_t + bound_t, 0) N_t (r, bound in vec) where that is lower at x."""
     g = st.ROWS.shape[2]
@@ -362,7 +362,7 @@ def upper_row(st: Store, d: int, layer: int, unit: int, x: Floats) -> None:
     st.UV[d, layer, unit] = 1
 
 
-@njit()
+@njit(**INNER)
 def bounds(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
     """Upper bounds of all hidden units from layer p on, and the states HS of those beyond it; False if one is missing.
 

@@ -41,6 +41,7 @@ from mcinj.decide.deep_store import (
     FIRST,
     FULL,
     IMPLY,
+    INNER,
     LAYER,
     LAYERS,
     LEAVE,
@@ -74,7 +75,7 @@ from mcinj.decide.kernel_rank import rank_of
 _CLOSED, _OPEN, _FOUND, _ASK = 0, 1, 2, 3
 
 
-@njit()
+@njit(**INNER)
 def positive_at(st: Store, p: int, x: Floats) -> int:
     """Number of last-layer units that are not clearly negative at x; -1 where x is no point to judge at."""
     L = st.gi[LAYERS]
@@ -95,13 +96,13 @@ def positive_at(st: Store, p: int, x: Floats) -> int:
     return count
 
 
-@njit()
+@njit(**INNER)
 def copy_center(st: Store, a: int, b: int) -> None:
     """Center state of slot a into slot b."""
     cell.copy(st.FM[a], st.FX[a], st.FU[a], st.FIDS[a], st.FM[b], st.FX[b], st.FU[b], st.FIDS[b])
 
 
-@njit()
+@njit(**INNER)
 def _proved(st: Store, slot: int, row: int) -> bool:
     v = st.vec
     return proved_empty(
@@ -109,7 +110,7 @@ def _proved(st: Store, slot: int, row: int) -> bool:
     )
 
 
-@njit()
+@njit(**INNER)
 def set_cut(st: Store, c: int, w: Floats, error: float) -> bool:
     """Cut c: the unit row of -w; False where w is not large against its error."""
     g = st.ROWS.shape[2]
@@ -123,7 +124,7 @@ def set_cut(st: Store, c: int, w: Floats, error: float) -> bool:
     return True
 
 
-@njit()
+@njit(**INNER)
 def push_set(st: Store, d: int, mask: Words) -> None:
     """Add a set to the family of frame d."""
     q = st.FI[d, SETS]
@@ -133,7 +134,7 @@ def push_set(st: Store, d: int, mask: Words) -> None:
     st.FI[d, SETS] = q + 1
 
 
-@njit()
+@njit(**INNER)
 def rank_closed(st: Store, d: int) -> bool:
     """Whether the declared positives and the sets of one unit have rank TARGET on the x-part (full earlier pattern)."""
     L = st.gi[LAYERS]
@@ -152,7 +153,7 @@ def rank_closed(st: Store, d: int) -> bool:
     return bool(rank_of(st.QR[L - 1], rows, count, st.QR[L]) >= st.gi[TARGET])
 
 
-@njit()
+@njit(**INNER)
 def singles(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
     """Sets of one unit that the simplicial cone of the basis proves; returns whether the node is closed by count."""
     L = st.gi[LAYERS]
@@ -174,7 +175,7 @@ def singles(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
     return bool(st.FI[d, SETS] >= need and st.gi[RANKED] == 0)
 
 
-@njit()
+@njit(**INNER)
 def extend(st: Store, d: int, p: int, slot: int) -> int:
     """Add sets until the node is closed or a point is reached where every uncovered unit's lower bound is <= 0.
 
@@ -241,7 +242,7 @@ def extend(st: Store, d: int, p: int, slot: int) -> int:
             break
 
 
-@njit()
+@njit(**INNER)
 def refresh(st: Store, d: int, p: int, slot: int) -> int:
     """Take out the set with the most units positive at the tail and extend again; keep what is not worse.
 
@@ -299,7 +300,7 @@ def refresh(st: Store, d: int, p: int, slot: int) -> int:
     return 1
 
 
-@njit()
+@njit(**INNER)
 def imply(st: Store, d: int, p: int, slot: int) -> None:
     """Decide units of layer p whose other sign is proved impossible on the cell."""
     length = st.FI[d, PATH]
@@ -321,7 +322,7 @@ def imply(st: Store, d: int, p: int, slot: int) -> None:
             assign(st, p, i, 1 if v > 0.0 else -1)
 
 
-@njit()
+@njit(**INNER)
 def choose_unit(st: Store, d: int, p: int, x: Floats) -> int:
     """Unit of layer p to branch on: the one whose relaxation costs the uncovered positive units most at x."""
     L = st.gi[LAYERS]
@@ -363,7 +364,7 @@ def choose_unit(st: Store, d: int, p: int, x: Floats) -> int:
     return unit
 
 
-@njit()
+@njit(**INNER)
 def nearest_unit(st: Store, p: int, x: Floats) -> int:
     """Undecided unit of layer p whose hyperplane is nearest to x."""
     g = st.ROWS.shape[2]
@@ -378,7 +379,7 @@ def nearest_unit(st: Store, p: int, x: Floats) -> int:
     return unit
 
 
-@njit()
+@njit(**INNER)
 def last_unit(st: Store, d: int, x: Floats, tail: bool) -> int:
     """Undecided unit of the last layer that is most positive at center and tail together; -1 if none is undecided."""
     L = st.gi[LAYERS]
@@ -397,7 +398,7 @@ def last_unit(st: Store, d: int, x: Floats, tail: bool) -> int:
     return unit
 
 
-@njit()
+@njit(**INNER)
 def emit(st: Store, d: int) -> bool:
     """Write the region of frame d to the output; False where it is full."""
     r = st.gi[REGIONS]
@@ -418,7 +419,7 @@ def emit(st: Store, d: int) -> bool:
     return True
 
 
-@njit()
+@njit(**INNER)
 def node(st: Store, d: int) -> tuple[int, int]:
     """Work on frame d: returns (what to do, unit to branch on or reason)."""
     L = st.gi[LAYERS]
@@ -540,7 +541,7 @@ def node(st: Store, d: int) -> tuple[int, int]:
         return _OPEN, unit
 
 
-@njit()
+@njit(**INNER)
 def certain(st: Store, d: int, p: int, slot: int) -> bool:
     """Add all sets of one unit that a Farkas combination proves; returns whether rank closes the node (last layer)."""
     L = st.gi[LAYERS]
@@ -571,7 +572,7 @@ def certain(st: Store, d: int, p: int, slot: int) -> bool:
     return False
 
 
-@njit()
+@njit(**INNER)
 def shrink_family(st: Store, d: int, unit: int, whole: bool) -> None:
     """Take a decided unit out of the family: with its set (`whole`, it is positive) or alone (it is negative)."""
     NW = st.PS.shape[2]
@@ -590,7 +591,7 @@ def shrink_family(st: Store, d: int, unit: int, whole: bool) -> None:
     st.FI[d, SETS] = q
 
 
-@njit()
+@njit(**INNER)
 def make_child(st: Store, d: int, sign: int) -> int:
     """Prepare frame d + 1 with the branching unit decided; 0 empty (proved), 1 ready, 2 not decided in floats."""
     e = d + 1

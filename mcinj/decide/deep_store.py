@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,10 @@ GLOBALS = 32
 PHASE, LAYER, PATH, MARK, UNIT, SETS, COUNT, NOWITNESS, BUILT, TAIL = range(10)
 FIELDS = 12
 ENTER, NODE, FIRST, SECOND, LEAVE = range(5)
+
+
+# Functions that only compiled code calls: wrappers that unpack a Store would take most of the compilation.
+INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 class Store(NamedTuple):

@@ -1,0 +1,181 @@
+"""Global injectivity of deep networks: prefixes in order, each by its regions with few active units and their pairs.
+
+With prefix k - 1 injective, a collision of prefix k (generic weights) lies in two open regions with the same active
+set S of layer k, |S| < 2n; so those regions are enumerated, grouped by S, and every pair of a group is decided.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from mcinj.certify.witness import Witness
+from mcinj.decide import pairs_group as pg
+from mcinj.decide.deep_model import DeepModel
+from mcinj.decide.deep_search import DeepSearch
+from mcinj.decide.pairs_exact import ExactPair
+from mcinj.decide.regions import DeepDecision, decide_regional
+from mcinj.decide.verdict import Certified, Outcome
+from mcinj.errors import InputError
+from mcinj.networks import Network
+from mcinj.networks.network import FractionMatrix
+
+_UNLIMITED = 2**62
+
+
+@dataclass
+class FewActive:
+    """All regions of a prefix with fewer than `target` active last-layer units, and the search that found them."""
+
+    search: DeepSearch
+    signs: npt.NDArray[np.int8]
+    paths: npt.NDArray[np.int32]
+    sizes: npt.NDArray[np.int64]
+    complete: bool
+    counters: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(8, dtype=np.int64))
+    exact_pairs: int = 0
+
+    @classmethod
+    def of(cls, model: DeepModel, limit: int) -> FewActive:
+        """Enumerate; `complete` is False past `limit` nodes."""
+        # Without a fixed t the equations are homogeneous: 2n of them leave 0 only. With it, 2n + 1 are needed.
+        target = 2 * model.g - 1 if model.biased else 2 * model.n
+        search = DeepSearch(model, target, enumerate_regions=True)
+        signs, paths, sizes = [], [], []
+        complete = True
+        for batch in search.batches(limit):
+            if batch is None:
+                complete = False
+                break
+            signs.append(batch.signs)
+            paths.append(batch.paths)
+            sizes.append(batch.sizes)
+        if not signs:
+            st = search.st
+            empty = st.OUT_SIGN[:0], st.OUT_PATH[:0], st.OUT_N[:0]
+            return cls(search, *empty, complete)
+        longest = max(int(s[:, 0].max()) for s in sizes)
+        return cls(
+            search, np.concatenate(signs), np.concatenate([p[:, :longest] for p in paths]), np.concatenate(sizes),
+            complete,
+        )  # fmt: skip
+
+    def groups(self) -> Iterator[npt.NDArray[np.int64]]:
+        """Indices of regions with one active set, for every set that two regions share."""
+        last = self.search.model.widths[-1]
+        if not len(self.signs):
+            return
+        bits = np.packbits(self.signs[:, -1, :last] > 0, axis=1)
+        _, inverse, counts = np.unique(bits, axis=0, return_inverse=True, return_counts=True)
+        order = np.argsort(inverse.ravel(), kind="stable")
+        start = 0
+        for c in counts.tolist():
+            if c > 1:
+                yield order[start : start + c]
+            start += c
+
+    def collision(self, network: Network) -> Witness | None:
+        """A verified collision of `network` among the pairs, or None: every pair is closed."""
+        st, model = self.search.st, self.search.model
+        point = np.zeros(2 * model.g)
+        for members in self.groups():
+            signs, paths, lengths = self.signs[members], self.paths[members], self.sizes[members, 0]
+            group, bad = pg.make_group(st, signs, paths, lengths, int(self.sizes[members[0], 1]), model.biased)
+            if bad >= 0:
+                witness = self._all_exact(network, members)
+                if witness is not None:
+                    return witness
+                continue
+            self.counters[4:] = 0
+            while True:
+                status = int(pg.scan(st, group, self.counters, point))
+                if status == pg.CLOSED:
+                    break
+                first, second = (int(members[i]) for i in self.counters[6:8])
+                pair = self._pair(network, first, second)
+                witness = pair.near(point.tolist()) if status == pg.MEETS else None
+                witness = witness or pair.decide()
+                self.exact_pairs += 1
+                if witness is not None:
+                    return witness
+        return None
+
+    def _pair(self, network: Network, a: int, b: int) -> ExactPair:
+        return ExactPair(
+            self.search, network, (self.signs[a], self.signs[b]),
+            (self.paths[a, : self.sizes[a, 0]], self.paths[b, : self.sizes[b, 0]]),
+        )  # fmt: skip
+
+    def _all_exact(self, network: Network, members: npt.NDArray[np.int64]) -> Witness | None:
+        for i, a in enumerate(members.tolist()):
+            for b in members[:i].tolist():
+                self.exact_pairs += 1
+                witness = self._pair(network, a, b).decide()
+                if witness is not None:
+                    return witness
+        return None
+
+
+def decide_global(
+    network: Network, *, node_budget: int | None = None, fence: FractionMatrix = ()
+) -> DeepDecision:
+    """Decide whether `f(x) = f(x')` implies `x = x'`.
+
+    Parameters
+    ----------
+    network
+        Any depth, with or without biases. Where the weights are not in general position, a pass is decided only when
+        every layer alone is injective; otherwise the outcome is UNKNOWN unless a collision is found.
+    node_budget
+        Most nodes to enter, all layers together; beyond it the outcome is UNKNOWN. None: no limit.
+    fence
+        Rows over (x, t), shape `(·, n + 1)`: only inputs x with `row·(x, 1) > 0` for all of them count.
+
+    Raises
+    ------
+    InputError
+        A negative node budget.
+    """
+    if node_budget is not None and node_budget < 0:
+        raise InputError(f"node_budget is {node_budget}; give a number of nodes >= 0, or None for no limit")
+    started = time.perf_counter()
+    limit = _UNLIMITED if node_budget is None else node_budget
+    nodes = 0
+
+    def decision(
+        outcome: Outcome, certified: Certified, layer: int | None = None, witness: Witness | None = None
+    ) -> DeepDecision:
+        return DeepDecision(outcome, layer, certified, nodes, time.perf_counter() - started, witness)
+
+    regional = decide_regional(network, node_budget=node_budget, fence=fence)
+    nodes = regional.nodes
+    if regional.outcome is not Outcome.INJECTIVE or network.depth == 1:
+        return decision(regional.outcome, regional.certified, regional.layer, regional.witness)
+    if not DeepModel.of(network, fence).looks_generic:
+        if not fence and _layers_injective(network):
+            return decision(Outcome.INJECTIVE, Certified.EXACT)
+        return decision(Outcome.UNKNOWN, Certified.NONE)
+    for k in range(2, network.depth + 1):
+        found = FewActive.of(DeepModel.of(network.prefix(k), fence), limit - nodes)
+        nodes += found.search.nodes
+        if not found.complete:
+            return decision(Outcome.UNKNOWN, Certified.NONE)
+        witness = found.collision(network)
+        if witness is not None:
+            return decision(Outcome.NOT_INJECTIVE, Certified.EXACT, k, witness)
+    return decision(Outcome.INJECTIVE, Certified.GENERIC)
+
+
+def _layers_injective(network: Network) -> bool:
+    """Whether every layer alone is proved injective on its whole input space (then the network is)."""
+    from mcinj.decide.tree import decide_one_layer
+
+    for k in range(1, network.depth + 1):
+        decided = decide_one_layer(network.layer(k), exact=True, node_budget=100_000)
+        if decided.outcome is not Outcome.INJECTIVE or decided.certified is not Certified.EXACT:
+            return False
+    return True

@@ -1,0 +1,257 @@
+"""All pairs of one group of regions (same active last-layer units): prepare rows and boxes, sweep, test. Compiled."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mcinj._jit import njit
+from mcinj.decide.deep_proof import UNIT
+from mcinj.decide.deep_store import LAYERS, Floats, Ints, Store
+from mcinj.decide.pairs_kernel import (
+    CLOSED,
+    MEETS,
+    UNPROVED,
+    Floats32,
+    Paths,
+    Signs,
+    box_of,
+    cell_in_kernel,
+    pivots,
+    rows_of,
+)
+
+_RAYS = 1024  # per region; more than this and its box stays infinite
+BOXED = 5  # groups at least this large get boxes
+
+# Counters of a scan.
+PAIRS, BOXES, RANKS, TESTS, POSITION_A, POSITION_B, FIRST_REGION, SECOND_REGION = range(8)
+
+
+class Group(NamedTuple):
+    """Regions of one group: signs (c, L, m), path rows P (c, K, g) and lengths, last-layer rows J (c, s, g), hidden
+    rows H (c, h, g), their errors PE, JE, HE, proved boxes lo, hi (c, D), sweep order (c,)."""
+
+    signs: Signs
+    lengths: Ints
+    P: Floats
+    PE: Floats
+    J: Floats
+    JE: Floats
+    H: Floats
+    HE: Floats
+    lo: Floats32
+    hi: Floats32
+    order: Ints
+
+
+@njit()
+def prepare(
+    st: Store, signs: Signs, paths: Paths, lengths: Ints, constant: bool, P: Floats, PE: Floats, J: Floats, JE: Floats,
+    H: Floats, HE: Floats, lo: Floats32, hi: Floats32, boxes: bool,
+) -> int:  # fmt: skip
+    """Fill the arrays of a group; returns -1, or a region whose rows floats do not hold accurately enough."""
+    g = st.ROWS.shape[2]
+    s = J.shape[1]
+    D = lo.shape[1]
+    K = P.shape[1]
+    V = np.zeros((_RAYS, g))
+    Z = np.zeros((_RAYS, 2), dtype=np.uint64)
+    T = np.zeros((max(_RAYS, 2 * D + 2), 2 * g + 2))
+    TZ = np.zeros((_RAYS, 2), dtype=np.uint64)
+    work = np.zeros((g + 2, 2 * g))
+    inv = np.zeros((g, g))
+    base = np.zeros(g, dtype=np.int64)
+    B = np.zeros((g, g))
+    BE = np.zeros(g)
+    vec = np.zeros((9, 2 * g + K))
+    Y = np.zeros((_RAYS, s))
+    best = np.zeros(2 * D + 2, dtype=np.int64)
+    for a in range(signs.shape[0]):
+        if rows_of(st, signs[a], paths[a], lengths[a], constant, P[a], PE[a], J[a], JE[a], H[a], HE[a]) != s:
+            return a
+        if boxes:
+            box_of(
+                P[a], PE[a], lengths[a], J[a], JE[a], s, lo[a], hi[a], V, Z, T, TZ, work, inv, base, B, BE, vec, Y, best
+            )
+    return -1
+
+
+@njit()
+def scan(st: Store, group: Group, counters: Ints, point: Floats) -> int:
+    """Test pairs from where the counters stand: CLOSED at the end, MEETS with a candidate in `point`, UNPROVED.
+
+    The pair in question is in counters[FIRST_REGION], counters[SECOND_REGION]; calling again goes on behind it.
+    """
+    L = st.gi[LAYERS]
+    g = st.ROWS.shape[2]
+    c, s = group.J.shape[0], group.J.shape[1]
+    D = group.lo.shape[1]
+    K = group.P.shape[1]
+    h = group.H.shape[1]
+    size = 2 * g
+    most = 2 * h + 2 * K
+    W = (size + 7) // 8 * 8
+    E = np.zeros((s, size))
+    EE = np.zeros(s)
+    E2 = np.zeros((s, size))
+    SR = np.zeros((most, size))
+    SE = np.zeros(most)
+    F = np.zeros((h + 1, g))
+    columns = np.zeros(g, dtype=np.int64)
+    flips = np.zeros(h + 1, dtype=np.int64)
+    side = np.zeros(h + 1)
+    Zn = np.zeros((size, size))
+    A = np.zeros((size, 2 * size))
+    B = np.zeros((size, size))
+    BE = np.zeros(size)
+    inv = np.zeros((size, size))
+    work = np.zeros((size, 2 * size))
+    vec = np.zeros((10, 2 * W))
+    G = np.zeros((most, W))
+    M = np.zeros((size, W))
+    x = np.zeros(W)
+    u = np.zeros(W)
+    ids = np.zeros(W, dtype=np.int64)
+    required = np.zeros(most, dtype=np.int64)
+    while counters[POSITION_A] < c:
+        ia = counters[POSITION_A]
+        a = group.order[ia]
+        if counters[POSITION_B] <= ia:
+            counters[POSITION_B] = ia + 1
+        while counters[POSITION_B] < c:
+            b = group.order[counters[POSITION_B]]
+            if group.lo[b, 0] > group.hi[a, 0]:
+                break
+            counters[POSITION_B] += 1
+            counters[PAIRS] += 1
+            apart = False
+            for e in range(D):
+                if group.lo[b, e] > group.hi[a, e] or group.lo[a, e] > group.hi[b, e]:
+                    apart = True
+                    break
+            if apart:
+                continue
+            counters[BOXES] += 1
+            d = 0
+            at = 0
+            both = 0
+            one = 0
+            other = 0
+            for k in range(L - 1):
+                for i in range(st.m[k]):
+                    sa = group.signs[a, k, i]
+                    sb = group.signs[b, k, i]
+                    if sa != sb:
+                        flips[d] = at
+                        side[d] = sa
+                        d += 1
+                    if k == L - 2:
+                        if sa > 0 and sb > 0:
+                            both += 1
+                        elif sa > 0:
+                            one += 1
+                        elif sb > 0:
+                            other += 1
+                    at += 1
+            # Rank of [N, -N'] from above: the equations have full rank on what lies below it, almost surely.
+            highest = min(2 * g, g + d)
+            highest = min(highest, both + min(one, g) + min(other, g))
+            if L == 2:
+                highest = min(highest, min(both, g) + min(one, g) + min(other, g))
+            if s >= highest:
+                counters[RANKS] += 1
+                continue
+            counters[TESTS] += 1
+            counters[FIRST_REGION] = a
+            counters[SECOND_REGION] = b
+            for r in range(s):
+                na = 0.0
+                nb = 0.0
+                for q in range(g):
+                    na += group.J[a, r, q] ** 2
+                    nb += group.J[b, r, q] ** 2
+                norm = max(na, nb) ** 0.5
+                for q in range(g):
+                    E[r, q] = group.J[a, r, q] / norm
+                    E[r, g + q] = -group.J[b, r, q] / norm
+                EE[r] = max(group.JE[a, r], group.JE[b, r]) / norm * (1.0 + 1e-9) + 4.0 * UNIT
+            status = MEETS
+            if d < g:
+                for i in range(d):
+                    for q in range(g):
+                        F[i, q] = group.H[a, flips[i], q]
+                if pivots(F, d, g, columns):
+                    for i in range(d):
+                        for q in range(g):
+                            SR[2 * i, q] = side[i] * group.H[a, flips[i], q]
+                            SR[2 * i + 1, q] = 0.0
+                        for e in range(d):
+                            SR[2 * i, g + e] = 0.0
+                            SR[2 * i + 1, g + e] = -side[i] * group.H[b, flips[i], columns[e]]
+                        SE[2 * i] = group.HE[a, flips[i]]
+                        SE[2 * i + 1] = group.HE[b, flips[i]]
+                    for r in range(s):
+                        for q in range(g):
+                            E2[r, q] = E[r, q]
+                        for e in range(d):
+                            E2[r, g + e] = E[r, g + columns[e]]
+                    status = cell_in_kernel(
+                        E2, EE, s, SR, SE, 2 * d, g + d, Zn, A, B, BE, inv, work, vec, G, M, x, u, ids, required, point
+                    )
+                if status == CLOSED:
+                    continue
+            count = 0
+            for i in range(d):
+                for q in range(g):
+                    SR[count, q] = side[i] * group.H[a, flips[i], q]
+                    SR[count, g + q] = 0.0
+                    SR[count + 1, q] = 0.0
+                    SR[count + 1, g + q] = -side[i] * group.H[b, flips[i], q]
+                SE[count] = group.HE[a, flips[i]]
+                SE[count + 1] = group.HE[b, flips[i]]
+                count += 2
+            for t in range(group.lengths[a]):
+                for q in range(g):
+                    SR[count, q] = group.P[a, t, q]
+                    SR[count, g + q] = 0.0
+                SE[count] = group.PE[a, t]
+                count += 1
+            for t in range(group.lengths[b]):
+                for q in range(g):
+                    SR[count, q] = 0.0
+                    SR[count, g + q] = group.P[b, t, q]
+                SE[count] = group.PE[b, t]
+                count += 1
+            status = cell_in_kernel(
+                E, EE, s, SR, SE, count, 2 * g, Zn, A, B, BE, inv, work, vec, G, M, x, u, ids, required, point
+            )
+            if status != CLOSED:
+                return status
+        counters[POSITION_A] += 1
+        counters[POSITION_B] = 0
+    return CLOSED
+
+
+def make_group(
+    st: Store, signs: Signs, paths: Paths, lengths: Ints, count: int, constant: bool
+) -> tuple[Group, int]:
+    """Arrays of one group with `count` active units; second, -1 or a region that floats do not hold accurately."""
+    c, g = len(signs), st.ROWS.shape[2]
+    s = count + int(constant)
+    K = int(lengths.max())
+    hidden = int(st.m[:-1].sum())
+    D = s + s * (s - 1) // 2
+    lo = np.full((c, D), -np.inf, dtype=np.float32)
+    hi = np.full((c, D), np.inf, dtype=np.float32)
+    P, PE = np.zeros((c, K, g)), np.zeros((c, K))
+    J, JE = np.zeros((c, s, g)), np.zeros((c, s))
+    H, HE = np.zeros((c, hidden, g)), np.zeros((c, hidden))
+    bad = int(prepare(st, signs, paths, lengths, constant, P, PE, J, JE, H, HE, lo, hi, c >= BOXED))
+    order: npt.NDArray[np.int64] = np.argsort(lo[:, 0], kind="stable").astype(np.int64)
+    return Group(signs, lengths, P, PE, J, JE, H, HE, lo, hi, order), bad
+
+
+__all__ = ["BOXES", "CLOSED", "MEETS", "PAIRS", "RANKS", "TESTS", "UNPROVED", "Group", "make_group", "scan"]
