@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mcinj.theory.counting import cells, expected_cells, expected_euler, union_bound
     from mcinj.theory.deep import deep_chain, deep_plain, deep_plain_unit
     from mcinj.theory.enclosure import enclosed
+    from mcinj.theory.enclosure_deep import deep_plain_enclosed
     from mcinj.theory.ground_state import GroundStateCurve, ground_state_curve
     from mcinj.theory.lifted import partially_lifted
     from mcinj.theory.lifted_deep import deep_lifted, two_layer_lifted_unit
@@ -28,6 +29,7 @@ __all__ = [
     "deep_chain",
     "deep_lifted",
     "deep_plain",
+    "deep_plain_enclosed",
     "deep_plain_unit",
     "enclosed",
     "euler_characteristic",
@@ -59,6 +61,7 @@ _HOME = {
     "deep_plain": "deep",
     "deep_plain_unit": "deep",
     "enclosed": "enclosure",
+    "deep_plain_enclosed": "enclosure_deep",
     "GroundStateCurve": "ground_state",
     "ground_state_curve": "ground_state",
     "partially_lifted": "lifted",

@@ -31,6 +31,8 @@ _EQUATIONS = (
     "cone",
     "deep",
     "enclosure",
+    "enclosure_deep",
+    "jets",
     "ground_state",
     "lifted",
     "lifted_deep",

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
-from mcinj.theory.roots import bisect, falling_root
+from mcinj.theory.roots import bracketed_root, falling_root
 
 __all__ = ["HiddenLayer", "hidden_layer", "optimal_multiplier", "optimal_slope"]
 
@@ -71,6 +72,7 @@ def optimal_multiplier(lam: float) -> HiddenLayer:
     return hidden_layer(lam, falling_root(residual, 1e-18))
 
 
+@lru_cache(maxsize=1024)
 def optimal_slope(distance: float) -> HiddenLayer:
     """The optimal layer with ``E(g-z)² = distance`` in (0, 1/2); its `slope` is the K with φ̂(K) = distance.
 
@@ -81,4 +83,4 @@ def optimal_slope(distance: float) -> HiddenLayer:
     while optimal_multiplier(high).distance < distance:
         high *= 2
     low /= 2
-    return optimal_multiplier(bisect(lambda lam: optimal_multiplier(lam).distance - distance, low, high))
+    return optimal_multiplier(bracketed_root(lambda lam: optimal_multiplier(lam).distance - distance, low, high))

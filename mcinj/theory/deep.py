@@ -19,7 +19,7 @@ from mcinj.theory.arguments import positive, whole
 from mcinj.theory.bounds import Bound, Status
 from mcinj.theory.closed_form import gordon_distance
 from mcinj.theory.cone import HiddenLayer, hidden_layer, optimal_slope
-from mcinj.theory.roots import bisect, falling_root
+from mcinj.theory.roots import bracketed_root, falling_root
 
 __all__ = [
     "MOST_LAYERS",
@@ -189,7 +189,7 @@ def _unit_layer(alpha: float, margin: float) -> HiddenLayer:
     low = least + (high - least) / 4
     while value(low) > margin:
         low = least + (low - least) / 4
-    return on_curve(bisect(lambda mu: value(mu) - margin, low, high))
+    return on_curve(bracketed_root(lambda mu: value(mu) - margin, low, high))
 
 
 def _next_margin(layer: HiddenLayer) -> float:

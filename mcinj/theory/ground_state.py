@@ -19,7 +19,7 @@ from mcinj.errors import InputError
 from mcinj.theory.cache import remember
 from mcinj.theory.closed_form import gordon_distance
 from mcinj.theory.parisi import Functional, Saddle, functional
-from mcinj.theory.roots import bisect
+from mcinj.theory.roots import bracketed_root
 from mcinj.theory.rsb import descend, split
 
 __all__ = ["GroundStateCurve", "ground_state_curve"]
@@ -123,7 +123,7 @@ def _replica_symmetric(alpha: float) -> float:
     """Root e of ``α c_e(α) = 1``; the left side falls in e from α/2 to 0."""
     if alpha <= 2:
         return 0.0
-    return bisect(lambda e: 1 - alpha * gordon_distance(alpha, e), 1e-300, alpha / 2)
+    return bracketed_root(lambda e: 1 - alpha * gordon_distance(alpha, e), 1e-300, alpha / 2)
 
 
 def _encode(curve: GroundStateCurve) -> dict[str, Any]:

@@ -53,20 +53,26 @@ def k_rsb(steps: int, theta: float = 1.0) -> Bound:
     return _bound(_ladder(steps, theta)[-1], theta)
 
 
-def full_rsb(theta: float = 1.0, steps: int = 7, agreement: float = 1e-4) -> Bound:
-    """The limit k -> ∞ of `k_rsb`, from k = 1 … `steps` (4 to 10): 6.69805 for θ = 1. Heuristic (replica).
+def full_rsb(theta: float = 1.0, agreement: float = 5e-5, most_steps: int = 10) -> Bound:
+    """The limit k -> ∞ of `k_rsb`: 6.69805 for θ = 1. Heuristic (replica).
 
-    Successive values fall like k^-5 from k = 4 on, so that the tail is summed and added; the error quoted is
-    the whole tail. Raises `ArithmeticError` if the last two values differ by more than `agreement`. Source:
-    Parisi equation of arXiv:2302.14112, whose solution is published as 6.698.
+    k grows from 4 until two successive values agree to `agreement` (k = 7 for θ = 1). They fall like k^-5, so that
+    the tail is summed and added; the error quoted is the whole tail. Raises `ArithmeticError` if k = `most_steps`
+    (4 to 10) is not enough. Source: Parisi equation of arXiv:2302.14112, whose solution is published as 6.698.
     """
-    steps = whole("steps", steps, 4, 10)
+    most_steps = whole("most_steps", most_steps, 4, 10)
     theta = positive("theta", theta, "give the count threshold over n, a finite number above 0")
-    saddles = _ladder(steps, theta)
+    agreement = positive("agreement", agreement)
+    saddles = _ladder(4, theta)
     values = [functional(saddle).ratio(theta) for saddle in saddles]
-    fall = values[-2] - values[-1]
-    if not 0 <= fall <= agreement:
-        raise ArithmeticError(f"k-RSB values {values} do not agree to {agreement}")
+    while not 0 <= (fall := values[-2] - values[-1]) <= agreement:
+        if len(values) == most_steps:
+            raise ArithmeticError(
+                f"k-RSB values {values} do not agree to {agreement}; allow more steps or less accuracy"
+            )
+        saddles.append(_step_further(saddles[-1], theta))
+        values.append(functional(saddles[-1]).ratio(theta))
+    steps = len(values)
     # Σ_{j>k} (k/j)^5 of the last fall; the integral from k + 1/2 is the midpoint rule.
     tail = fall * steps**5 / (4 * (steps + 0.5) ** 4)
     parameters = {f"alpha_{k}rsb": value for k, value in enumerate(values, 1)}
@@ -125,17 +131,22 @@ def split(saddle: Saddle) -> Saddle:
 def _ladder(steps: int, theta: float) -> list[Saddle]:
     """Saddles for k = 1 … steps at energy `theta`."""
 
-    def objective(level: float) -> Callable[[Functional], tuple[float, Array]]:
-        return lambda f: (f.ratio(level), f.ratio_gradient(level))
-
     # Reach other energies from θ = 1 by steps small enough to stay in the basin.
     saddle, parts = _ONE_STEP, int(np.ceil(abs(np.log(theta)) / 0.5))
     for level in np.exp(np.log(theta) * np.arange(parts + 1) / max(parts, 1)):
-        saddle = descend(saddle, objective(float(level)))
+        saddle = descend(saddle, _ratio_at(float(level)))
     saddles = [saddle]
     while len(saddles) < steps:
-        saddles.append(descend(split(saddles[-1]), objective(theta)))
+        saddles.append(_step_further(saddles[-1], theta))
     return saddles
+
+
+def _step_further(saddle: Saddle, theta: float) -> Saddle:
+    return descend(split(saddle), _ratio_at(theta))
+
+
+def _ratio_at(theta: float) -> Callable[[Functional], tuple[float, Array]]:
+    return lambda f: (f.ratio(theta), f.ratio_gradient(theta))
 
 
 def _bound(saddle: Saddle, theta: float) -> Bound:

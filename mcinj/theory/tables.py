@@ -61,6 +61,7 @@ def _one_layer() -> list[Bound]:
 def _chains(layers: int) -> list[list[Bound]]:
     from mcinj.theory.closed_form import plain_rdt
     from mcinj.theory.deep import deep_plain, deep_plain_unit
+    from mcinj.theory.enclosure_deep import deep_plain_enclosed
     from mcinj.theory.lifted import partially_lifted
     from mcinj.theory.lifted_deep import deep_lifted, two_layer_lifted_unit
 
@@ -71,7 +72,7 @@ def _chains(layers: int) -> list[list[Bound]]:
 
     return [
         _chain(f"plain RDT chain from {FIRST_LAYER}", FIRST_LAYER, layers, deep_plain),
-        _chain("plain RDT chain from plain RDT", plain, layers, deep_plain),
+        _chain("plain RDT chain from plain RDT", plain, layers, deep_plain_enclosed),
         _chain(f"partially lifted RDT chain from {FIRST_LAYER}", FIRST_LAYER, layers, deep_lifted),
         _chain("partially lifted RDT chain from partially lifted RDT", lifted, layers, deep_lifted),
         _chain(f"unit-weight RDT chain from {FIRST_LAYER}", FIRST_LAYER, layers, deep_plain_unit),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from flint import arb, ctx
@@ -10,7 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcinj.errors import InputError
-from mcinj.theory import enclosed, first_moment, jets, one_rsb, partially_lifted, plain_rdt
+from mcinj.theory import (
+    deep_plain,
+    deep_plain_enclosed,
+    enclosed,
+    enclosure_deep,
+    first_moment,
+    jets,
+    one_rsb,
+    partially_lifted,
+    plain_rdt,
+)
+from mcinj.theory.cone import hidden_layer, optimal_multiplier
 from mcinj.theory.enclosure import lifting_proves
 
 
@@ -130,3 +142,41 @@ def test_bad_arguments_are_refused() -> None:
     for args in ((0, 1, 1, 1), (8, -1, 1, 1), (8, 1, float("nan"), 1), (8, 1, 1, float("inf"))):
         with pytest.raises(InputError):
             lifting_proves(*args)
+
+
+@pytest.mark.parametrize(("alphas", "theta"), [((), 1.0), ((6.7004,), 1.0), ((7.0, 8.0), 1.0), ((6.7004,), 2.0)])
+def test_deep_enclosures_contain_the_chain(alphas: tuple[float, ...], theta: float) -> None:
+    row = deep_plain_enclosed(alphas, theta)
+    assert row.enclosure is not None
+    low, high = row.enclosure
+    assert low < deep_plain(alphas, theta).value < high
+    assert high - low < 3e-8 * high
+
+
+def test_a_wrong_chain_value_is_not_proved(monkeypatch: pytest.MonkeyPatch) -> None:
+    for shift, words in ((-1e-6, "not proved at"), (1e-6, "not refuted at")):
+        wrong = replace(deep_plain([6.7004]), value=deep_plain([6.7004]).value + shift)
+        monkeypatch.setattr(enclosure_deep, "deep_plain", lambda *_, wrong=wrong: wrong)
+        with pytest.raises(ArithmeticError, match=words):
+            deep_plain_enclosed([6.7004])
+
+
+@pytest.mark.parametrize("lam", [0.3, 1.3, 4.0])
+def test_a_distance_is_proved_below_the_optimum_and_never_above_it(lam: float) -> None:
+    layer = optimal_multiplier(lam)
+    assert enclosure_deep.distance_proves(layer.slope, layer.distance - 1e-8)
+    assert not enclosure_deep.distance_proves(layer.slope, layer.distance + 1e-7)
+
+
+def test_no_distance_above_that_of_the_empty_split_is_proved() -> None:
+    assert not enclosure_deep.distance_proves(0.69, 0.5000001)
+    assert not enclosure_deep.distance_proves(0.75, 0.4)  # beyond √½ nothing is claimed
+
+
+def test_ball_moments_contain_the_float_moments() -> None:
+    for lam, mu in ((0.1, 0.0), (1.3, 0.4), (20.0, 50.0), (1.0, -0.5)):
+        layer = hidden_layer(lam, mu)
+        with ctx.workprec(120):
+            balls = enclosure_deep._moments(lam, mu)
+        for ball, value in zip(balls, (layer.distance, layer.product, layer.power), strict=True):
+            assert float(ball) == pytest.approx(value, rel=1e-11, abs=1e-13)
