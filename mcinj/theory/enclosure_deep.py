@@ -18,9 +18,9 @@ from typing import Any
 
 from mcinj.theory.arguments import positive
 from mcinj.theory.bounds import Bound
-from mcinj.theory.cone import hidden_layer, optimal_multiplier
+from mcinj.theory.cone import HiddenLayer, hidden_layer, optimal_multiplier
 from mcinj.theory.deep import checked_ratios, deep_plain
-from mcinj.theory.roots import bracketed_root
+from mcinj.theory.roots import bracketed_root, falling_root
 
 __all__ = ["deep_plain_enclosed", "distance_proves"]
 
@@ -56,11 +56,10 @@ def distance_proves(slope: float, distance: float) -> bool:
     slope, distance = positive("slope", slope), positive("distance", distance)
     if distance > 0.5 or slope * slope > 0.5:
         return False  # u = 0 is always feasible and has distance 1/2; larger slopes admit nothing else
-    cells, guess = [(0.0, _LARGEST)], (0.3, 0.3)
+    cells = [(0.0, _LARGEST)]
     while cells:
         low, high = cells.pop()
-        guess = _multipliers(slope, (low + high) / 2, guess)
-        if not _cell_proves(slope, distance, low, high, guess):
+        if not _cell_proves(slope, distance, low, high):
             if high - low < _NARROWEST:
                 return False
             middle = (low + high) / 2
@@ -108,10 +107,10 @@ def _multiplier(slope: float) -> float:
     return bracketed_root(lambda lam: optimal_multiplier(lam).slope - slope, slope / 2, high)
 
 
-def _cell_proves(slope: float, distance: float, low: float, high: float, logs: tuple[float, float]) -> bool:
+def _cell_proves(slope: float, distance: float, low: float, high: float) -> bool:
     from flint import ctx
 
-    lam, mu = math.exp(logs[0]), math.exp(logs[1]) - 1
+    lam, mu = _multipliers(slope, (low + high) / 2)
     with ctx.workprec(_PRECISION):
         moved, product, power = _moments(lam, mu)
         w = moved + _ball(lam) * product + _ball(mu) * power - _ball(distance)
@@ -119,23 +118,19 @@ def _cell_proves(slope: float, distance: float, low: float, high: float, logs: t
         return all(bool(w + gain * _ball(s).sqrt() - _ball(mu) * _ball(s) > 0) for s in (low, high))
 
 
-def _multipliers(slope: float, s: float, guess: tuple[float, float]) -> tuple[float, float]:
-    """Logarithms of the best λ and 1+μ for E[u²] = s, in floats: any others would be as valid, only weaker."""
-    import numpy as np
-    from scipy.optimize import minimize
+def _multipliers(slope: float, s: float) -> tuple[float, float]:
+    """Best λ and μ for E[u²] = s, in floats: any others would be as valid, only weaker.
 
-    def loss(p: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
-        lam, mu = math.exp(p[0]), math.exp(p[1]) - 1
-        layer = hidden_layer(lam, mu)
-        value = layer.distance + lam * layer.product + mu * layer.power + lam * slope * math.sqrt(s) - mu * s
-        # Envelope theorem: the moments are the derivatives.
-        gradient = [lam * (layer.product + slope * math.sqrt(s)), (1 + mu) * (layer.power - s)]
-        return -value, -np.array(gradient)
+    μ makes E[u²] = s at given λ (it falls in μ), then λ makes ``E[hu] = -K√s``. Two nested roots in plain Python:
+    a library's optimiser would start threads for each of these tiny problems.
+    """
 
-    bounds = [(-20.0, 12.0), (-2.0, 20.0)]
-    start = np.array(guess)
-    best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-15, "gtol": 1e-11})
-    return float(best.x[0]), float(best.x[1])
+    def at_power(lam: float) -> HiddenLayer:
+        a = falling_root(lambda x: hidden_layer(lam, x - 1).power - s, 1e-6)
+        return hidden_layer(lam, a - 1)
+
+    lam = falling_root(lambda x: at_power(x).product + slope * math.sqrt(s), 1e-6)
+    return lam, at_power(lam).mu
 
 
 def _moments(lam: float, mu: float) -> tuple[Ball, Ball, Ball]:
