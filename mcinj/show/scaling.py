@@ -12,18 +12,19 @@ from mcinj.show.style import COLOURS, DASHES, MARKERS
 from mcinj.theory import Bound
 
 
-def scaling_axes(axes: Any, extrapolation: Extrapolation, bounds: list[Bound], reach: int = 1000) -> Any:
-    """Medians against 1/n with every fit drawn to n = `reach`; rejected fits are thin and grey."""
+def scaling_axes(axes: Any, extrapolation: Extrapolation, bounds: list[Bound], reach: int = 48) -> Any:
+    """Medians against 1/n with every fit drawn to n = `reach` and on to its limit; rejected fits are thin and grey."""
     points = extrapolation.points
-    grid = np.unique(np.round(np.geomspace(int(points.n.min()), reach, 60)).astype(int))
+    # The exact reference series cost seconds each at large n; beyond `reach` the fits are straight enough.
+    grid = np.unique(np.round(np.geomspace(int(points.n.min()), max(reach, int(points.n.max())), 24)).astype(int))
     references = {f.reference for f in extrapolation.fits if f.reference}
     table = fitted_curves(extrapolation, grid.tolist(), [reference_series(r, grid.tolist()) for r in references])  # type: ignore[arg-type]
     for k, (name, part) in enumerate(table.groupby("fit", sort=False)):
         good = bool(part["accepted"].iloc[0])
         limit = next(f.limit for f in extrapolation.fits if f.name == name)
         axes.plot(
-            1.0 / part["n"],
-            part["alpha"],
+            [*(1.0 / part["n"]), 0.0],
+            [*part["alpha"], limit],
             color=COLOURS[k % 6] if good else "0.7",
             linestyle=DASHES[(k // 3) % len(DASHES)] if k >= 3 else "-",
             linewidth=1.3 if good else 0.8,
