@@ -33,3 +33,12 @@ def positive(name: str, value: object, remedy: str = "give a finite number above
     if not math.isfinite(number) or number <= 0:
         raise InputError(f"{name} is {number}; {remedy}")
     return number
+
+
+def threshold(value: object) -> float:
+    """The count threshold θ as a float in [0.001, 100], else `InputError`; beyond, the solvers are not tested."""
+    remedy = "give the count threshold over n, from 0.001 to 100 (1: injectivity, 2: global condition)"
+    theta = positive("theta", value, remedy)
+    if not 1e-3 <= theta <= 100:
+        raise InputError(f"theta is {theta}; {remedy}")
+    return theta

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-from mcinj.theory.arguments import positive
+from mcinj.theory.arguments import threshold
 from mcinj.theory.bounds import Bound
 from mcinj.theory.roots import falling_root
 
@@ -20,12 +20,12 @@ def first_moment(theta: float = 1.0) -> Bound:
 
     Exponent of `union_bound` per input, in bits: ``H₂(θ/α) + H₂(1/α) - 1`` times α, with H₂ the binary
     entropy; its largest root. A rigorous upper bound (Markov). For θ > 1 the count Σ_{j<θn} is dominated by j
-    = θn as long as θ/α < 1/2, which holds at the root. Raises `InputError` unless 0 < θ < ∞.
+    = θn as long as θ/α < 1/2, which holds at the root. Raises `InputError` unless θ is in [0.001, 100].
 
     >>> round(first_moment().value, 6)
     9.088607
     """
-    theta = positive("theta", theta, _THETA)
+    theta = threshold(theta)
 
     def exponent(alpha: float) -> float:
         return _entropy_bits(theta / alpha) + _entropy_bits(1 / alpha) - 1
@@ -96,12 +96,13 @@ def plain_rdt(theta: float = 1.0) -> Bound:
 
     Rigorous upper bound: Gordon's escape-through-a-mesh applied to the random subspace A R^n and the cone of
     vectors with at most θn positive entries, whose squared distance from a Gaussian vector is α c_θ(α) n.
-    Source: docs/theory.md §2; arXiv:2302.14112, arXiv:2410.20646. Raises `InputError` unless 0 < θ < ∞.
+    Source: docs/theory.md §2; arXiv:2302.14112, arXiv:2410.20646. Raises `InputError` unless θ is in [0.001,
+    100].
 
     >>> round(plain_rdt().value, 6)
     7.647695
     """
-    theta = positive("theta", theta, _THETA)
+    theta = threshold(theta)
     # α c_θ(α) increases in α from 0 at 2θ, so the falling function is 1 - α c_θ(α).
     alpha = falling_root(lambda a: 1 - a * gordon_distance(a, theta), 2 * theta)
     return Bound(
@@ -115,9 +116,6 @@ def plain_rdt(theta: float = 1.0) -> Bound:
         parameters={"p": 0.5 - theta / alpha, "t": -_NORMAL.inv_cdf(theta / alpha)},
         error=_ROUNDOFF * alpha,
     )
-
-
-_THETA = "give the count threshold over n, a finite number above 0 (1: injectivity, 2: global condition)"
 
 
 def _entropy_bits(x: float) -> float:

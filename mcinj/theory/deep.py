@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterable
 
 from mcinj.errors import InputError
-from mcinj.theory.arguments import positive, whole
+from mcinj.theory.arguments import positive, threshold, whole
 from mcinj.theory.bounds import Bound, Status
 from mcinj.theory.closed_form import gordon_distance
 from mcinj.theory.cone import HiddenLayer, hidden_layer, optimal_slope
@@ -35,7 +35,6 @@ MOST_LAYERS = 8
 _MOST_RATIO = 1e6  # beyond, the scalar problems lose digits
 _SAME = 1e-10  # a ratio computed as critical counts as critical
 _ERROR = 1e-9  # nested bisections to the last bit; the loss over eight layers stays far below this
-_THETA = "give the count threshold over n, a finite number above 0 (1: injectivity, 2: global condition)"
 
 
 def deep_plain(alphas_before: Iterable[float], theta: float = 1.0) -> Bound:
@@ -47,12 +46,12 @@ def deep_plain(alphas_before: Iterable[float], theta: float = 1.0) -> Bound:
     given layers before.
 
     Raises `InputError` unless every ratio is finite and large enough for the comparison (the message names
-    the layer), at most 7 layers come before, and 0 < θ < ∞.
+    the layer), at most 7 layers come before, and θ is in [0.001, 100].
 
     >>> round(deep_plain([6.7004]).value, 5)
     7.5308
     """
-    alphas, theta = checked_ratios(alphas_before), positive("theta", theta, _THETA)
+    alphas, theta = checked_ratios(alphas_before), threshold(theta)
     value, parameters = plain_ratio(alphas, theta)
     return Bound(
         name="deep plain RDT, optimised",
@@ -76,7 +75,7 @@ def deep_plain_unit(alphas_before: Iterable[float], theta: float = 1.0) -> Bound
     >>> round(deep_plain_unit([6.7004]).value, 5)
     8.26673
     """
-    alphas, theta = checked_ratios(alphas_before), positive("theta", theta, _THETA)
+    alphas, theta = checked_ratios(alphas_before), threshold(theta)
     margin, parameters = 1.0, {"M1": 1.0}
     for k, alpha in enumerate(alphas, 1):
         if alpha <= 2 * margin**2:
@@ -103,14 +102,14 @@ def deep_chain(alpha_1: float, layers: int, theta: float = 1.0) -> tuple[Bound, 
     The first entry is the caller's `alpha_1`, quoted; the following ones are computed with count threshold n,
     the last with θn. The status is rigorous if `alpha_1` is at least a rigorous one-layer bound, else
     heuristic. For 6.7004: 7.53080, 7.42779, 7.32827, 7.23207, 7.13905. Raises `InputError` unless alpha_1 >
-    2, 1 <= layers <= 8 and 0 < θ < ∞.
+    2, 1 <= layers <= 8 and θ is in [0.001, 100].
 
     >>> [round(row.value, 5) for row in deep_chain(6.7004, 3)]
     [6.7004, 7.5308, 7.42779]
     """
     alpha_1 = positive("alpha_1", alpha_1, "give the first layer's ratio m_1/n, a finite number above 2")
     layers = whole("layers", layers, 1, MOST_LAYERS)
-    theta = positive("theta", theta, _THETA)
+    theta = threshold(theta)
     if alpha_1 <= 2:
         raise InputError(_too_narrow(1, alpha_1, 2))
     first = Bound(

@@ -15,7 +15,7 @@ from typing import Any
 
 from mcinj.errors import InputError
 from mcinj.theory import jets
-from mcinj.theory.arguments import positive
+from mcinj.theory.arguments import positive, threshold
 from mcinj.theory.bounds import Bound
 
 __all__ = ["enclosed", "lifting_proves"]
@@ -54,7 +54,7 @@ def lifting_proves(alpha: float, theta: float, c: float, r: float) -> bool:
     """
     from flint import ctx
 
-    alpha, theta = positive("alpha", alpha), positive("theta", theta)
+    alpha, theta = positive("alpha", alpha), threshold(theta)
     c, r = positive("c", c), positive("r", r)
     with ctx.workprec(_PRECISION):
         tilt, weight, ratio = _ball(c), _ball(r), _ball(alpha)

@@ -1,12 +1,13 @@
 """Proved enclosures of the plain deep chain, in ball arithmetic: both ends of ``d_1 = 1``.
 
-The chain rests on φ̂(K) = min E(g-z)² over a set that is not convex, so the float solution alone is not a proof.
-Upper bounds on φ̂ are feasible points, evaluated in balls. Lower bounds hold slice by slice: at fixed E[u²] = s the
-constraint is linear and every multiplier λ >= 0, μ > -1 gives
+The chain rests on φ̂(K) = min E(g-z)² over a set that is not convex, so the float solution alone is not a
+proof. Upper bounds on φ̂ are feasible points, evaluated in balls. Lower bounds hold slice by slice: at fixed
+E[u²] = s the constraint is linear and every multiplier λ >= 0, μ > -1 gives
 
     E(g-z)² >= W(λ, μ) + λK√s - μs,     W = E min_z [(g-z)² + λhu + μu²],
 
-which is concave in s, hence least at the ends of a cell of s. All s >= 0 are covered by cells (docs/theory.md §5).
+which is concave in s, hence least at the ends of a cell of s. All s >= 0 are covered by cells (docs/theory.md
+§5).
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ _NARROWEST = 1e-9  # a cell that is still not proved at this width will not be
 def deep_plain_enclosed(alphas_before: Iterable[float], theta: float = 1.0) -> Bound:
     """`deep_plain` with a proved `enclosure` (relative width 2e-8) of the chain's critical ratio.
 
-    At the upper end the comparison is proved to hold (d_1 > 1), at the lower end it is proved not to. The earlier
-    ratios are taken as the exact floats given. Raises as `deep_plain`, and `ArithmeticError` if the proof fails.
+    At the upper end the comparison is proved to hold (d_1 > 1), at the lower end it is proved not to. The
+    earlier ratios are taken as the exact floats given. Raises as `deep_plain`, and `ArithmeticError` if the
+    proof fails.
     """
     alphas = checked_ratios(alphas_before)
     bound = deep_plain(alphas, theta)
@@ -121,8 +123,8 @@ def _cell_proves(slope: float, distance: float, low: float, high: float) -> bool
 def _multipliers(slope: float, s: float) -> tuple[float, float]:
     """Best λ and μ for E[u²] = s, in floats: any others would be as valid, only weaker.
 
-    μ makes E[u²] = s at given λ (it falls in μ), then λ makes ``E[hu] = -K√s``. Two nested roots in plain Python:
-    a library's optimiser would start threads for each of these tiny problems.
+    μ makes E[u²] = s at given λ (it falls in μ), then λ makes ``E[hu] = -K√s``. Two nested roots in plain
+    Python: a library's optimiser would start threads for each of these tiny problems.
     """
 
     def at_power(lam: float) -> HiddenLayer:

@@ -12,7 +12,7 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from mcinj.theory.arguments import positive
+from mcinj.theory.arguments import threshold
 from mcinj.theory.bounds import Bound
 from mcinj.theory.closed_form import plain_rdt
 
@@ -42,10 +42,9 @@ def partially_lifted(theta: float = 1.0) -> Bound:
     """Width ratio of partially lifted RDT, a rigorous upper bound: 7.448639 for θ = 1 (c = .7085, χ = .2785).
 
     Where lifting does not help (small θ) the infimum is at c -> 0 and equals `plain_rdt`; parameter c is then
-    0. Source: docs/theory.md §3; Stojnic, arXiv:2410.20646. Raises `InputError` unless 0 < θ < ∞.
+    0. Source: docs/theory.md §3; Stojnic, arXiv:2410.20646. Raises `InputError` unless θ is in [0.001, 100].
     """
-    remedy = "give the count threshold over n, a finite number above 0"
-    return _partially_lifted(positive("theta", theta, remedy))
+    return _partially_lifted(threshold(theta))
 
 
 @lru_cache(maxsize=64)

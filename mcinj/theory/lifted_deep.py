@@ -20,7 +20,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mcinj.theory.arguments import positive
+from mcinj.theory.arguments import positive, threshold
 from mcinj.theory.bounds import Bound
 from mcinj.theory.deep import checked_ratios, deep_plain_unit, plain_ratio, standing
 
@@ -33,7 +33,6 @@ _FIRST, _STEP, _LAST = 0.005, 0.4, 6.0  # first strength of the lift, its logari
 _FAR = 3.0  # in logarithms; a root farther from its start is another one
 _GRADIENT = 1e-10
 _ERROR = 1e-8
-_THETA = "give the count threshold over n, a finite number above 0"
 
 
 def deep_lifted(alphas_before: Iterable[float], theta: float = 1.0) -> Bound:
@@ -43,7 +42,7 @@ def deep_lifted(alphas_before: Iterable[float], theta: float = 1.0) -> Bound:
     where lifting does not help. Parameters: eta1…, a2…, nu. Raises `InputError` as `deep_plain` does and
     `ArithmeticError` if the saddle is not found.
     """
-    alphas, theta = checked_ratios(alphas_before), positive("theta", theta, _THETA)
+    alphas, theta = checked_ratios(alphas_before), threshold(theta)
     hidden = len(alphas)
     x, value = _optimum(alphas, theta)
     names = [f"eta{k}" for k in range(1, hidden + 2)] + [f"a{k}" for k in range(2, hidden + 2)] + ["nu"]

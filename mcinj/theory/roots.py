@@ -14,9 +14,9 @@ _ULP = sys.float_info.epsilon
 def bracketed_root(f: Callable[[float], float], low: float, high: float) -> float:
     """A sign change of f in [low, high], 0 <= low < high, to two units in the last place.
 
-    While the ends differ by more than a factor 4 the geometric mean is tried, so that the order of magnitude is
-    found first; then inverse quadratic interpolation where it is safe, bisection where not (Chandrupatla, Adv. Eng.
-    Software 28 (1997) 145). Raises `ArithmeticError` if f has one sign at both ends.
+    While the ends differ by more than a factor 4 the geometric mean is tried, so that the order of magnitude
+    is found first; then inverse quadratic interpolation where it is safe, bisection where not (Chandrupatla,
+    Adv. Eng. Software 28 (1997) 145). Raises `ArithmeticError` if f has one sign at both ends.
     """
     x1, x2 = high, low
     f1, f2 = f(high), f(low)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mcinj.theory.arguments import positive, whole
+from mcinj.theory.arguments import positive, threshold, whole
 from mcinj.theory.bounds import Bound
 from mcinj.theory.parisi import Functional, Saddle, functional
 
@@ -28,7 +28,8 @@ _ONE_STEP = Saddle((0.7,), (3.0,), 0.06)  # a start inside the basin of the 1RSB
 def one_rsb(theta: float = 1.0) -> Bound:
     """Width ratio where the 1RSB ground state has θn positives: 6.715697 for θ = 1. Heuristic (replica).
 
-    Source: docs/theory.md §4; arXiv:2302.14112. Parameters q0, c1, chi. Raises `InputError` unless 0 < θ < ∞.
+    Source: docs/theory.md §4; arXiv:2302.14112. Parameters q0, c1, chi. Raises `InputError` unless θ is in
+    [0.001, 100].
     """
     return k_rsb(1, theta)
 
@@ -37,7 +38,7 @@ def two_rsb(theta: float = 1.0) -> Bound:
     """Width ratio where the 2RSB ground state has θn positives: 6.700392 for θ = 1. Heuristic (replica).
 
     Equal to the third level of fully lifted RDT, published as 6.7004 (arXiv:2410.20646). Parameters q0, q1,
-    c1, c2, chi. Raises `InputError` unless 0 < θ < ∞.
+    c1, c2, chi. Raises `InputError` unless θ is in [0.001, 100].
     """
     return k_rsb(2, theta)
 
@@ -46,22 +47,23 @@ def k_rsb(steps: int, theta: float = 1.0) -> Bound:
     """Width ratio of k steps of replica-symmetry breaking, 1 <= k <= 10. Heuristic, falling in k.
 
     The error is the change of the value when the grid is halved plus the descent's remaining gradient. Raises
-    `InputError` unless 1 <= steps <= 10 and 0 < θ < ∞.
+    `InputError` unless 1 <= steps <= 10 and θ is in [0.001, 100].
     """
     steps = whole("steps", steps, 1, 10)
-    theta = positive("theta", theta, "give the count threshold over n, a finite number above 0")
+    theta = threshold(theta)
     return _bound(_ladder(steps, theta)[-1], theta)
 
 
 def full_rsb(theta: float = 1.0, agreement: float = 5e-5, most_steps: int = 10) -> Bound:
     """The limit k -> ∞ of `k_rsb`: 6.69805 for θ = 1. Heuristic (replica).
 
-    k grows from 4 until two successive values agree to `agreement` (k = 7 for θ = 1). They fall like k^-5, so that
-    the tail is summed and added; the error quoted is the whole tail. Raises `ArithmeticError` if k = `most_steps`
-    (4 to 10) is not enough. Source: Parisi equation of arXiv:2302.14112, whose solution is published as 6.698.
+    k grows from 4 until two successive values agree to `agreement` (k = 7 for θ = 1). They fall like k^-5, so
+    that the tail is summed and added; the error quoted is the whole tail. Raises `ArithmeticError` if k =
+    `most_steps` (4 to 10) is not enough. Source: Parisi equation of arXiv:2302.14112, whose solution is
+    published as 6.698.
     """
     most_steps = whole("most_steps", most_steps, 4, 10)
-    theta = positive("theta", theta, "give the count threshold over n, a finite number above 0")
+    theta = threshold(theta)
     agreement = positive("agreement", agreement)
     saddles = _ladder(4, theta)
     values = [functional(saddle).ratio(theta) for saddle in saddles]

@@ -98,7 +98,7 @@ def test_more_positives_wanted_need_more_width(theta: float, factor: float) -> N
     assert plain_rdt(theta).value < first_moment(theta).value or theta > 5
 
 
-@pytest.mark.parametrize("theta", [0, -1, float("nan"), float("inf"), "1", None, True])
+@pytest.mark.parametrize("theta", [0, -1, 1e-4, 101, float("nan"), float("inf"), "1", None, True])
 @pytest.mark.parametrize("function", [first_moment, plain_rdt])
 def test_a_bad_theta_is_refused(function: Callable[..., object], theta: object) -> None:
     with pytest.raises(InputError, match="theta is"):

@@ -162,7 +162,7 @@ def test_halving_the_grid_changes_nothing() -> None:
     assert functional(saddle, refine=2).ratio(1) == pytest.approx(functional(saddle).ratio(1), abs=1e-9)
 
 
-@pytest.mark.parametrize("theta", [0.02, 0.3, 5, 10])
+@pytest.mark.parametrize("theta", [0.001, 0.3, 5, 100])
 def test_rsb_is_found_at_other_thresholds(theta: float) -> None:
     one, two = one_rsb(theta), two_rsb(theta)
     assert 2 < two.value < one.value < plain_rdt(theta).value
