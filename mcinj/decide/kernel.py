@@ -43,7 +43,8 @@ DONE, WITNESS, PAUSED, RESOLVE, GROW, TASK = 0, 1, 2, 3, 4, 5
 DEPTH, NODES, LIMIT, ROWS, TARGET, CIRCUITS, LOGGED, KEEP = range(8)
 RANKED, PRODUCT, CAP, SLOT, HINT, DEGENERATE, HALF, SWAP = range(8, 16)
 LIKELY = 16  # general position is likely: do not look for witnesses of full count and low rank
-GLOBALS = 17
+SWAPS, SHRINK = 17, 18  # how hard a node tries for more sets
+GLOBALS = 19
 # FI: integers of a frame.
 PHASE, COUNT, SETS, ROW, FORCED, TAIL, NOWITNESS = range(7)
 FIELDS = 8
@@ -311,7 +312,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
         phase = FI[d, PHASE]
         c = FI[d, COUNT]
         need = n - c
-        if gi[CIRCUITS] + 8 * n + 64 > CIRC.shape[0] or gi[LOGGED] + 8 * n + 64 > LOG.shape[0]:
+        if gi[CIRCUITS] + 16 * n + 64 > CIRC.shape[0] or gi[LOGGED] + 16 * n + 64 > LOG.shape[0]:
             return GROW
         if phase == ENTER:
             if gi[NODES] >= gi[LIMIT]:
@@ -356,6 +357,10 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
             if closed == 1:
                 if gi[KEEP]:
                     _leaf(gi, LOG, PC[d], need)
+                gi[DEPTH] -= 1
+            elif closed == 2:
+                if gi[KEEP]:
+                    leaf_of_one(gi, LOG, gi[HINT])
                 gi[DEPTH] -= 1
             elif closed == 3:
                 gi[SLOT] = 2 * d + 1
@@ -599,6 +604,11 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V
             if PS[k, q, w] != 0:
                 some = True
             PV[k, w] |= PS[k, q, w]
+        if some and gi[SHRINK]:
+            number = _shrink(gi, G, A, M, X, U, IDS, S, B, PS, PV, CIRC, Z, F, J, d, k, q, required, T2, number)
+            some = number >= 0
+            if not some:
+                number = gi[CIRCUITS] - gi[KEEP]
         if not some:
             gi[HINT] = number
             result = 2
@@ -613,66 +623,121 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V
 
 
 @njit(**_INNER)
+def _shrink(gi, G, A, M, X, U, IDS, S, B, PS, PV, CIRC, Z, F, J, d, k, q, required, T2, number):  # type: ignore[no-untyped-def]
+    """Look for a smaller set within set q of family k, the rest of circuit `number`: assume only these rows negative.
+
+    Returns the number of the circuit to use; -1 if the cell turned out to be empty (the last circuit says so).
+    """
+    m = gi[ROWS]
+    NW = CIRC.shape[2]
+    slot = M.shape[0] - 2
+    if size(PS[k, q]) < 2:
+        return number
+    for w in range(NW):
+        required[w] = PS[k, q, w] | B[d, NEG, w]
+    _copy_cell(M, X, U, IDS, S, 2 * d, slot, m)
+    status, row = _chain(G, A, M[slot], X[slot], U[slot], IDS[slot], S[slot], required, B[d, POS], m, F[0], F[1], F[3],
+                         F[2])
+    if status != cell.EMPTY:
+        return number
+    other = gi[CIRCUITS]
+    if not _circuit(G, row, M[slot], X[slot], U[slot], IDS[slot], F[0], F[1], Z, F[4], T2, J[0], CIRC[other], gi,
+                    required, B[d, POS]):
+        return number
+    smaller = False
+    some = False
+    for w in range(NW):
+        if PS[k, q, w] & ~CIRC[other, 0, w] != 0:
+            smaller = True
+        if PS[k, q, w] & CIRC[other, 0, w] != 0:
+            some = True
+    if not smaller:
+        return number
+    if gi[KEEP]:
+        gi[CIRCUITS] += 1
+    if not some:
+        return -1
+    for w in range(NW):
+        PV[k, w] &= ~(PS[k, q, w] & ~CIRC[other, 0, w])
+        PS[k, q, w] &= CIRC[other, 0, w]
+    return other
+
+
+@njit(**_INNER)
 def _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, required, cand, T2,
              spare):  # type: ignore[no-untyped-def]
     """Swap out the set with the most rows positive at the tail and extend again; keep what is not worse.
 
-    Returns 1 if the node is closed, 3 if a witness is found (in the tail slot), else 0.
+    Once, or several times while two or more sets are missing. Returns 1 if the sets close the node, 2 if circuit
+    gi[HINT] does, 3 if a witness is found (in the tail slot), else 0.
     """
     m = gi[ROWS]
     NW = R.shape[1]
-    q = FI[d, SETS]
     D = FI.shape[0]
-    worst = -1
-    score = -1
-    s = S[2 * d + 1]
-    for i in range(q):
-        total = 0
-        up = 0
-        for w in range(NW):
-            b = PS[d, i, w]
-            while b != 0:
-                total += 1
-                if s[64 * w + lowest(b)] > 0.0:
-                    up += 1
-                b &= b - np.uint64(1)
-        v = up * 65536 + total
-        if total > 1 and v > score:
-            score = v
-            worst = i
-    if worst < 0:
-        return 0
-    p = 0
-    for w in range(NW):
-        PV[D, w] = np.uint64(0)
-    for i in range(q):
-        if i != worst:
-            PC[D, p] = PC[d, i]
+    need = gi[TARGET] - FI[d, COUNT]
+    tried = np.uint64(0)
+    one = np.uint64(1)
+    for swap in range(gi[SWAPS]):
+        q = FI[d, SETS]
+        if swap > 0 and need - q < 2:
+            return 0
+        worst = -1
+        score = -1
+        s = S[2 * d + 1]
+        for i in range(q):
+            total = 0
+            up = 0
             for w in range(NW):
-                PS[D, p, w] = PS[d, i, w]
-                PV[D, w] |= PS[d, i, w]
-            p += 1
-    gi[SWAP] = p
-    status = _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, D, spare,
-                     2 * d + 1, required, cand, T2)
-    if status == 3:
+                b = PS[d, i, w]
+                while b != 0:
+                    total += 1
+                    if s[64 * w + lowest(b)] > 0.0:
+                        up += 1
+                    b &= b - one
+            v = up * 65536 + total
+            if v > score and (tried >> np.uint64(i & 63)) & one == 0:
+                score = v
+                worst = i
+        if worst < 0 or size(PS[d, worst]) < 2:
+            return 0
+        p = 0
+        for w in range(NW):
+            PV[D, w] = np.uint64(0)
+        for i in range(q):
+            if i != worst:
+                PC[D, p] = PC[d, i]
+                for w in range(NW):
+                    PS[D, p, w] = PS[d, i, w]
+                    PV[D, w] |= PS[d, i, w]
+                p += 1
+        gi[SWAP] = p
+        status = _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, D, spare,
+                         2 * d + 1, required, cand, T2)
+        if status == 2:
+            return 2
+        if status == 3:
+            _copy_cell(M, X, U, IDS, S, spare, 2 * d + 1, m)
+            for w in range(NW):
+                B[d, WITH, w] = B[d, FREE, w] & ~PV[D, w]
+            return 3
+        p = gi[SWAP]
+        if status != 1 and (status != 0 or p < q):
+            return 0
+        for i in range(p):
+            PC[d, i] = PC[D, i]
+            for w in range(NW):
+                PS[d, i, w] = PS[D, i, w]
+        for w in range(NW):
+            PV[d, w] = PV[D, w]
+        FI[d, SETS] = p
+        if status == 1:
+            return 1
         _copy_cell(M, X, U, IDS, S, spare, 2 * d + 1, m)
         for w in range(NW):
-            B[d, WITH, w] = B[d, FREE, w] & ~PV[D, w]
-        return 3
-    p = gi[SWAP]
-    if status != 1 and (status != 0 or p < q):
-        return 0
-    for i in range(p):
-        PC[d, i] = PC[D, i]
-        for w in range(NW):
-            PS[d, i, w] = PS[D, i, w]
-    for w in range(NW):
-        PV[d, w] = PV[D, w]
-    FI[d, SETS] = p
-    if status == 1:
-        return 1
-    _copy_cell(M, X, U, IDS, S, spare, 2 * d + 1, m)
-    for w in range(NW):
-        B[d, WITH, w] = B[d, FREE, w] & ~PV[d, w]
+            B[d, WITH, w] = B[d, FREE, w] & ~PV[d, w]
+        # The sets behind the removed one move up; the new ones at the end are not swapped again.
+        i = np.uint64(worst & 63)
+        tried = (tried & ((one << i) - one)) | ((tried >> i >> one) << i)
+        for k in range(q - 1, p):
+            tried |= one << np.uint64(k & 63)
     return 0

@@ -28,7 +28,7 @@ def proved_basis(G: Floats, row: int, M: Floats, ids: Ints, r: Floats, scratch: 
     `M` is an approximate inverse of the matrix with rows G[ids_k] (`Σ_j M[j,k] G[ids_l,j] ≈ δ_kl`), r an approximate
     solution. With E = I - M^T B^T, |E|_∞ <= δ < 1 and ρ = G[row] - B^T r, the error of r is at most
     `|M^T||ρ| + δ/(1-δ) max(|M^T||ρ|)` (Rump, Acta Numerica 19, 2010, section 10). Every sum below is an upper bound
-    for exact data: no rounding is neglected. `scratch` has at least 3 W entries.
+    for exact data: no rounding is neglected. `scratch` has at least 5 W entries.
     """
     g = M.shape[0]
     W = M.shape[1]
@@ -55,8 +55,11 @@ def proved_basis(G: Floats, row: int, M: Floats, ids: Ints, r: Floats, scratch: 
     for j in range(g):
         resid[j] = (abs(resid[j]) + gamma * line[j]) * (1.0 + 1e-12) + _TINY
     # g_k = Σ_j |M_jk| resid_j, its maximum, and the row sums of |E|.
-    delta = np.zeros(W)
-    bound = np.zeros(W)
+    delta = scratch[3 * W : 4 * W]
+    bound = scratch[4 * W : 5 * W]
+    for k in range(W):
+        delta[k] = 0.0
+        bound[k] = 0.0
     for j in range(g):
         f = resid[j]
         h = gamma * colsum[j] + _TINY
@@ -68,10 +71,25 @@ def proved_basis(G: Floats, row: int, M: Floats, ids: Ints, r: Floats, scratch: 
         for k in range(W):
             line[k] = 0.0
         line[n] = 1.0
-        for j in range(g):
-            f = b[j]
+        j = 0
+        while j + 4 <= g:
+            f0 = b[j]
+            f1 = b[j + 1]
+            f2 = b[j + 2]
+            f3 = b[j + 3]
+            m0 = M[j]
+            m1 = M[j + 1]
+            m2 = M[j + 2]
+            m3 = M[j + 3]
             for k in range(W):
-                line[k] -= f * M[j, k]
+                line[k] -= f0 * m0[k] + f1 * m1[k] + f2 * m2[k] + f3 * m3[k]
+            j += 4
+        while j < g:
+            f0 = b[j]
+            m0 = M[j]
+            for k in range(W):
+                line[k] -= f0 * m0[k]
+            j += 1
         for k in range(W):
             delta[k] += abs(line[k])
     top = 0.0

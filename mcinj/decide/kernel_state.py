@@ -33,11 +33,14 @@ class Frames:
         Largest number of choices that a leaf's rank proof may go through before the search branches instead.
     restart
         Nodes up to which a stream's search starts again from the root after a jump (0: never, the fastest).
+    thorough
+        Look longer for more and smaller sets in each node: half as many nodes in about the same time.
     """
 
     def __init__(
         self, layer: Layer, *, ranked: bool, keep: bool, count: int | None = None, products: int = 4096,
         restart: int = 0,
+        thorough: bool = True,
     ) -> None:
         m, g, n = layer.m, layer.g, layer.n
         self.layer, self.ranked, self.keep = layer, ranked, keep
@@ -47,6 +50,7 @@ class Frames:
         gi[kernel.LIMIT], gi[kernel.ROWS], gi[kernel.TARGET] = _UNLIMITED, m if count is None else count, n
         gi[kernel.KEEP], gi[kernel.RANKED], gi[kernel.PRODUCT] = keep, ranked, products
         gi[kernel.CAP], gi[kernel.HALF] = -1, layer.half_space
+        gi[kernel.SWAPS], gi[kernel.SHRINK] = (5, 1) if thorough else (1, 0)
         gi[kernel.LIKELY] = ranked and layer.looks_generic()
         self.gi = gi
         slots = 2 * depth + 2
@@ -63,7 +67,7 @@ class Frames:
         self.PS = np.zeros((depth + 1, n + 1, nw), dtype=np.uint64)
         self.PC = np.zeros((depth + 1, n + 1), dtype=np.int64)
         self.PV = np.zeros((depth + 1, nw), dtype=np.uint64)
-        room = 4096 + 16 * n
+        room = 4096 + 64 * n
         self.CIRC = np.zeros((room, 2, nw), dtype=np.uint64)
         self.LOG = np.zeros(room, dtype=np.int64)
         self.R = np.zeros((2, nw), dtype=np.uint64)
@@ -74,7 +78,7 @@ class Frames:
         self.T = np.zeros((n + 3, lines + g + 2, g), dtype=np.int64)
         self.V = np.zeros((n, n, lines + 8) if ranked else (1, 1, 1), dtype=np.int64)
         self.Z = layer.small_integers
-        self.F = np.zeros((5, max(3 * width, lines)))
+        self.F = np.zeros((5, max(5 * width, lines)))
         self.J = np.zeros((3, lines + 2 * n + 8), dtype=np.int64)
         self._circuits: dict[tuple[int, ...], bool] = {}
         self.exact_calls = 0
@@ -121,9 +125,9 @@ class Frames:
 
     def _grow(self) -> None:
         # Double whatever is more than half full.
-        if 2 * self.gi[kernel.CIRCUITS] > len(self.CIRC) - 64:
+        if 2 * self.gi[kernel.CIRCUITS] > len(self.CIRC) - 64 * self.layer.n - 256:
             self.CIRC = np.concatenate([self.CIRC, np.zeros_like(self.CIRC)])
-        if 2 * self.gi[kernel.LOGGED] > len(self.LOG) - 64:
+        if 2 * self.gi[kernel.LOGGED] > len(self.LOG) - 64 * self.layer.n - 256:
             self.LOG = np.concatenate([self.LOG, np.zeros_like(self.LOG)])
 
     def point(self) -> npt.NDArray[np.float64]:

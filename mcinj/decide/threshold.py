@@ -22,6 +22,7 @@ from mcinj.errors import InputError
 
 _SLICE = 20_000
 _UNLIMITED = 2**62
+_THOROUGH = 14  # from this n on a thorough search of each node pays for streams
 _WIDEST = 2048  # about: a stream that has not become injective by then (or by 64 n) is reported as censored
 
 
@@ -119,10 +120,13 @@ class _Search:
         self._float: npt.NDArray[np.float64] | None = None
         layer = self._layer()
         self.ranked = exact or not layer.looks_generic()
-        self.frames = Frames(layer, ranked=self.ranked, keep=False, count=start)
+        self.frames = self._frames(layer, start)
 
     def _layer(self) -> Layer:
         return Layer(np.ascontiguousarray(self.rows.take(self.have), dtype=np.float64), self.n)
+
+    def _frames(self, layer: Layer, width: int) -> Frames:
+        return Frames(layer, ranked=self.ranked, keep=False, count=width, thorough=self.n >= _THOROUGH)
 
     @property
     def nodes(self) -> int:
@@ -135,7 +139,7 @@ class _Search:
         self.ranked = self.ranked if ranked is None else ranked
         if more:
             self.have *= 2
-        self.frames = Frames(self._layer(), ranked=self.ranked, keep=False, count=width)
+        self.frames = self._frames(self._layer(), width)
 
     def run(self, limit: int) -> None:
         while True:
