@@ -127,12 +127,11 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
             written[-2], "Median of m*/n (interpolated in m) with 95 % intervals, against n, and theory values."
         )
         if item.extrapolation is not None:
-            with figure(ncols=2, figsize=(11.0, 5.0), width_ratios=(3, 2)) as (fig, axes):
+            with figure(ncols=2, figsize=(13.0, 5.0), width_ratios=(3, 2)) as (fig, axes):
                 scaling_axes(axes[0], item.extrapolation, plotted)
                 residual_axes(axes[1], item.extrapolation)
                 axes[0].set_title(f"Finite-size scaling: {title}", fontsize=10)
-                axes[0].legend(fontsize=7.5, ncols=2)
-                axes[1].legend(fontsize=7.5)
+                fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
                 written += save(fig, figures, f"scaling{suffix}")
             low, high = item.extrapolation.total
             page.picture(written[-2], "Fits of several finite-size forms (none privileged) and their residuals.")

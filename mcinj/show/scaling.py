@@ -6,29 +6,37 @@ from typing import Any
 
 import numpy as np
 
-from mcinj.infer import Extrapolation, fitted_curves, reference_series, residual_table
+from mcinj.infer import Extrapolation, ScalingFit, fitted_curves, reference_series, residual_table
 from mcinj.show.bounds import draw_bounds
-from mcinj.show.style import COLOURS, DASHES, MARKERS
 from mcinj.theory import Bound
+
+# The form has the colour, the reference series the line and the marker.
+_FORM_COLOURS = {"power": "#0072B2", "log": "#D55E00", "poly": "#009E73"}
+_REFERENCE_LINES = {"": ("-", "o"), "union": ("-.", "s"), "euler": (":", "^")}
+
+
+def _look(fit: ScalingFit) -> dict[str, Any]:
+    line, marker = _REFERENCE_LINES.get(fit.reference, ("--", "D"))
+    return {"color": _FORM_COLOURS.get(fit.form, "0.4") if fit.accepted else "0.7", "linestyle": line, "marker": marker}
 
 
 def scaling_axes(axes: Any, extrapolation: Extrapolation, bounds: list[Bound], reach: int = 48) -> Any:
-    """Medians against 1/n with every fit drawn to n = `reach` and on to its limit; rejected fits are thin and grey."""
+    """Medians against 1/n; every fit from its n_min to n = `reach` and on to its limit; rejected fits are grey."""
     points = extrapolation.points
     # The exact reference series cost seconds each at large n; beyond `reach` the fits are straight enough.
     grid = np.unique(np.round(np.geomspace(int(points.n.min()), max(reach, int(points.n.max())), 24)).astype(int))
     references = {f.reference for f in extrapolation.fits if f.reference}
     table = fitted_curves(extrapolation, grid.tolist(), [reference_series(r, grid.tolist()) for r in references])  # type: ignore[arg-type]
-    for k, (name, part) in enumerate(table.groupby("fit", sort=False)):
-        good = bool(part["accepted"].iloc[0])
-        limit = next(f.limit for f in extrapolation.fits if f.name == name)
+    for fit in extrapolation.fits:
+        part = table[(table["fit"] == fit.name) & (table["n"] >= fit.n_min)]
+        look = {**_look(fit), "marker": None}
+        note = "" if fit.accepted else " (rejected)"
         axes.plot(
             [*(1.0 / part["n"]), 0.0],
-            [*part["alpha"], limit],
-            color=COLOURS[k % 6] if good else "0.7",
-            linestyle=DASHES[(k // 3) % len(DASHES)] if k >= 3 else "-",
-            linewidth=1.3 if good else 0.8,
-            label=f"{name}: {limit:.2f}" + ("" if good else " (rejected)"),
+            [*part["alpha"], fit.limit],
+            linewidth=1.3 if fit.accepted else 0.8,
+            label=f"{fit.name}, n ≥ {fit.n_min}: {fit.limit:.2f} ± {fit.se:.2f}{note}",
+            **look,
         )
     axes.errorbar(
         1.0 / points.n,
@@ -39,7 +47,7 @@ def scaling_axes(axes: Any, extrapolation: Extrapolation, bounds: list[Bound], r
         markersize=4,
         linestyle="none",
         capsize=2,
-        label="median m*/n",
+        label="median m*/n, 95 %",
     )
     draw_bounds(axes, bounds, vertical=False)
     axes.set_xlim(left=0.0)
@@ -49,22 +57,17 @@ def scaling_axes(axes: Any, extrapolation: Extrapolation, bounds: list[Bound], r
 
 
 def residual_axes(axes: Any, extrapolation: Extrapolation) -> Any:
-    """Residuals of the accepted fits in standard errors, against n."""
-    accepted = [f.name for f in extrapolation.fits if f.accepted]
+    """Residuals of the accepted fits in standard errors, against n; the looks are those of `scaling_axes`."""
+    accepted = [f for f in extrapolation.fits if f.accepted]
     table = residual_table(extrapolation)
-    for k, name in enumerate(accepted):
-        part = table[table["fit"] == name]
+    for k, fit in enumerate(accepted):
+        part = table[table["fit"] == fit.name]
         axes.plot(
-            part["n"] + 0.06 * (k - len(accepted) / 2),
-            part["residual"],
-            color=COLOURS[k % len(COLOURS)],
-            marker=MARKERS[k % len(MARKERS)],
-            markersize=4,
-            linewidth=0.6,
-            label=name,
+            part["n"] + 0.06 * (k - len(accepted) / 2), part["residual"], markersize=4, linewidth=0.6, **_look(fit)
         )
     axes.axhline(0.0, color="0.25", linewidth=0.8)
     axes.axhspan(-2, 2, color="0.5", alpha=0.1, linewidth=0)
     axes.set_xlabel("inputs n")
     axes.set_ylabel("residual / standard error")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     return axes
