@@ -294,7 +294,8 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
     WITNESS: slot gi[SLOT] holds a proved witness. RESOLVE: the caller decides exactly whether rows R[0] can be
     negative and rows R[1] positive (gi[HINT] > 0: CIRC[gi[CIRCUITS]] is a suggested circuit) and writes its answer into
     the frame.
-    PAUSED: gi[LIMIT] nodes are used up. GROW: CIRC or LOG is full. TASK: the frame at depth gi[CAP] is the caller's.
+    PAUSED: gi[LIMIT] nodes are used up. GROW: CIRC, LOG or the stack is full. TASK: the frame at depth gi[CAP] is for
+    the caller.
     """
     m = gi[ROWS]
     n = gi[TARGET]
@@ -366,6 +367,8 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                 gi[SLOT] = 2 * d + 1
                 return WITNESS
         elif phase == BRANCH:
+            if d + 1 >= FI.shape[0]:
+                return GROW
             row = -1
             forced = 0
             for i in range(FI[d, SETS]):

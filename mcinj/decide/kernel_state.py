@@ -16,6 +16,12 @@ from mcinj.decide.onelayer import Layer
 from mcinj.decide.onelayer_exact import circuit_or_point, is_circuit
 
 _UNLIMITED = 2**62
+# Compiled functions take arrays that mypy need not follow.
+_advance: Any = kernel.advance
+_leaf: Any = kernel.leaf_of_one
+_plant: Any = plant
+_stream: Any = stream
+_FIRST_DEPTH = 512  # frames at first; deeper stacks grow
 
 
 class Frames:
@@ -44,7 +50,7 @@ class Frames:
     ) -> None:
         m, g, n = layer.m, layer.g, layer.n
         self.layer, self.ranked, self.keep = layer, ranked, keep
-        width, lines, depth = padded(g), (m + 7) // 8 * 8, m + 2
+        width, lines, depth = padded(g), (m + 7) // 8 * 8, min(m + 2, _FIRST_DEPTH)
         nw = words(lines)
         gi = np.zeros(kernel.GLOBALS, dtype=np.int64)
         gi[kernel.LIMIT], gi[kernel.ROWS], gi[kernel.TARGET] = _UNLIMITED, m if count is None else count, n
@@ -85,7 +91,7 @@ class Frames:
         self.best = np.zeros(g)
         self.witnessed = False
         self._restart = np.array([restart, 0], dtype=np.int64)
-        plant(self.gi, self.FI, self.A, self.X, self.S, self.B, self.PV, self.idle)
+        _plant(self.gi, self.FI, self.A, self.X, self.S, self.B, self.PV, self.idle)
 
     @property
     def nodes(self) -> int:
@@ -101,7 +107,7 @@ class Frames:
         """Advance until `limit` nodes are used up in total or the caller is needed; returns the kernel's reason."""
         self.gi[kernel.LIMIT] = limit
         while True:
-            reason = int(kernel.advance(*self._arrays()))
+            reason = int(_advance(*self._arrays()))
             if reason != kernel.GROW:
                 return reason
             self._grow()
@@ -111,7 +117,7 @@ class Frames:
         self.gi[kernel.LIMIT] = limit
         before = self.rows
         while True:
-            reason = int(stream(*self._arrays(), self.layer.m, self._restart, self.best))
+            reason = int(_stream(*self._arrays(), self.layer.m, self._restart, self.best))
             self.witnessed |= self.rows > before or reason == EXHAUSTED
             if reason != kernel.GROW:
                 return reason
@@ -125,6 +131,17 @@ class Frames:
 
     def _grow(self) -> None:
         # Double whatever is more than half full.
+        depth = len(self.FI)
+        if self.gi[kernel.DEPTH] + 1 >= depth:
+            for name in ("FI", "B", "PS", "PC", "PV", "M", "X", "U", "IDS", "S", "Q"):
+                old = getattr(self, name)
+                if name == "Q" and not self.ranked:
+                    continue
+                # One or two entries at the end are scratch; the last of Q is that of all rows.
+                more = (2 if name in ("M", "X", "U", "IDS", "S") else 1) * depth
+                new = np.concatenate([old, np.zeros((more, *old.shape[1:]), dtype=old.dtype)])
+                new[-1] = old[-1]
+                setattr(self, name, new)
         if 2 * self.gi[kernel.CIRCUITS] > len(self.CIRC) - 64 * self.layer.n - 256:
             self.CIRC = np.concatenate([self.CIRC, np.zeros_like(self.CIRC)])
         if 2 * self.gi[kernel.LOGGED] > len(self.LOG) - 64 * self.layer.n - 256:
@@ -193,7 +210,7 @@ class Frames:
         rest = self.CIRC[number, 0] & ~self.B[d, kernel.NEG]
         if not rest.any():
             if self.keep:
-                kernel.leaf_of_one(self.gi, self.LOG, number)
+                _leaf(self.gi, self.LOG, number)
             self.gi[kernel.DEPTH] -= 1
             return
         q = int(self.FI[d, kernel.SETS])

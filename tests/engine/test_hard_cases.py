@@ -269,3 +269,15 @@ def test_screen_for_general_position():
     assert not Layer(np.vstack([coarse, coarse[3] - coarse[11]]), 4).looks_generic()
     assert not Layer(a.astype(np.float32).astype(float), 4).looks_generic()
     assert not Layer(np.where(a < -1, 0.0, a), 4).looks_generic()
+
+
+def test_wide_layers_and_deep_stacks(monkeypatch):
+    """Thousands of rows; and a stack that has to grow while the search runs."""
+    assert not injective(np.abs(gaussian(3, 3000)))
+    assert injective(gaussian(3, 3000))
+    a = gaussian(6, 40)
+    expected = decide(a), decide(a, exact=True)
+    monkeypatch.setattr("mcinj.decide.kernel_state._FIRST_DEPTH", 3)
+    for before, exact in zip(expected, (False, True)):
+        after = decide(a, exact=exact)
+        assert (after.outcome, after.nodes, after.certificate) == (before.outcome, before.nodes, before.certificate)
