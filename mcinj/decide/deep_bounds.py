@@ -39,7 +39,7 @@ def undo(st: Store, mark: int) -> None:
     st.gi[TRAIL] = t
 
 
-@njit(**INNER)
+@njit()
 def block(st: Store, p: int) -> bool:
     """Rows of layer p on the full pattern of layer p - 1; False where a row's error is not small against the row."""
     g = st.ROWS.shape[2]

@@ -57,6 +57,7 @@ from mcinj.decide.deep_store import (
     REFRESH,
     REGIONS,
     RESOLVE,
+    ROOM,
     SECOND,
     SETS,
     SLOT,
@@ -402,7 +403,7 @@ def last_unit(st: Store, d: int, x: Floats, tail: bool) -> int:
 def emit(st: Store, d: int) -> bool:
     """Write the region of frame d to the output; False where it is full."""
     r = st.gi[REGIONS]
-    if r >= st.OUT_N.shape[0]:
+    if r >= st.gi[ROOM]:
         return False
     L = st.gi[LAYERS]
     for k in range(L):

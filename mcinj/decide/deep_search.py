@@ -17,10 +17,12 @@ from mcinj.decide import deep_store as ds
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_proof import UNIT
 from mcinj.decide.onelayer_exact import circuit_or_point, integer_row
+from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix
 
 _SLICE = 2_000  # nodes between two looks at the outside world
-_ROOM = 4_096  # regions per batch
+_ROOM = 8_192  # regions per batch; the first batches are smaller, for whoever looks for a collision early
+_FIRST = 256
 
 
 @dataclass(frozen=True)
@@ -46,19 +48,29 @@ class DeepSearch:
         Visit every such region (`batches`) instead of stopping at the first (`decide`).
     ranked
         Close nodes by exact rank instead of count.
+    width
+        Start with the first `width` units of the last layer; `grow` adds more.
     """
 
     found: tuple[Witness, int] | None = None
 
     def __init__(
-        self, model: DeepModel, target: int, *, enumerate_regions: bool = False, ranked: bool = False
+        self,
+        model: DeepModel,
+        target: int,
+        *,
+        enumerate_regions: bool = False,
+        ranked: bool = False,
+        width: int | None = None,
     ) -> None:
         self.model, self.target, self.ranked = model, target, ranked
+        # What a witness is checked on; `grow` moves on to a wider one.
+        self.network = model.network
         L, g, n = model.depth, model.g, model.n
         widths = np.array(model.widths, dtype=np.int64)
         m = int(max(widths.max(), g))
         m = (m + 7) // 8 * 8
-        total, width = int(widths.sum()), cell.padded(g)
+        total, lanes = int(widths.sum()), cell.padded(g)
         fences = len(model.fence)
         frames, slots = total + 3, total + 5
         room = 4 * int(widths[-1]) + 64
@@ -81,17 +93,17 @@ class DeepSearch:
             for k, r in enumerate(residues):
                 q[k, : r.shape[0], : r.shape[1]] = r
             qr[0, : widths[0]] = residues[0][:, :n]
-        span = max(width, 2 * g, m) + 8
+        span = max(lanes, 2 * g, m) + 8
         self.st = ds.Store(
             gi=gi, m=widths, WP=np.maximum(transposed, 0.0), WM=np.maximum(-transposed, 0.0), WR=weights,
             ROWS=np.zeros((L, m, g)), ERR=np.zeros((L, m)), SIZE=np.zeros((L, m)), NORM=np.ones((L, m)),
-            G=np.zeros((cuts + room, width)), GE=np.zeros(cuts + room), BASE=base,
+            G=np.zeros((cuts + room, lanes)), GE=np.zeros(cuts + room), BASE=base,
             SIGN=np.zeros((L, m), dtype=np.int64),
             UP=np.zeros((frames, L, m, g)), UE=np.zeros((frames, L, m)), UV=np.zeros((frames, L, m), dtype=np.int64),
             LR=np.zeros((L, m, g)), LE=np.zeros((L, m)), HS=np.zeros((L, m), dtype=np.int64),
-            FI=np.zeros((frames, ds.FIELDS), dtype=np.int64), FM=np.zeros((slots, g, width)),
-            FX=np.zeros((slots, width)), FU=np.zeros((slots, width)), FIDS=np.full((slots, width), -1, dtype=np.int64),
-            TX=np.zeros((frames, width)), PS=np.zeros((frames + 1, families + 1, words), dtype=np.uint64),
+            FI=np.zeros((frames, ds.FIELDS), dtype=np.int64), FM=np.zeros((slots, g, lanes)),
+            FX=np.zeros((slots, lanes)), FU=np.zeros((slots, lanes)), FIDS=np.full((slots, lanes), -1, dtype=np.int64),
+            TX=np.zeros((frames, lanes)), PS=np.zeros((frames + 1, families + 1, words), dtype=np.uint64),
             PV=np.zeros((frames + 1, words), dtype=np.uint64), PATHS=np.zeros(total + fences + 8, dtype=np.int64),
             TL=np.zeros(total + 8, dtype=np.int64), TU=np.zeros(total + 8, dtype=np.int64),
             OUT_SIGN=np.zeros((outputs, L, m), dtype=np.int8), OUT_X=np.zeros((outputs, g)),
@@ -102,8 +114,35 @@ class DeepSearch:
             score=np.zeros((4, max(m, total + fences + 16))),
             REQ=np.zeros(total + fences + room + 16, dtype=np.int64), CUTUNIT=np.zeros(room, dtype=np.int64),
         )  # fmt: skip
+        gi[ds.ROOM] = min(_FIRST, outputs)
         self.exact_calls = 0
+        if width is not None:
+            self.st.m[-1] = width
+            self.network = self._narrowed(width)
         self._root()
+
+    def _narrowed(self, width: int) -> Network:
+        """The network with the first `width` units of the last layer."""
+        given = self.model.network
+        weights = [*given.weights[:-1], given.weights[-1][:width]]
+        biases = None if given.biases is None else [*given.biases[:-1], given.biases[-1][:width]]
+        return Network(weights, biases)
+
+    def grow(self, width: int) -> None:
+        """Add units to the last layer. Whatever is closed stays closed: the search goes on where it stands."""
+        st, last = self.st, self.model.depth - 1
+        st.m[-1] = width
+        self.network = self._narrowed(width)
+        d = int(st.gi[ds.DEPTH])
+        if d < 0:
+            return
+        st.FI[d, ds.NOWITNESS] = 0
+        if last and int(st.FI[d, ds.LAYER]) == last:
+            if deep_bounds.block(st, last):
+                deep_bounds.install(st, last)
+            else:
+                self._block(last)
+                deep_bounds.install(st, last)
 
     def _root(self) -> None:
         st, model = self.st, self.model
@@ -158,6 +197,7 @@ class DeepSearch:
     def decide(self, limit: int) -> tuple[Witness, int] | bool | None:
         """A verified collision and its layer, True if no region is below target, None past `limit` nodes."""
         st = self.st
+        self.found = None
         while True:
             reason = self._advance(limit)
             if reason == ds.DONE:
@@ -179,6 +219,7 @@ class DeepSearch:
         while True:
             reason = self._advance(limit)
             count = int(st.gi[ds.REGIONS])
+            st.gi[ds.ROOM] = min(_ROOM, 2 * int(st.gi[ds.ROOM]))
             if count:
                 yield Regions(
                     st.OUT_SIGN[:count].copy(), st.OUT_X[:count].copy(), st.OUT_PATH[:count].copy(),
@@ -194,7 +235,7 @@ class DeepSearch:
         x = self.model.input(z)
         if x is None or not any(z) or not self.model.inside(x):
             return None
-        found = collision_at(self.model.network, x)
+        found = collision_at(self.network, x)
         if found is None:
             return None
         witness, layer = found
@@ -237,24 +278,25 @@ class DeepSearch:
             if point is not None:
                 st.gi[ds.DEPTH] = frame
             return False
-        st.gi[ds.DEPTH] = d - 1
         if point is None:
+            st.gi[ds.DEPTH] = d - 1
             return False
         found = self._collision(tuple(point))
         if found is None:
-            jacobian = self.model.rows(pattern)[layer]
+            jacobian = self.model.rows(pattern)[layer][: int(st.m[layer])]
             active = [row[: self.model.n] for row, s in zip(jacobian, st.SIGN[layer], strict=False) if s > 0]
             if rank(active, self.model.n) < self.model.n:
                 raise RuntimeError("a region that loses rank gave no exact collision; please report this network")
+            st.gi[ds.DEPTH] = d - 1
             return False
-        self.found = found
+        self.found = found  # the frame stays: with more units of the last layer the search goes on in it
         return True
 
     def _block(self, p: int) -> None:
         """Exact rows of layer p on the pattern of the layers before it, rounded once."""
         self.exact_calls += 1
         st = self.st
-        exact = self.model.rows(self._pattern(p))[p]
+        exact = self.model.rows(self._pattern(p))[p][: int(st.m[p])]
         for j, row in enumerate(exact):
             line = np.array([float(v) for v in row])
             top = float(np.abs(line).max())

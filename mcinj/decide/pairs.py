@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mcinj.certify.witness import Witness
 from mcinj.decide import pairs_group as pg
 from mcinj.decide.deep_model import DeepModel
-from mcinj.decide.deep_search import DeepSearch
+from mcinj.decide.deep_search import DeepSearch, Regions
 from mcinj.decide.pairs_exact import ExactPair
 from mcinj.decide.regions import DeepDecision, decide_regional
 from mcinj.decide.verdict import Certified, Outcome
@@ -25,44 +25,37 @@ from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix
 
 _UNLIMITED = 2**62
+_LOOK = 256  # regions before the first look at pairs
 
 
 @dataclass
 class FewActive:
-    """All regions of a prefix with fewer than `target` active last-layer units, and the search that found them."""
+    """Regions of a prefix with few active last-layer units.
+
+    `search` lends its arrays and its numbering of rows; it must not be the one that is still running.
+    """
 
     search: DeepSearch
     signs: npt.NDArray[np.int8]
     paths: npt.NDArray[np.int32]
     sizes: npt.NDArray[np.int64]
-    complete: bool
     counters: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(8, dtype=np.int64))
     exact_pairs: int = 0
 
     @classmethod
-    def of(cls, model: DeepModel, limit: int) -> FewActive:
-        """Enumerate; `complete` is False past `limit` nodes."""
-        # Without a fixed t the equations are homogeneous: 2n of them leave 0 only. With it, 2n + 1 are needed.
-        target = 2 * model.g - 1 if model.biased else 2 * model.n
-        search = DeepSearch(model, target, enumerate_regions=True)
-        signs, paths, sizes = [], [], []
-        complete = True
-        for batch in search.batches(limit):
-            if batch is None:
-                complete = False
-                break
-            signs.append(batch.signs)
-            paths.append(batch.paths)
-            sizes.append(batch.sizes)
-        if not signs:
-            st = search.st
-            empty = st.OUT_SIGN[:0], st.OUT_PATH[:0], st.OUT_N[:0]
-            return cls(search, *empty, complete)
-        longest = max(int(s[:, 0].max()) for s in sizes)
+    def of(cls, search: DeepSearch, batches: list[Regions]) -> FewActive:
+        """Join batches of a search of the same model and width as `search`."""
+        if not batches:
+            L, m, _ = search.st.ROWS.shape
+            none = np.zeros((0, 2), dtype=np.int64)
+            return cls(search, np.zeros((0, L, m), dtype=np.int8), none.astype(np.int32), none)
+        longest = max(int(b.sizes[:, 0].max()) for b in batches)
         return cls(
-            search, np.concatenate(signs), np.concatenate([p[:, :longest] for p in paths]), np.concatenate(sizes),
-            complete,
-        )  # fmt: skip
+            search,
+            np.concatenate([b.signs for b in batches]),
+            np.concatenate([b.paths[:, :longest] for b in batches]),
+            np.concatenate([b.sizes for b in batches]),
+        )
 
     def groups(self) -> Iterator[npt.NDArray[np.int64]]:
         """Indices of regions with one active set, for every set that two regions share."""
@@ -120,6 +113,38 @@ class FewActive:
         return None
 
 
+def pair_collision(
+    model: DeepModel, network: Network, limit: int, *, width: int | None = None
+) -> tuple[Witness | bool | None, int]:
+    """Decide the pairs of `model`, whose earlier prefixes are injective and which passes the regional criterion.
+
+    Returns a verified collision of `network`, True if there is none (weights in general position), None past `limit`
+    nodes; and the nodes entered. Pairs are also decided on the way, each time the regions have doubled: where there are
+    collisions, there are many.
+    """
+    # Without a fixed t the equations are homogeneous: 2n of them leave only 0. With it, 2n + 1 are needed.
+    target = 2 * model.g - 1 if model.biased else 2 * model.n
+    search = DeepSearch(model, target, enumerate_regions=True, width=width)
+    rows = DeepSearch(model, target, width=width)
+    batches: list[Regions] = []
+    tested = total = 0
+    for batch in search.batches(limit):
+        if batch is None:
+            return None, search.nodes
+        batches.append(batch)
+        total += len(batch.signs)
+        if total >= 2 * tested and total >= _LOOK:
+            tested = total
+            witness = FewActive.of(rows, batches).collision(network)
+            if witness is not None:
+                return witness, search.nodes
+    if total > tested:
+        witness = FewActive.of(rows, batches).collision(network)
+        if witness is not None:
+            return witness, search.nodes
+    return True, search.nodes
+
+
 def decide_global(
     network: Network, *, node_budget: int | None = None, fence: FractionMatrix = ()
 ) -> DeepDecision:
@@ -160,13 +185,12 @@ def decide_global(
             return decision(Outcome.INJECTIVE, Certified.EXACT)
         return decision(Outcome.UNKNOWN, Certified.NONE)
     for k in range(2, network.depth + 1):
-        found = FewActive.of(DeepModel.of(network.prefix(k), fence), limit - nodes)
-        nodes += found.search.nodes
-        if not found.complete:
+        answer, used = pair_collision(DeepModel.of(network.prefix(k), fence), network, limit - nodes)
+        nodes += used
+        if answer is None:
             return decision(Outcome.UNKNOWN, Certified.NONE)
-        witness = found.collision(network)
-        if witness is not None:
-            return decision(Outcome.NOT_INJECTIVE, Certified.EXACT, k, witness)
+        if isinstance(answer, Witness):
+            return decision(Outcome.NOT_INJECTIVE, Certified.EXACT, k, answer)
     return decision(Outcome.INJECTIVE, Certified.GENERIC)
 
 
