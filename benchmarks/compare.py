@@ -4,7 +4,8 @@
     python benchmarks/compare.py --sizes 4,5,6 --growth 8,10,12
 
 Every instance is an injective Gaussian layer with m = round(6.7 n). Each call of another tool runs in a process of its
-own, which is ended after `--limit` seconds. Times are processor seconds. Writes CSV files and figures to benchmarks/results. See README.md here.
+own, which is ended after `--limit` seconds. Times are processor seconds. Writes CSV files and figures to
+benchmarks/results. See README.md here.
 """
 
 from __future__ import annotations
