@@ -23,18 +23,19 @@ def njit(**options: Any) -> Callable[[F], F]:
 
     Numba renews a cached function when its own file changes, but not when a function that it calls does, and
     a proof must not rest on stale code: the cache lives in a directory named after all of the package's compiled
-    sources, below `NUMBA_CACHE_DIR` or the user's cache directory. Without a writable place nothing is cached.
+    sources, below `NUMBA_CACHE_DIR` or the user's cache directory. Where that is not writable nothing is cached.
     """
     settings: dict[str, Any] = {"cache": True, "nogil": True, **options}
 
     def decorate(function: F) -> F:
+        directory = _cache_directory()
+        if directory is None:
+            settings["cache"] = False
         config: Any = numba.config
         before = config.CACHE_DIR
-        config.CACHE_DIR = _cache_directory()
+        config.CACHE_DIR = directory or before
         try:
             compiled: F = numba.njit(**settings)(function)
-        except RuntimeError:  # numba found no writable directory at all
-            compiled = numba.njit(**{**settings, "cache": False})(function)
         finally:
             config.CACHE_DIR = before
         return compiled
@@ -43,7 +44,7 @@ def njit(**options: Any) -> Callable[[F], F]:
 
 
 @cache
-def _cache_directory() -> str:
+def _cache_directory() -> str | None:
     sources = sorted(
         path for path in Path(__file__).parent.rglob("*.py") if b"_jit import" in path.read_bytes()
     )
@@ -59,4 +60,9 @@ def _cache_directory() -> str:
         base = Path.home() / "Library" / "Caches"
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return str(base / "mcinj" / digest.hexdigest()[:16])
+    directory = base / "mcinj" / digest.hexdigest()[:16]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return str(directory) if os.access(directory, os.W_OK | os.X_OK) else None
