@@ -56,7 +56,8 @@ class Rows:
             rows = np.vstack([top, rows])
             _, exponent = np.frexp(np.abs(rows).max(axis=1))
             half = exponent // 2
-            return np.ldexp(np.ldexp(rows, -half[:, None]), (half - exponent)[:, None])
+            scaled_rows: Floats = np.ldexp(np.ldexp(rows, -half[:, None]), (half - exponent)[:, None])
+            return scaled_rows
         scaled = []
         for row in self.integers:
             top_entry = max(abs(v) for v in row) or 1

@@ -131,9 +131,9 @@ def circuit_or_point(rows: IntegerRows, hint: Iterable[int] = ()) -> tuple[list[
     square = flint.fmpq_mat(k, k, [b[i, j] for i in range(k) for j in columns])
     solution = square.inv() * flint.fmpq_mat(k, 1, [flint.fmpq(-1)] * k)
     x = [Fraction(0)] * g
-    for j, c in enumerate(columns):
-        v = solution[j, 0]
-        x[c] = Fraction(int(v.p), int(v.q))
+    for place, column in enumerate(columns):
+        value = solution[place, 0]
+        x[column] = Fraction(int(value.p), int(value.q))
     return None, x
 
 
