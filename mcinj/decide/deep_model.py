@@ -30,13 +30,10 @@ class DeepModel:
         The network as given.
     fence
         Exact rows of shape `(·, g)` that are positive on the domain; with biases the last is `t > 0`.
-    linear_last
-        Every unit of the last layer counts as active.
     """
 
     network: Network
     fence: FractionMatrix = field(default=())
-    linear_last: bool = False
 
     @classmethod
     def of(cls, network: Network, fence: FractionMatrix = ()) -> DeepModel:
@@ -184,8 +181,13 @@ class DeepModel:
 
     @cached_property
     def looks_generic(self) -> bool:
-        """Whether nothing speaks against general position of the weights of every layer (see `rows_look_generic`)."""
-        return self.network.floats_are_exact and all(rows_look_generic(w) for w in self.network.weights)
+        """Whether nothing speaks against general position of the weights of every layer (see `rows_look_generic`).
+
+        Exactly opposite rows count once: in an open region one of the two is active, so rank is still count.
+        """
+        return self.network.floats_are_exact and all(
+            rows_look_generic(_without_opposites(w)) for w in self.network.weights
+        )
 
     def rows(self, pattern: Sequence[Sequence[bool]]) -> list[FractionMatrix]:
         """Exact rows of layers 1 … len(pattern) + 1 on the pattern (units that act, constant units included)."""
@@ -216,3 +218,16 @@ class DeepModel:
 
 def _last_unit(columns: int) -> tuple[Fraction, ...]:
     return (*(Fraction(0) for _ in range(columns - 1)), Fraction(1))
+
+
+def _without_opposites(w: FloatArray) -> FloatArray:
+    """The rows of w but the second of every two rows that are exactly opposite."""
+    seen: set[bytes] = set()
+    keep = []
+    for i, row in enumerate(w + 0.0):
+        if (0.0 - row).tobytes() in seen:
+            seen.discard((0.0 - row).tobytes())
+            continue
+        seen.add(row.tobytes())
+        keep.append(i)
+    return w[keep]

@@ -26,6 +26,7 @@ from mcinj.networks.network import FractionMatrix
 
 _UNLIMITED = 2**62
 _LOOK = 256  # regions before the first look at pairs
+_EXACT = 500  # exact pair decisions for weights not in general position, where no pass can come of them
 
 
 @dataclass
@@ -41,20 +42,22 @@ class FewActive:
     sizes: npt.NDArray[np.int64]
     counters: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(8, dtype=np.int64))
     exact_pairs: int = 0
+    exact_limit: int | None = None
 
     @classmethod
-    def of(cls, search: DeepSearch, batches: list[Regions]) -> FewActive:
+    def of(cls, search: DeepSearch, batches: list[Regions], exact_limit: int | None = None) -> FewActive:
         """Join batches of a search of the same model and width as `search`."""
         if not batches:
             L, m, _ = search.st.ROWS.shape
             none = np.zeros((0, 2), dtype=np.int64)
-            return cls(search, np.zeros((0, L, m), dtype=np.int8), none.astype(np.int32), none)
+            return cls(search, np.zeros((0, L, m), dtype=np.int8), none.astype(np.int32), none, exact_limit=exact_limit)
         longest = max(int(b.sizes[:, 0].max()) for b in batches)
         return cls(
             search,
             np.concatenate([b.signs for b in batches]),
             np.concatenate([b.paths[:, :longest] for b in batches]),
             np.concatenate([b.sizes for b in batches]),
+            exact_limit=exact_limit,
         )
 
     def groups(self) -> Iterator[npt.NDArray[np.int64]]:
@@ -91,8 +94,9 @@ class FewActive:
                 first, second = (int(members[i]) for i in self.counters[6:8])
                 pair = self._pair(network, first, second)
                 witness = pair.near(point.tolist()) if status == pg.MEETS else None
-                witness = witness or pair.decide()
-                self.exact_pairs += 1
+                if witness is None and (self.exact_limit is None or self.exact_pairs < self.exact_limit):
+                    self.exact_pairs += 1
+                    witness = pair.decide()
                 if witness is not None:
                     return witness
         return None
@@ -106,6 +110,8 @@ class FewActive:
     def _all_exact(self, network: Network, members: npt.NDArray[np.int64]) -> Witness | None:
         for i, a in enumerate(members.tolist()):
             for b in members[:i].tolist():
+                if self.exact_limit is not None and self.exact_pairs >= self.exact_limit:
+                    return None
                 self.exact_pairs += 1
                 witness = self._pair(network, a, b).decide()
                 if witness is not None:
@@ -120,8 +126,9 @@ def pair_collision(
 
     Returns a verified collision of `network`, True if there is none (weights in general position), None past `limit`
     nodes; and the nodes entered. Pairs are also decided on the way, each time the regions have doubled: where there are
-    collisions, there are many.
+    collisions, there are many. Where the weights are not in general position, True only means that none was found.
     """
+    exact_limit = None if model.looks_generic else _EXACT
     # Without a fixed t the equations are homogeneous: 2n of them leave only 0. With it, 2n + 1 are needed.
     target = 2 * model.g - 1 if model.biased else 2 * model.n
     search = DeepSearch(model, target, enumerate_regions=True, width=width)
@@ -135,11 +142,11 @@ def pair_collision(
         total += len(batch.signs)
         if total >= 2 * tested and total >= _LOOK:
             tested = total
-            witness = FewActive.of(rows, batches).collision(network)
+            witness = FewActive.of(rows, batches, exact_limit).collision(network)
             if witness is not None:
                 return witness, search.nodes
     if total > tested:
-        witness = FewActive.of(rows, batches).collision(network)
+        witness = FewActive.of(rows, batches, exact_limit).collision(network)
         if witness is not None:
             return witness, search.nodes
     return True, search.nodes
@@ -153,8 +160,9 @@ def decide_global(
     Parameters
     ----------
     network
-        Any depth, with or without biases. Where the weights are not in general position, a pass is decided only when
-        every layer alone is injective; otherwise the outcome is UNKNOWN unless a collision is found.
+        Any depth, with or without biases. Where the weights are not in general position (integers, float32, sparse …),
+        a pass is proved only when every layer alone is injective; otherwise the outcome is UNKNOWN unless a collision
+        is found.
     node_budget
         Most nodes to enter, all layers together; beyond it the outcome is UNKNOWN. None: no limit.
     fence
@@ -180,10 +188,9 @@ def decide_global(
     nodes = regional.nodes
     if regional.outcome is not Outcome.INJECTIVE or network.depth == 1:
         return decision(regional.outcome, regional.certified, regional.layer, regional.witness)
-    if not DeepModel.of(network, fence).looks_generic:
-        if not fence and _layers_injective(network):
-            return decision(Outcome.INJECTIVE, Certified.EXACT)
-        return decision(Outcome.UNKNOWN, Certified.NONE)
+    generic = DeepModel.of(network, fence).looks_generic
+    if not generic and not fence and _layers_injective(network):
+        return decision(Outcome.INJECTIVE, Certified.EXACT)
     for k in range(2, network.depth + 1):
         answer, used = pair_collision(DeepModel.of(network.prefix(k), fence), network, limit - nodes)
         nodes += used
@@ -191,6 +198,9 @@ def decide_global(
             return decision(Outcome.UNKNOWN, Certified.NONE)
         if isinstance(answer, Witness):
             return decision(Outcome.NOT_INJECTIVE, Certified.EXACT, k, answer)
+    if not generic:
+        # Closings of pairs rest on general position: nothing found is nothing proved.
+        return decision(Outcome.UNKNOWN, Certified.NONE)
     return decision(Outcome.INJECTIVE, Certified.GENERIC)
 
 

@@ -1,0 +1,111 @@
+"""Injectivity on a bounded set of inputs: a box or a ball.
+
+A box is a set of rows over (x, t) that the search keeps positive. A ball is decided between polytopes: a network that
+passes on a box around it passes on the ball; a collision inside the ball fails it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from mcinj.decide.pairs import decide_global
+from mcinj.decide.regions import DeepDecision, decide_regional
+from mcinj.decide.verdict import Certified, Criterion, Outcome
+from mcinj.errors import InputError
+from mcinj.networks import Network
+from mcinj.networks.network import FractionMatrix
+
+
+@dataclass(frozen=True)
+class Domain:
+    """`box`: low < x_i < high for every input; `ball`: |x| < high.
+
+    >>> Domain.parse("box:-1,2")
+    Domain(shape='box', low=-1.0, high=2.0)
+    >>> Domain.parse("ball:3").high
+    3.0
+    """
+
+    shape: str
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if self.shape not in ("box", "ball"):
+            raise InputError(f"unknown domain {self.shape!r}; write box:LOW,HIGH or ball:R")
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            raise InputError(f"a domain is bounded by finite numbers, got {self.low:g} and {self.high:g}")
+        if self.shape == "box" and not self.low < self.high:
+            raise InputError(f"box:{self.low:g},{self.high:g} is empty; give LOW < HIGH")
+        if self.shape == "ball" and not self.high > 0:
+            raise InputError(f"ball:{self.high:g} is empty; give a radius > 0")
+
+    @classmethod
+    def parse(cls, text: str) -> Domain:
+        """Read `box:LOW,HIGH` or `ball:R`; else `InputError`."""
+        shape, _, rest = text.partition(":")
+        try:
+            numbers = [float(v) for v in rest.split(",")]
+        except ValueError:
+            numbers = []
+        if (shape, len(numbers)) not in (("box", 2), ("ball", 1)):
+            raise InputError(f"unknown domain {text!r}; write box:LOW,HIGH or ball:R, e.g. box:-1,1")
+        return cls(shape, numbers[0] if shape == "box" else -numbers[0], numbers[-1])
+
+    def fence(self, n: int) -> FractionMatrix:
+        """Rows over (x, t), positive inside the box (of a ball: the box around it)."""
+        low, high = Fraction(self.low), Fraction(self.high)
+        rows = []
+        for i in range(n):
+            unit = [Fraction(int(i == j)) for j in range(n)]
+            rows.append((*unit, -low))
+            rows.append((*(-v for v in unit), high))
+        return tuple(rows)
+
+    def holds(self, x: tuple[Fraction, ...]) -> bool:
+        """Whether an input lies inside."""
+        if self.shape == "ball":
+            return sum((v * v for v in x), Fraction(0)) < Fraction(self.high) ** 2
+        return all(Fraction(self.low) < v < Fraction(self.high) for v in x)
+
+
+def decide_on(
+    network: Network, domain: Domain, criterion: Criterion | str = "global", *, node_budget: int | None = None
+) -> DeepDecision:
+    """Decide `regional` or `global` for the inputs inside of a domain; any depth >= 1.
+
+    On a ball the outcome is UNKNOWN where the box around it fails by a collision that does not fit into the ball.
+    """
+    rule = Criterion(criterion)
+    if rule is Criterion.LAYERWISE:
+        raise InputError("layerwise asks for all inputs of every layer; a domain goes with regional or global")
+    started = time.perf_counter()
+    if domain.shape == "ball" and not network.has_biases:
+        # Homogeneous: what holds near 0 holds everywhere.
+        decide = decide_regional if rule is Criterion.REGIONAL else decide_global
+        found = decide(network, node_budget=node_budget)
+        return replace(found, witness=_shrunk(found, domain), seconds=time.perf_counter() - started)
+    decide = decide_regional if rule is Criterion.REGIONAL or network.depth == 1 else decide_global
+    found = decide(network, node_budget=node_budget, fence=domain.fence(network.n))
+    witness = found.witness
+    if witness is not None and not (domain.holds(witness.x) and domain.holds(witness.x_prime)):
+        return replace(found, outcome=Outcome.UNKNOWN, certified=Certified.NONE, layer=None, witness=None)
+    return found
+
+
+def _shrunk(found: DeepDecision, domain: Domain):  # type: ignore[no-untyped-def]
+    """The witness, scaled into the ball (the network has no biases)."""
+    witness = found.witness
+    if witness is None:
+        return None
+    factor = Fraction(1)
+    while not all(domain.holds(tuple(factor * v for v in x)) for x in (witness.x, witness.x_prime)):
+        factor /= 2
+    return replace(
+        witness,
+        x=tuple(factor * v for v in witness.x),
+        x_prime=tuple(factor * v for v in witness.x_prime),
+    )

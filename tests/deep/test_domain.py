@@ -1,0 +1,116 @@
+"""Injectivity on boxes and balls, linear last layers and leaky ReLUs."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from regions_oracle import passes_regional
+
+from mcinj.decide.deep_domain import Domain, decide_on
+from mcinj.decide.deep_leaky import as_relu, decide_leaky
+from mcinj.decide.pairs import decide_global
+from mcinj.decide.verdict import Certified, Outcome
+from mcinj.errors import InputError
+from mcinj.networks import Network, sample
+
+
+def biased(seed: int, widths: tuple[int, ...], size: float) -> Network:
+    rng = np.random.default_rng(seed)
+    net = sample(2, widths, seed=seed)
+    return Network(net.weights, [size * rng.standard_normal(m) for m in widths])
+
+
+def test_regional_on_a_box_agrees_with_all_regions_of_the_box() -> None:
+    outcomes = set()
+    for seed in range(6):
+        net = biased(seed, (7, 6), 1.0)
+        domain = Domain("box", -0.5, 0.6)
+        fence = np.array([[float(v) for v in row] for row in domain.fence(2)])
+        decision = decide_on(net, domain, "regional")
+        assert (decision.outcome is Outcome.INJECTIVE) == passes_regional(net, fence)
+        if decision.witness is not None:
+            assert decision.witness.collides(net)
+            assert domain.holds(decision.witness.x)
+            assert domain.holds(decision.witness.x_prime)
+        outcomes.add(decision.outcome)
+    assert len(outcomes) == 2
+
+
+def test_a_collision_outside_of_the_box_does_not_count() -> None:
+    # |x| from ReLU(x) + ReLU(-x) with a unit that tells signs apart only beyond 1.
+    net = Network([[[1.0], [-1.0]], [[1.0, 1.0], [1.0, 0.0]]], [[0.0, 0.0], [0.0, -1.0]])
+    whole = decide_on(net, Domain.parse("box:-2,2"))
+    assert whole.outcome is Outcome.NOT_INJECTIVE
+    assert whole.witness is not None
+    assert whole.witness.collides(net)
+    inside = decide_on(net, Domain.parse("box:1,2"), "regional")
+    assert inside.outcome is Outcome.INJECTIVE
+    # On (1, 3/2) both units are active and the first alone is injective.
+    assert decide_on(net, Domain.parse("box:1,1.5"), "regional").certified is Certified.EXACT
+
+
+def test_global_on_a_box_grows_with_the_box() -> None:
+    order = [Outcome.INJECTIVE, Outcome.NOT_INJECTIVE]
+    seen = set()
+    for seed in range(6):
+        net = biased(seed, (11, 12), 1.0)
+        verdicts = [decide_on(net, Domain("box", -r, r)).outcome for r in (0.05, 0.5, 100.0)]
+        assert [order.index(v) for v in verdicts] == sorted(order.index(v) for v in verdicts)
+        whole = decide_global(net).outcome
+        if verdicts[-1] is Outcome.NOT_INJECTIVE:
+            assert whole is Outcome.NOT_INJECTIVE
+        seen |= set(verdicts)
+    assert len(seen) == 2
+
+
+def test_a_ball_of_a_network_without_biases_is_everything() -> None:
+    net = sample(2, (9, 9), seed=1)
+    decision = decide_on(net, Domain.parse("ball:0.001"))
+    assert decision.outcome is decide_global(net).outcome
+    if decision.witness is not None:
+        assert decision.witness.collides(net)
+        assert max(abs(v) for v in decision.witness.x) < Fraction(1, 1000)
+
+
+@pytest.mark.parametrize("text", ["", "box", "box:1", "box:2,1", "ball:-1", "ball:nan", "cube:1,2", "box:a,b"])
+def test_bad_domains_are_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        Domain.parse(text)
+
+
+def test_a_linear_last_layer_is_both_signs() -> None:
+    rng = np.random.default_rng(3)
+    first = sample(2, (14,), seed=3).weights[0]
+    last = rng.standard_normal((4, 14))
+    # 2n linear outputs of an injective layer: injective, almost surely; n - 1 of them: never.
+    assert decide_global(Network([first])).outcome is Outcome.INJECTIVE
+    enough = decide_global(Network([first, np.vstack([last, -last])]))
+    assert enough.outcome is Outcome.INJECTIVE
+    assert enough.certified is Certified.GENERIC
+    few = decide_global(Network([first, np.vstack([last[:1], -last[:1]])]))
+    assert few.outcome is Outcome.NOT_INJECTIVE
+
+
+def test_leaky_relu_is_injective_where_columns_are_independent() -> None:
+    rng = np.random.default_rng(0)
+    net = Network([rng.standard_normal((3, 2)), rng.standard_normal((4, 3))])
+    assert decide_leaky(net, 0.1).outcome is Outcome.INJECTIVE
+    flat = Network([[[1.0, 2.0], [2.0, 4.0]]])
+    assert decide_leaky(flat, 0.1).outcome is Outcome.NOT_INJECTIVE
+    with pytest.raises(InputError):
+        decide_leaky(net, 1.5)
+
+
+def test_leaky_units_of_opposite_sign_fold() -> None:
+    # σ(x) + σ(-x) = 0.9 |x| at slope 0.1.
+    net = Network([[[1], [-1]], [[1, 1]]])
+    decision = decide_leaky(net, 0.1)
+    assert decision.outcome is Outcome.NOT_INJECTIVE
+    assert decision.witness is not None
+    equivalent = as_relu(net, 0.1)
+    assert decision.witness.collides(equivalent)
+    x = 0.7
+    leaky = np.array([max(x, 0.1 * x), max(-x, -0.1 * x)])
+    np.testing.assert_allclose(equivalent.forward([x])[0], leaky.sum())
