@@ -251,7 +251,8 @@ def threshold(
         typer.echo("undecided: an earlier layer was not decided within the node budget")
     else:
         above = f" and at most {draw.m_hi}" if draw.m_hi is not None else ""
-        typer.echo(f"undecided within the node budget: m* is above {draw.m_lo}{above}")
+        stopped = "within the node budget" if node_budget is not None else "up to the widest layer tried"
+        typer.echo(f"undecided {stopped}: m* is above {draw.m_lo}{above}")
     typer.echo(f"criterion {draw.criterion}, certified {draw.certified}, {draw.nodes} nodes, {draw.seconds:.3f} s")
 
 
