@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator
+import typing
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ import msgspec
 
 from mcinj.decide.verdict import Criterion, Engine
 from mcinj.errors import InputError
+from mcinj.experiment.searches import ActiveSet, CellSet, ProbeSet, SearchSet
 from mcinj.networks import Ensemble, widths_from_expansions
 
 MAX_TRIALS = 10_000_000
@@ -29,6 +31,9 @@ class ThresholdBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     criterion           regional (default), global or layerwise
     ensemble            gaussian (default), uniform, …, sparse:0.1
     node_budget         nodes per draw; past it the draw is interval-censored. None: no limit
+    stop                "width 0.05": stop at the first look (after 100, 200, 400, … draws) at which the 95 % interval
+                        of the median of m*/n is at most that long, `trials` being the most; or the full text of a rule,
+                        "width-target width=0.05 level=0.95 looks=100,400,1000" (`mcinj.infer.stopping`)
     """
 
     n: int | list[int]
@@ -38,6 +43,7 @@ class ThresholdBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     criterion: str = "regional"
     ensemble: str = "gaussian"
     node_budget: int | None = None
+    stop: str = ""
 
 
 class StackBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -57,12 +63,55 @@ class StackBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     enumerate: bool = False
 
 
+class ProbeBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A `[[probe]]` block: witness searches, a lower bound on m* per stream, for every n and budget of moves listed."""
+
+    n: int | list[int]
+    trials: int
+    moves: int | list[int] = 100_000
+    ensemble: str = "gaussian"
+
+
+class ActiveBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """An `[[active]]` block: the least active count min_x |S(x)| at widths round(ratio n), for every n listed."""
+
+    n: int | list[int]
+    trials: int
+    ratios: list[float]
+    ensemble: str = "gaussian"
+    node_budget: int | None = None
+
+
+class CellsBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A `[[cells]]` block: numbers of cells with 0 … `most` (default n) positives at widths round(ratio n)."""
+
+    n: int | list[int]
+    trials: int
+    ratios: list[float]
+    most: int | None = None
+    ensemble: str = "gaussian"
+
+
 class _File(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     name: str
     description: str = ""
     seed: int = 0
     threshold: list[ThresholdBlock] = []
     stacks: list[StackBlock] = []
+    probe: list[ProbeBlock] = []
+    active: list[ActiveBlock] = []
+    cells: list[CellsBlock] = []
+
+
+# Kinds of experiments: the name of their blocks, and the type.
+_BLOCKS: dict[str, type[msgspec.Struct]] = {
+    "threshold": ThresholdBlock,
+    "stacks": StackBlock,
+    "probe": ProbeBlock,
+    "active": ActiveBlock,
+    "cells": CellsBlock,
+}
+Kind = Literal["threshold", "stacks", "probe", "active", "cells"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +124,7 @@ class Series:
     ensemble: str
     trials: int
     node_budget: int | None
+    rule: str = ""
 
     @property
     def before(self) -> str:
@@ -101,29 +151,28 @@ class StackSet:
     enumerate: bool
 
 
+Group = Series | StackSet | SearchSet
+
+
 @dataclass(frozen=True)
 class Experiment:
-    """A validated experiment. `kind` says whether it draws thresholds or decides fixed stacks."""
+    """A validated experiment: groups of trials of one kind, in the order of the file."""
 
     name: str
     description: str
     seed: int
-    series: tuple[Series, ...]
-    stacks: tuple[StackSet, ...]
+    kind: Kind
+    groups: tuple[Group, ...]
 
     @property
-    def kind(self) -> Literal["threshold", "stacks"]:
-        return "stacks" if self.stacks else "threshold"
-
-    @property
-    def groups(self) -> list[Series | StackSet]:
-        """Series or stack sets, in the order of the file."""
-        return [*self.series, *self.stacks]
+    def series(self) -> tuple[Series, ...]:
+        """The series of a threshold experiment."""
+        return tuple(g for g in self.groups if isinstance(g, Series))
 
     @property
     def trials(self) -> int:
-        """Draws in all series."""
-        return sum(s.trials for s in self.series) + sum(s.count for s in self.stacks)
+        """Draws in all groups (at most, where a stopping rule may end one earlier)."""
+        return sum(g.count if isinstance(g, StackSet) else g.trials for g in self.groups)
 
 
 def load(path: str | os.PathLike[str]) -> Experiment:
@@ -153,27 +202,36 @@ def parse(text: bytes | str | dict[str, Any]) -> Experiment:
         raise InputError(f"name = {raw.name!r}: use letters, digits, '_', '-', '.', it names the results folder")
     if not 0 <= raw.seed < 2**63:
         raise InputError(f"seed = {raw.seed}: give a whole number from 0 to 2^63 - 1")
-    if bool(raw.threshold) == bool(raw.stacks):
-        raise InputError("give [[threshold]] blocks (draws of m*) or [[stacks]] blocks (fixed shapes), one of the two")
-    series = tuple(s for k, block in enumerate(raw.threshold, 1) for s in _series(block, f"[[threshold]] {k}"))
-    twice = {s.key for i, s in enumerate(series) if s.key in {t.key for t in series[:i]}}
+    given: list[Kind] = [k for k in typing.get_args(Kind) if getattr(raw, k)]
+    if len(given) != 1:
+        raise InputError(
+            "give blocks of one kind: [[threshold]] (draws of m*), [[stacks]] (fixed shapes), [[probe]] (witness "
+            "search), [[active]] (least active counts) or [[cells]] (numbers of cells)"
+            + (f", not {' and '.join(given)}; split the file in one per kind" if given else "")
+        )
+    kind = given[0]
+    groups: list[Group] = []
+    for k, block in enumerate(getattr(raw, kind), 1):
+        groups.extend(_READERS[kind](block, f"[[{kind}]] {k}"))
+    names = [_name(g) for g in groups]
+    twice = [name for k, name in enumerate(names) if name in names[:k]]
     if twice:
-        raise InputError(f"two [[threshold]] blocks describe the same series {sorted(twice)[0]}; merge them")
-    stacks = tuple(_stacks(block, f"[[stacks]] {k}") for k, block in enumerate(raw.stacks, 1))
-    keys = [(s.n, s.widths, s.ensemble) for s in stacks]
-    if len(set(keys)) < len(keys):
-        raise InputError("two [[stacks]] blocks describe the same shape and ensemble; merge them")
-    return Experiment(raw.name, raw.description, raw.seed, series, stacks)
+        what = {"threshold": "series", "stacks": "shape and ensemble"}.get(kind, "trials")
+        raise InputError(f"two [[{kind}]] blocks describe the same {what} {twice[0]}; merge them")
+    return Experiment(raw.name, raw.description, raw.seed, kind, tuple(groups))
+
+
+def _name(group: Group) -> tuple[Any, ...]:
+    if isinstance(group, Series):
+        return group.key
+    return (group.n, group.widths, group.ensemble) if isinstance(group, StackSet) else tuple(group.keys.values())
 
 
 def _series(block: ThresholdBlock, where: str) -> Iterator[Series]:
-    sizes = block.n if isinstance(block.n, list) else [block.n]
-    if not sizes:
-        raise InputError(f"{where}: n is an empty list; give at least one number of inputs")
+    sizes = _sizes(block.n, where)
     if block.expansions_before and block.widths_before:
         raise InputError(f"{where}: give expansions_before or widths_before, not both")
     for n in sizes:
-        _positive(n, f"{where}: n")
         _positive(block.trials, f"{where}: trials", MAX_TRIALS)
         for width in block.widths_before:
             _positive(width, f"{where}: widths_before")
@@ -185,10 +243,77 @@ def _series(block: ThresholdBlock, where: str) -> Iterator[Series]:
             ensemble=str(_located(where, lambda: Ensemble.parse(block.ensemble))),
             trials=block.trials,
             node_budget=_budget(block.node_budget, where),
+            rule=_located(f"{where}: stop", lambda: _rule(block.stop, block.trials)),
         )
 
 
-def _stacks(block: StackBlock, where: str) -> StackSet:
+def _rule(text: str, trials: int) -> str:
+    """A stopping rule in its full text; the short form `width W` looks at 100, 200, 400, … and `trials` draws."""
+    from mcinj.infer.stopping import WidthTarget, doubling_looks, parse_rule
+
+    if not text:
+        return ""
+    short = re.fullmatch(r"width\s+(\S+)", text.strip())
+    if short:
+        try:
+            width = float(short.group(1))
+        except ValueError:
+            raise InputError(f"{text!r} has no number; write e.g. 'width 0.05'") from None
+        return WidthTarget(width, doubling_looks(min(100, trials), trials)).text
+    rule = parse_rule(text)
+    if rule.looks[-1] != trials:
+        raise InputError(f"the last look of {text!r} is after {rule.looks[-1]} trials, but trials = {trials}")
+    return rule.text
+
+
+def _probes(block: ProbeBlock, where: str) -> Iterator[ProbeSet]:
+    _positive(block.trials, f"{where}: trials", MAX_TRIALS)
+    for n in _sizes(block.n, where):
+        for moves in block.moves if isinstance(block.moves, list) else [block.moves]:
+            _positive(moves, f"{where}: moves", 2**50)
+            yield ProbeSet(n, _ensemble(block.ensemble, where), moves, block.trials)
+
+
+def _active(block: ActiveBlock, where: str) -> Iterator[ActiveSet]:
+    _positive(block.trials, f"{where}: trials", MAX_TRIALS)
+    law, budget = _ensemble(block.ensemble, where), _budget(block.node_budget, where)
+    for n in _sizes(block.n, where):
+        yield ActiveSet(n, law, _ratios(n, block.ratios, where), block.trials, budget)
+
+
+def _cells(block: CellsBlock, where: str) -> Iterator[CellSet]:
+    _positive(block.trials, f"{where}: trials", MAX_TRIALS)
+    if block.most is not None and block.most < 0:
+        raise InputError(f"{where}: most = {block.most}: give a whole number >= 0, or leave it out for n")
+    for n in _sizes(block.n, where):
+        most = n if block.most is None else block.most
+        yield CellSet(n, _ensemble(block.ensemble, where), _ratios(n, block.ratios, where), most, block.trials)
+
+
+def _sizes(n: int | list[int], where: str) -> list[int]:
+    sizes = n if isinstance(n, list) else [n]
+    if not sizes:
+        raise InputError(f"{where}: n is an empty list; give at least one number of inputs")
+    for size in sizes:
+        _positive(size, f"{where}: n")
+    return sizes
+
+
+def _ratios(n: int, ratios: list[float], where: str) -> tuple[int, ...]:
+    """Widths round(ratio n), increasing, each once."""
+    if not ratios:
+        raise InputError(f"{where}: ratios is an empty list; give at least one width ratio m/n")
+    for ratio in ratios:
+        if not 0 < ratio <= 1000:
+            raise InputError(f"{where}: ratios = {ratio:g}: give width ratios m/n above 0 and at most 1000")
+    return tuple(sorted({max(1, round(ratio * n)) for ratio in ratios}))
+
+
+def _ensemble(text: str, where: str) -> str:
+    return str(_located(where, lambda: Ensemble.parse(text)))
+
+
+def _stacks(block: StackBlock, where: str) -> Iterator[StackSet]:
     _positive(block.n, f"{where}: n")
     _positive(block.count, f"{where}: count", MAX_TRIALS)
     if bool(block.expansions) == bool(block.widths):
@@ -196,7 +321,7 @@ def _stacks(block: StackBlock, where: str) -> StackSet:
     for width in block.widths:
         _positive(width, f"{where}: widths")
     widths = _located(where, lambda: widths_from_expansions(block.n, block.expansions)) or tuple(block.widths)
-    return StackSet(
+    yield StackSet(
         n=block.n,
         widths=widths,
         ensemble=str(_located(where, lambda: Ensemble.parse(block.ensemble))),
@@ -206,6 +331,15 @@ def _stacks(block: StackBlock, where: str) -> StackSet:
         node_budget=_budget(block.node_budget, where),
         enumerate=block.enumerate,
     )
+
+
+_READERS: dict[str, Callable[[Any, str], Iterator[Group]]] = {
+    "threshold": _series,
+    "stacks": _stacks,
+    "probe": _probes,
+    "active": _active,
+    "cells": _cells,
+}
 
 
 def _located(where: str, make: Any) -> Any:
@@ -240,10 +374,10 @@ def _explain(message: str) -> str:
     place = re.search(r" - at `\$\.?([^`]*)`", message)
     path = place.group(1) if place else ""
     text = re.sub(r" - at `.*`", "", message)
-    where = f"in [[{path.split('[')[0]}]]: " if path.startswith(("threshold", "stacks")) else ""
+    where = f"in [[{path.split('[')[0]}]]: " if path.split("[")[0] in _BLOCKS else ""
     unknown = re.search(r"unknown field `([^`]*)`", text)
     if unknown:
-        kind = ThresholdBlock if path.startswith("threshold") else StackBlock if path.startswith("stacks") else _File
+        kind = _BLOCKS.get(path.split("[")[0], _File)
         names = [f.name for f in msgspec.structs.fields(kind)]
         near = difflib.get_close_matches(unknown.group(1), names, 1, cutoff=0.0)
         return f"{where}unknown key {unknown.group(1)!r}; did you mean {near[0]!r}? Valid keys: {', '.join(names)}"

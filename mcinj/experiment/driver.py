@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcinj.errors import InputError
-from mcinj.experiment.config import Experiment, Series, StackSet, load, parse
+from mcinj.experiment.config import Experiment, Group, Series, StackSet, load, parse
 from mcinj.experiment.environment import write_environment
+from mcinj.experiment.searches import ActiveSet, CellSet, ProbeSet, SearchSet
 from mcinj.experiment.store import TABLE, Store, read_parquet, read_table, write_parquet
 from mcinj.files import make_directory
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 TASK_SECONDS = 0.4
 COMMIT_SECONDS = 0.5
 BACKENDS = ("loky", "dask")
-
-Group = Series | StackSet
 
 
 @dataclass
@@ -74,7 +73,7 @@ def run(
     Returns
     -------
     pandas.DataFrame
-        One row per trial, ordered by series and trial: see `mcinj.experiment.store.THRESHOLD_COLUMNS`.
+        Rows ordered by series and trial, their columns by kind: see `mcinj.experiment.store.COLUMNS`.
 
     Raises
     ------
@@ -89,14 +88,19 @@ def run(
     store = _open(directory, experiment)
     try:
         _drop_stale(store, experiment)
-        todo = [(group, _missing(store, group)) for group in experiment.groups]
-        left = sum(len(trials) for _, trials in todo)
-        state = Progress(total=experiment.trials, done=experiment.trials - left, undecided=_undecided(store))
-        plan = [{"key": _label(g), "trials": _count(g)} for g in experiment.groups]
-        store.set_note("plan", plan)
+        state = Progress(total=0, undecided=_undecided(store))
         store.set_note("description", experiment.description)
         try:
-            if left:
+            # Without stopping rules this is one round; a rule asks for its next look until it stops.
+            while True:
+                goals = [(group, *_goal(store, group)) for group in experiment.groups]
+                todo = [(group, _missing(store, group, goal)) for group, goal, _ in goals]
+                store.set_note("plan", [_plan(group, most) for group, _, most in goals])
+                left = sum(len(trials) for _, trials in todo)
+                state.total = sum(most for _, _, most in goals)
+                state.done = sum(goal for _, goal, _ in goals) - left
+                if not left:
+                    break
                 _work(store, experiment.seed, todo, workers, backend, state, progress)
         finally:
             table, meta = read_table(directory)
@@ -156,6 +160,9 @@ def _drop_stale(store: Store, experiment: Experiment) -> None:
         decided = "verdict <> 'unknown'"
     for group in experiment.groups:
         where, values = _where(group)
+        if not isinstance(group, Series | StackSet):
+            _drop_partial(store, group)
+            continue
         budget = group.node_budget
         fits = "1" if budget is None else f"nodes <= {int(budget)}"
         store.update(
@@ -167,65 +174,115 @@ def _drop_stale(store: Store, experiment: Experiment) -> None:
         )
 
 
+def _drop_partial(store: Store, group: SearchSet) -> None:
+    """Trials whose rows are not those that the set asks for (other widths, another budget) are made again."""
+    where, values = _where(group)
+    columns = [*group.parts[0], *group.settings]
+    wanted = {(*part.values(), *group.settings.values()) for part in group.parts}
+    found: dict[int, set[tuple[Any, ...]]] = {}
+    for trial, *row in store.select(", ".join(["trial", *columns]), where, values):
+        found.setdefault(trial, set()).add(tuple(row))
+    for trial in (t for t, rows in found.items() if rows != wanted):
+        store.update(f"DELETE FROM trials WHERE {where} AND trial = ?", (*values, trial))
+
+
 def _where(group: Group) -> tuple[str, tuple[Any, ...]]:
     if isinstance(group, Series):
         return "n = ? AND widths_before = ? AND criterion = ? AND ensemble = ?", group.key
-    return "n = ? AND widths = ? AND ensemble = ?", (group.n, _widths(group), group.ensemble)
+    if isinstance(group, StackSet):
+        return "n = ? AND widths = ? AND ensemble = ?", (group.n, _widths(group), group.ensemble)
+    return " AND ".join(f"{column} = ?" for column in group.keys), tuple(group.keys.values())
 
 
 def _widths(group: StackSet) -> str:
     return ",".join(str(w) for w in group.widths)
 
 
-def _label(group: Group) -> list[Any]:
-    return list(group.key) if isinstance(group, Series) else [group.n, _widths(group), group.ensemble]
-
-
-def _count(group: Group) -> int:
-    return group.trials if isinstance(group, Series) else group.count
-
-
-def _missing(store: Store, group: Group) -> list[int]:
-    """Trials of a group that the record does not hold (for stacks: not with every criterion and engine)."""
-    where, values = _where(group)
+def _plan(group: Group, trials: int) -> dict[str, Any]:
+    """What `status` and `report` know of a group: its key, the trials that it will have, its stopping rule."""
     if isinstance(group, Series):
-        held = {t for (t,) in store.select("trial", where, values)}
-        return [t for t in range(group.trials) if t not in held]
-    rows = set(store.select("trial, criterion, engine", where, values))
-    wanted = [(c, e) for c in group.criteria for e in group.engines]
-    return [t for t in range(group.count) if any((t, c, e) not in rows for c, e in wanted)]
+        rule = {"rule": group.rule} if group.rule else {}
+        return {"key": list(group.key), "trials": trials, **rule}
+    if isinstance(group, StackSet):
+        return {"key": [group.n, _widths(group), group.ensemble], "trials": trials}
+    return {"key": list(group.keys.values()), "trials": trials}
+
+
+def _goal(store: Store, group: Group) -> tuple[int, int]:
+    """(trials wanted at present, trials wanted at most): they differ where a stopping rule has not stopped yet."""
+    if isinstance(group, StackSet):
+        return group.count, group.count
+    if not isinstance(group, Series) or not group.rule:
+        return group.trials, group.trials
+    from mcinj.infer.sample import ThresholdSample
+    from mcinj.infer.stopping import decide, parse_rule
+
+    rule = parse_rule(group.rule)
+    where, values = _where(group)
+    rows = sorted(store.select("trial, m_lo, m_hi, failed_layer", where, values))
+    # Trials count in the order of their numbers: those after a gap are not looked at yet.
+    first = next((k for k, row in enumerate(rows) if row[0] != k), len(rows))
+    if not first:
+        return rule.looks[0], group.trials
+    _, m_lo, m_hi, failed = zip(*rows[:first], strict=True)
+    decision = decide(rule, ThresholdSample.build(m_lo, m_hi, group.n, failed=failed))
+    return (decision.trials, decision.trials) if decision.stop else (decision.wanted, group.trials)
+
+
+def _missing(store: Store, group: Group, goal: int) -> list[int]:
+    """Trials of a group, of the first `goal`, that the record does not hold in full."""
+    where, values = _where(group)
+    if isinstance(group, StackSet):
+        rows = set(store.select("trial, criterion, engine", where, values))
+        wanted = [(c, e) for c in group.criteria for e in group.engines]
+        return [t for t in range(goal) if any((t, c, e) not in rows for c, e in wanted)]
+    held = {t for (t,) in store.select("trial", where, values)}
+    return [t for t in range(goal) if t not in held]
 
 
 def _undecided(store: Store) -> int:
-    if store.kind == "threshold":
-        where = "failed_layer IS NULL AND (m_hi IS NULL OR m_lo IS NULL OR m_hi <> m_lo + 1)"
-    else:
-        where = "verdict = 'unknown'"
+    where = {
+        "threshold": "failed_layer IS NULL AND (m_hi IS NULL OR m_lo IS NULL OR m_hi <> m_lo + 1)",
+        "stacks": "verdict = 'unknown'",
+        "active": "active_hi IS NULL",
+    }.get(store.kind, "0")
     return int(store.select("COUNT(*)", where)[0][0])
 
 
 def _is_undecided(row: dict[str, Any]) -> bool:
     if "verdict" in row:
         return bool(row["verdict"] == "unknown")
+    if "failed_layer" not in row:
+        return "active_hi" in row and row["active_hi"] is None
     return row["failed_layer"] is None and (
         row["m_hi"] is None or row["m_lo"] is None or row["m_hi"] != row["m_lo"] + 1
     )
 
 
 @functools.cache
-def _warm() -> None:
+def _warm(kind: str) -> None:
     """Load the compiled search once per process, so that no trial's `seconds` holds it."""
-    from mcinj.experiment.trial import threshold
+    if kind == "ProbeSet":
+        list(ProbeSet(3, "gaussian", 10, 1).rows(0, 0))
+    elif kind == "ActiveSet":
+        list(ActiveSet(3, "gaussian", (6,), 1, None).rows(0, 0))
+    elif kind == "CellSet":
+        list(CellSet(3, "gaussian", (6,), 3, 1).rows(0, 0))
+    else:
+        from mcinj.experiment.trial import threshold
 
-    threshold(2)
+        threshold(2)
 
 
 def run_task(group: Group, root: int, trials: list[int]) -> tuple[Group, int, float, list[dict[str, Any]]]:
     """Some trials of one group, in a worker: the group, how many, seconds, rows."""
-    _warm()
+    _warm(type(group).__name__)
     started = time.perf_counter()
     rows: list[dict[str, Any]] = []
-    if isinstance(group, StackSet):
+    if isinstance(group, SearchSet):
+        for trial in trials:
+            rows.extend(group.rows(root, trial))
+    elif isinstance(group, StackSet):
         from mcinj.experiment.stacks import stack_rows
 
         for trial in trials:
@@ -241,12 +298,12 @@ class _Tasks:
     """Cuts what is to be done into tasks of about `TASK_SECONDS`, by the speed seen so far."""
 
     def __init__(self, todo: list[tuple[Group, list[int]]], root: int, workers: int) -> None:
-        self._todo, self._root, self._workers = todo, root, workers
+        self.todo, self._root, self._workers = todo, root, workers
         self._cost: dict[int, float] = {}
         self._left = {id(group): len(trials) for group, trials in todo}
 
     def __iter__(self) -> Iterator[tuple[Group, int, list[int]]]:
-        for group, trials in self._todo:
+        for group, trials in self.todo:
             start = 0
             while start < len(trials):
                 cost = self._cost.get(id(group))
@@ -258,7 +315,7 @@ class _Tasks:
 
     def saw(self, group: Group, trials: int, seconds: float) -> None:
         """Learn from a finished task."""
-        for known, _ in self._todo:
+        for known, _ in self.todo:
             if known == group:
                 self._left[id(known)] -= trials
                 mean = seconds / trials
@@ -269,7 +326,7 @@ class _Tasks:
     def eta(self) -> float | None:
         """Seconds to go on all workers; a group not yet begun is taken to cost 3 times the one before per input."""
         total, last = 0.0, None
-        for group, _ in self._todo:
+        for group, _ in self.todo:
             cost = self._cost.get(id(group))
             if cost is None and last is not None:
                 cost = last[1] * 3.0 ** max(group.n - last[0], 0)
@@ -340,7 +397,8 @@ def _pool(tasks: _Tasks, workers: int, backend: str) -> _Pool:
         return _Pool((run_task(*task) for task in tasks), lambda _: None, nullcontext())
     import joblib
 
-    _warm()  # compiled once here, so that the workers find it in the cache instead of compiling side by side
+    for kind in {type(group).__name__ for group, _ in tasks.todo}:
+        _warm(kind)  # compiled once here, so that the workers find it in the cache instead of compiling side by side
     context: Any
     if backend == "dask":
         client = _dask_client(workers)

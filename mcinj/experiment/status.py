@@ -12,6 +12,15 @@ from mcinj.experiment.store import read_table
 if TYPE_CHECKING:
     import pandas
 
+# What names a series or a set of trials, by kind of experiment.
+_KEYS = {
+    "threshold": ["n", "widths_before", "criterion", "ensemble"],
+    "stacks": ["n", "widths", "ensemble"],
+    "probe": ["n", "ensemble", "moves"],
+    "active": ["n", "ensemble"],
+    "cells": ["n", "ensemble"],
+}
+
 
 def status_table(directory: str | os.PathLike[str]) -> tuple[str, pandas.DataFrame]:
     """A title line and one row per series: trials done, wanted, undecided, failed earlier, mean seconds.
@@ -21,8 +30,8 @@ def status_table(directory: str | os.PathLike[str]) -> tuple[str, pandas.DataFra
     import pandas
 
     table, meta = read_table(Path(directory))
-    stacks = meta["kind"] == "stacks"
-    keys = ["n", "widths", "ensemble"] if stacks else ["n", "widths_before", "criterion", "ensemble"]
+    kind = meta["kind"]
+    keys = _KEYS[kind]
     plan = {tuple(item["key"]): int(item["trials"]) for item in json.loads(meta.get("plan", "[]"))}
     groups: dict[tuple[Any, ...], pandas.DataFrame] = {tuple(k): part for k, part in table.groupby(keys, sort=False)}
     rows = []
@@ -32,8 +41,13 @@ def status_table(directory: str | os.PathLike[str]) -> tuple[str, pandas.DataFra
             rows.append([*key, 0, plan[key], 0, 0, float("nan")])
             continue
         done = part["trial"].nunique()
-        if stacks:
-            undecided, failed = int((part["verdict"] == "unknown").sum()), 0
+        failed = 0
+        if kind == "stacks":
+            undecided = int((part["verdict"] == "unknown").sum())
+        elif kind == "active":
+            undecided = int(part["active_hi"].isna().sum())
+        elif kind != "threshold":
+            undecided = 0
         else:
             failed = int(part["failed_layer"].notna().sum())
             known = (part["m_hi"] == part["m_lo"] + 1).fillna(False) | part["failed_layer"].notna()

@@ -60,7 +60,49 @@ STACK_COLUMNS: tuple[Column, ...] = (
     ("seconds", "REAL", "float64", False),
     ("version", "TEXT", "str", False),
 )
-COLUMNS: Mapping[str, tuple[Column, ...]] = {"threshold": THRESHOLD_COLUMNS, "stacks": STACK_COLUMNS}
+PROBE_COLUMNS: tuple[Column, ...] = (
+    ("n", "INTEGER", "int64", True),
+    ("ensemble", "TEXT", "str", True),
+    ("moves", "INTEGER", "int64", True),
+    ("trial", "INTEGER", "int64", True),
+    ("seed", "TEXT", "str", False),
+    ("m_found", "INTEGER", "int64", False),
+    ("seconds", "REAL", "float64", False),
+    ("version", "TEXT", "str", False),
+)
+ACTIVE_COLUMNS: tuple[Column, ...] = (
+    ("n", "INTEGER", "int64", True),
+    ("ensemble", "TEXT", "str", True),
+    ("m", "INTEGER", "int64", True),
+    ("trial", "INTEGER", "int64", True),
+    ("seed", "TEXT", "str", False),
+    ("active_lo", "INTEGER", "int64", False),
+    ("active_hi", "INTEGER", "Int64", False),
+    ("node_budget", "INTEGER", "Int64", False),
+    ("nodes", "INTEGER", "int64", False),
+    ("seconds", "REAL", "float64", False),
+    ("version", "TEXT", "str", False),
+)
+CELL_COLUMNS: tuple[Column, ...] = (
+    ("n", "INTEGER", "int64", True),
+    ("ensemble", "TEXT", "str", True),
+    ("m", "INTEGER", "int64", True),
+    ("j", "INTEGER", "int64", True),
+    ("trial", "INTEGER", "int64", True),
+    ("seed", "TEXT", "str", False),
+    ("cells", "INTEGER", "int64", False),
+    ("nodes", "INTEGER", "int64", False),
+    ("exact", "INTEGER", "int64", False),
+    ("seconds", "REAL", "float64", False),
+    ("version", "TEXT", "str", False),
+)
+COLUMNS: Mapping[str, tuple[Column, ...]] = {
+    "threshold": THRESHOLD_COLUMNS,
+    "stacks": STACK_COLUMNS,
+    "probe": PROBE_COLUMNS,
+    "active": ACTIVE_COLUMNS,
+    "cells": CELL_COLUMNS,
+}
 
 
 class Store:

@@ -42,7 +42,7 @@ BAD = {
     'name = "a"\nseed = -1\n[[threshold]]\nn = 2\ntrials = 3': "seed",
     'name = "a"\n[[stacks]]\nn = 2\ncount = 3': "widths or expansions",
     'name = "a"\n[[stacks]]\nn = 2\ncount = 3\nwidths = [4]\nengines = ["tre"]': "did you mean 'tree'",
-    'name = "a"\n[[stacks]]\nn = 2\ncount = 3\nwidths = [4]\n[[threshold]]\nn = 2\ntrials = 3': "one of the two",
+    'name = "a"\n[[stacks]]\nn = 2\ncount = 3\nwidths = [4]\n[[threshold]]\nn = 2\ntrials = 3': "blocks of one kind",
     "name = ": "not valid TOML",
 }
 

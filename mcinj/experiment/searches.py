@@ -1,0 +1,155 @@
+"""One-layer searches as experiments: witness search, least active counts, numbers of low-count cells.
+
+Like draws of m*, each trial looks at the stream of rows with the seed root/n/trial; the three differ in what they ask.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import mcinj
+from mcinj.networks import RowStream, Seed
+
+
+@dataclass(frozen=True)
+class ProbeSet:
+    """Witness searches (`mcinj.decide.probe`) at one n with one budget of moves."""
+
+    n: int
+    ensemble: str
+    moves: int
+    trials: int
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Columns that name the set, and their values."""
+        return {"n": self.n, "ensemble": self.ensemble, "moves": self.moves}
+
+    @property
+    def parts(self) -> tuple[dict[str, Any], ...]:
+        """What tells the rows of one trial apart: a trial is one row."""
+        return ({},)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Columns that a kept row must agree in."""
+        return {}
+
+    def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
+        """Rows of the table for one trial."""
+        from mcinj.decide.probe import probe
+
+        seed = Seed(root).child(self.n, trial)
+        # The walk's own randomness: a path that no stream of rows uses.
+        found = probe(RowStream(self.ensemble, self.n, seed), self.n, moves=self.moves, seed=seed.child(0))
+        yield {
+            **self.keys,
+            "trial": trial,
+            "seed": str(seed),
+            "m_found": found.m_found,
+            "seconds": found.seconds,
+            "version": mcinj.__version__,
+        }
+
+
+@dataclass(frozen=True)
+class ActiveSet:
+    """Least active counts (`mcinj.decide.active`) at one n and several widths."""
+
+    n: int
+    ensemble: str
+    widths: tuple[int, ...]
+    trials: int
+    node_budget: int | None
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Columns that name the set, and their values."""
+        return {"n": self.n, "ensemble": self.ensemble}
+
+    @property
+    def parts(self) -> tuple[dict[str, Any], ...]:
+        """What tells the rows of one trial apart: a row per width."""
+        return tuple({"m": m} for m in self.widths)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Columns that a kept row must agree in."""
+        return {"node_budget": self.node_budget}
+
+    def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
+        """Rows of the table for one trial; nodes and seconds are those of all its widths together."""
+        from mcinj.decide.active import least_active
+
+        seed = Seed(root).child(self.n, trial)
+        stream = RowStream(self.ensemble, self.n, seed)
+        curve = least_active(stream, self.n, self.widths, node_budget=self.node_budget)
+        for item in curve.widths:
+            yield {
+                **self.keys,
+                "m": item.m,
+                "trial": trial,
+                "seed": str(seed),
+                "active_lo": item.low,
+                "active_hi": item.high,
+                "node_budget": self.node_budget,
+                "nodes": curve.nodes,
+                "seconds": curve.seconds,
+                "version": mcinj.__version__,
+            }
+
+
+@dataclass(frozen=True)
+class CellSet:
+    """Numbers of cells with 0 … most positive rows (`mcinj.decide.lowcells`) at one n and several widths."""
+
+    n: int
+    ensemble: str
+    widths: tuple[int, ...]
+    most: int
+    trials: int
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Columns that name the set, and their values."""
+        return {"n": self.n, "ensemble": self.ensemble}
+
+    @property
+    def parts(self) -> tuple[dict[str, Any], ...]:
+        """What tells the rows of one trial apart: a row per width and number of positives."""
+        return tuple({"m": m, "j": j} for m in self.widths for j in range(self.most + 1))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Columns that a kept row must agree in."""
+        return {}
+
+    def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
+        """Rows of the table for one trial; nodes, exact and seconds are those of all cells of the width."""
+        from mcinj.decide.lowcells import count_cells
+
+        seed = Seed(root).child(self.n, trial)
+        stream = RowStream(self.ensemble, self.n, seed)
+        for m in self.widths:
+            started = time.perf_counter()
+            found = count_cells(stream.take(m), self.most)
+            seconds = time.perf_counter() - started
+            for j, cells in enumerate(found.counts):
+                yield {
+                    **self.keys,
+                    "m": m,
+                    "j": j,
+                    "trial": trial,
+                    "seed": str(seed),
+                    "cells": cells,
+                    "nodes": found.nodes,
+                    "exact": found.exact,
+                    "seconds": seconds,
+                    "version": mcinj.__version__,
+                }
+
+
+SearchSet = ProbeSet | ActiveSet | CellSet

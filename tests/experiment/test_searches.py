@@ -1,0 +1,142 @@
+"""Experiments of witness searches, least active counts and cells; stopping rules: the same table however it is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mcinj
+from mcinj import InputError
+from mcinj.experiment.config import parse
+from mcinj.experiment.status import status_table
+from mcinj.experiment.store import read_table
+from mcinj.infer import ThresholdSample, decide, parse_rule
+from mcinj.networks import RowStream
+
+PROBE: dict[str, Any] = {
+    "name": "p",
+    "seed": 7,
+    "probe": [{"n": [3, 6], "trials": 6, "moves": [200, 2000]}, {"n": 4, "trials": 3, "ensemble": "uniform"}],
+}
+ACTIVE: dict[str, Any] = {
+    "name": "a",
+    "seed": 7,
+    "active": [{"n": [2, 5], "trials": 5, "ratios": [2.0, 4.0, 7.5]}],
+}
+CELLS: dict[str, Any] = {"name": "c", "seed": 7, "cells": [{"n": [3, 4], "trials": 8, "ratios": [4.0], "most": 3}]}
+BASE = 'name = "a"\n'
+BAD = {
+    "[[probe]]\nn = 3\ntrials = 2\nmove = 5": "did you mean 'moves'",
+    "[[probe]]\nn = 3\ntrials = 2\nmoves = 0": "moves = 0",
+    "[[probe]]\nn = [3, 3]\ntrials = 2": "the same trials",
+    "[[probe]]\nn = []\ntrials = 2": "empty list",
+    "[[active]]\nn = 3\ntrials = 2": "'ratios' is missing",
+    "[[active]]\nn = 3\ntrials = 2\nratios = []": "empty list",
+    "[[active]]\nn = 3\ntrials = 2\nratios = [0.0]": "ratios = 0",
+    "[[active]]\nn = 3\ntrials = 2\nratios = [2.0]\nnode_budget = -1": "node_budget",
+    "[[cells]]\nn = 0\ntrials = 2\nratios = [2.0]": "n = 0",
+    "[[cells]]\nn = 3\ntrials = 2\nratios = [2.0]\nmost = -1": "most = -1",
+    '[[cells]]\nn = 3\ntrials = 2\nratios = [2.0]\nensemble = "gausian"': "choose one of gaussian",
+    "[[cells]]\nn = 3\ntrials = 2\nratios = [2.0]\n[[probe]]\nn = 3\ntrials = 2": "one kind",
+    '[[threshold]]\nn = 3\ntrials = 200\nstop = "width zero"': "no number",
+    '[[threshold]]\nn = 3\ntrials = 200\nstop = "width -1"': "positive",
+    '[[threshold]]\nn = 3\ntrials = 200\nstop = "when done"': "cannot read the stopping rule",
+    '[[threshold]]\nn = 3\ntrials = 200\nstop = "width-target width=0.1 level=0.95 looks=50,100"': "last look",
+}
+
+
+def same(a: pd.DataFrame, b: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(a.drop(columns="seconds"), b.drop(columns="seconds"))
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_bad_blocks(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse(BASE + text)
+    assert BAD[text] in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("config", [PROBE, ACTIVE, CELLS], ids=["probe", "active", "cells"])
+def test_same_table_for_any_workers_and_after_a_part(config: dict[str, Any], tmp_path: Path) -> None:
+    whole = mcinj.run(config, jobs=1, results=tmp_path / "one")
+    same(mcinj.run(config, jobs=2, results=tmp_path / "two"), whole)
+    kind = next(k for k in ("probe", "active", "cells") if k in config)
+    part = {**config, kind: [{**config[kind][0], "trials": 2}]}
+    mcinj.run(part, jobs=1, results=tmp_path / "part")
+    (tmp_path / "part" / "trials.sqlite").unlink()  # goes on from the committed table
+    same(mcinj.run(config, jobs=1, results=tmp_path / "part"), whole)
+    same(read_table(tmp_path / "part")[0], whole)
+    title, frame = status_table(tmp_path / "part")
+    assert "complete" in title
+    assert frame["done"].tolist() == frame["wanted"].tolist()
+    with pytest.raises(InputError, match="another experiment"):
+        mcinj.run({"name": config["name"], "seed": 7, "threshold": [{"n": 1, "trials": 1}]}, results=tmp_path / "one")
+
+
+def test_probe_rows(tmp_path: Path) -> None:
+    table = mcinj.run(PROBE, jobs=1, results=tmp_path)
+    assert len(table) == 2 * 2 * 6 + 3
+    assert list(table.columns) == ["n", "ensemble", "moves", "trial", "seed", "m_found", "seconds", "version"]
+    for row in table.itertuples():
+        m_star = mcinj.threshold(row.n, ensemble=row.ensemble, seed=row.seed).m_hi
+        assert m_star is not None
+        assert row.m_found < m_star
+    assert (table[table["moves"] == 2000]["m_found"].mean()) >= table[table["moves"] == 200]["m_found"].mean()
+
+
+def test_active_rows_and_another_budget(tmp_path: Path) -> None:
+    cut = {**ACTIVE, "active": [{**ACTIVE["active"][0], "node_budget": 3}]}
+    few = mcinj.run(cut, jobs=1, results=tmp_path)
+    assert few["active_hi"].isna().any()
+    assert int(status_table(tmp_path)[1]["undecided"].sum()) == int(few["active_hi"].isna().sum())
+    table = mcinj.run(ACTIVE, jobs=1, results=tmp_path)
+    same(table, mcinj.run(ACTIVE, jobs=1, results=tmp_path / "fresh"))
+    assert (table["active_lo"] == table["active_hi"]).all()
+    for row in table[table["n"] == 5].itertuples():
+        m_star = mcinj.threshold(5, seed=row.seed).m_hi
+        assert m_star is not None
+        assert (row.active_lo >= 5) == (row.m >= m_star)
+    wider = {**ACTIVE, "active": [{**ACTIVE["active"][0], "ratios": [2.0, 3.0]}]}
+    again = mcinj.run(wider, jobs=1, results=tmp_path)
+    assert sorted(again["m"].unique()) == [4, 6, 10, 15]
+
+
+def test_cell_rows(tmp_path: Path) -> None:
+    table = mcinj.run(CELLS, jobs=1, results=tmp_path)
+    assert len(table) == 2 * 8 * 4
+    # An independent count of the cells with at most 3 positives of 12 rows, by sampling, which may miss a thin one.
+    rng = np.random.default_rng(0)
+    for trial in range(3):
+        part = table[(table["n"] == 3) & (table["trial"] == trial)]
+        rows = RowStream("gaussian", 3, f"7/3/{trial}").take(12)
+        signs = np.unique((rng.standard_normal((200_000, 3)) @ rows.T) > 0, axis=0)
+        seen = np.bincount(signs.sum(axis=1), minlength=13)
+        assert (part.sort_values("j")["cells"].to_numpy() >= seen[:4]).all()
+        assert part["cells"].sum() - seen[:4].sum() <= 1
+
+
+def test_a_stopping_rule_stops_at_a_look_and_is_recorded(tmp_path: Path) -> None:
+    config = {"name": "s", "seed": 3, "threshold": [{"n": [2, 3], "trials": 1600, "stop": "width 0.4"}]}
+    table = mcinj.run(config, jobs=1, results=tmp_path / "one")
+    rule = parse_rule("width-target width=0.4 level=0.95 looks=100,200,400,800,1600")
+    full = mcinj.run({**config, "threshold": [{"n": [2, 3], "trials": 1600}]}, jobs=1, results=tmp_path / "full")
+    for n in (2, 3):
+        done = int((table["n"] == n).sum())
+        everything = full[full["n"] == n]
+        wanted = decide(rule, ThresholdSample.build(everything["m_lo"], everything["m_hi"], n))
+        assert wanted.stop
+        assert done == wanted.trials
+        assert done in rule.looks[:-1]
+    same(mcinj.run(config, jobs=2, results=tmp_path / "two"), table)
+    _, meta = read_table(tmp_path / "one")
+    assert rule.text in meta["plan"]
+    title, frame = status_table(tmp_path / "one")
+    assert "complete" in title
+    assert (frame["done"] == frame["wanted"]).all()
+    # A longer record does not move the stop; the rule looks at the trials up to it only.
+    same(mcinj.run(config, jobs=1, results=tmp_path / "full"), full)
