@@ -302,6 +302,35 @@ def refresh(st: Store, d: int, p: int, slot: int) -> int:
 
 
 @njit(**INNER)
+def improve(st: Store, d: int, p: int, slot: int) -> int:
+    """`extend`, then rounds of `refresh` while they change something; returns as `extend` does."""
+    status = extend(st, d, p, slot)
+    for _ in range(st.gi[REFRESH]):
+        if status != 1:
+            break
+        status = refresh(st, d, p, slot)
+    return status
+
+
+@njit(**INNER)
+def solve_with(st: Store, source: int, target: int, length: int, row: int) -> int:
+    """Center of the path's first `length` rows and `row`, from slot `source` into slot `target`.
+
+    0 proved empty, 1 a center, 2 not decided in floats.
+    """
+    copy_center(st, source, target)
+    for t in range(length):
+        st.REQ[t] = st.PATHS[t]
+    st.REQ[length] = row
+    status, met = cell.settle(
+        st.G, st.REQ, length + 1, st.FM[target], st.FX[target], st.FU[target], st.FIDS[target], st.vec[7], st.vec[8]
+    )
+    if status == cell.FEASIBLE:
+        return 1
+    return 0 if status == cell.EMPTY and _proved(st, target, met) else 2
+
+
+@njit(**INNER)
 def imply(st: Store, d: int, p: int, slot: int) -> None:
     """Decide units of layer p whose other sign is proved impossible on the cell."""
     length = st.FI[d, PATH]
@@ -312,14 +341,7 @@ def imply(st: Store, d: int, p: int, slot: int) -> None:
             continue
         v = dot(st.ROWS[p, i], st.FX[slot], g)
         row = st.BASE[p] + 2 * i + (0 if v > 0.0 else 1)
-        copy_center(st, slot, s)
-        for t in range(length):
-            st.REQ[t] = st.PATHS[t]
-        st.REQ[length] = row
-        status, met = cell.settle(
-            st.G, st.REQ, length + 1, st.FM[s], st.FX[s], st.FU[s], st.FIDS[s], st.vec[7], st.vec[8]
-        )
-        if status == cell.EMPTY and _proved(st, s, met):
+        if solve_with(st, slot, s, length, row) == 0:
             assign(st, p, i, 1 if v > 0.0 else -1)
 
 
@@ -482,9 +504,7 @@ def node(st: Store, d: int) -> tuple[int, int]:
                 continue
             if singles(st, d, p, top, x):
                 return _CLOSED, 0
-            status = extend(st, d, p, slot)
-            if status == 1 and st.gi[REFRESH]:
-                status = refresh(st, d, p, slot)
+            status = improve(st, d, p, slot)
             if status == 0:
                 return _CLOSED, 0
             if status == 1:
@@ -506,9 +526,7 @@ def node(st: Store, d: int) -> tuple[int, int]:
         else:
             status = 2
             if found:
-                status = extend(st, d, p, slot)
-                if status == 1 and st.gi[REFRESH]:
-                    status = refresh(st, d, p, slot)
+                status = improve(st, d, p, slot)
             if status == 0:
                 return _CLOSED, 0
             if status == 1:
@@ -556,14 +574,7 @@ def certain(st: Store, d: int, p: int, slot: int) -> bool:
             break
         if st.SIGN[L - 1, j] != 0 or has(st.PV[d], j) or not dot(st.ROWS[p, j], st.FX[slot], st.ROWS.shape[2]) > 0.0:
             continue
-        copy_center(st, slot, s)
-        for t in range(length):
-            st.REQ[t] = st.PATHS[t]
-        st.REQ[length] = st.BASE[p] + 2 * j
-        status, met = cell.settle(
-            st.G, st.REQ, length + 1, st.FM[s], st.FX[s], st.FU[s], st.FIDS[s], st.vec[7], st.vec[8]
-        )
-        if status == cell.EMPTY and _proved(st, s, met):
+        if solve_with(st, slot, s, length, st.BASE[p] + 2 * j) == 0:
             for k in range(mask.shape[0]):
                 mask[k] = 0
             put(mask, j)
@@ -629,16 +640,9 @@ def make_child(st: Store, d: int, sign: int) -> int:
                 st.UE[e, k, i] = st.UE[d, k, i]
                 for q in range(st.ROWS.shape[2]):
                     st.UP[e, k, i, q] = st.UP[d, k, i, q]
-    copy_center(st, d, e)
-    for t in range(length + 1):
-        st.REQ[t] = st.PATHS[t]
-    status, met = cell.settle(
-        st.G, st.REQ, length + 1, st.FM[e], st.FX[e], st.FU[e], st.FIDS[e], st.vec[7], st.vec[8]
-    )
-    if status == cell.FEASIBLE:
-        return 1
-    if status == cell.EMPTY and _proved(st, e, met):
-        return 0
+    status = solve_with(st, d, e, length, row)
+    if status != 2:
+        return status
     copy_center(st, d, e)
     return 2
 

@@ -27,8 +27,9 @@ FIELDS = 12
 ENTER, NODE, FIRST, SECOND, LEAVE = range(5)
 
 
-# Functions that only compiled code calls: wrappers that unpack a Store would take most of the compilation.
-INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+# Functions that only compiled code calls: wrappers that unpack a Store would take most of the compilation. None of them
+# allocates, so none counts references.
+INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
 
 
 class Store(NamedTuple):
