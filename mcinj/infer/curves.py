@@ -7,7 +7,7 @@ earlier layer can fail, the curve levels off below 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -147,6 +147,18 @@ def worst_case(sample: ThresholdSample, m: IntArray) -> tuple[FloatArray, FloatA
     return np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
 
 
-def curves_by_series(table: pd.DataFrame, *, level: float = 0.95) -> list[SeriesCurve]:
-    """One transition curve per series (n, widths_before, criterion, ensemble) of a trials table, sorted by key."""
-    return [SeriesCurve(key, sample, curve_of(sample, level=level)) for key, sample in samples_by_series(table)]
+def curves_by_series(
+    table: pd.DataFrame, *, level: float = 0.95, rules: Mapping[SeriesKey, str] | None = None
+) -> list[SeriesCurve]:
+    """One transition curve per series (n, widths_before, criterion, ensemble) of a trials table, sorted by key.
+
+    rules: texts of the stopping rules of some series. Their samples end at the stop and their curves have the level
+    (`curve.level`) at which the bands cover with `level` under the rule.
+    """
+    from mcinj.infer.stopping import parse_rule, sample_under  # which is about quantiles, which are about curves
+
+    found = []
+    for key, sample in samples_by_series(table):
+        part, at = sample_under(parse_rule(rules[key]), sample, level) if rules and key in rules else (sample, level)
+        found.append(SeriesCurve(key, part, curve_of(part, level=at)))
+    return found

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mcinj.infer.curves import curves_by_series
 from mcinj.infer.quantiles import quantile, transition_width
-from mcinj.infer.sample import ThresholdSample
+from mcinj.infer.sample import SeriesKey, ThresholdSample
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,24 +36,31 @@ SUMMARY_COLUMNS = (
     "width_lo",
     "width_hi",
     "level",
+    "rule",
 )
 
 
-def summarise(table: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
+def summarise(
+    table: pd.DataFrame, *, level: float = 0.95, rules: Mapping[SeriesKey, str] | None = None
+) -> pd.DataFrame:
     """Summary of a trials table, one row per series, in units of m*/n.
 
     Columns: the series' key; trials, censored, failed (counts); median with its interval (interpolated in m) and
     median_discrete; mean, its standard error and sd over trials (NaN where a draw is censored or infinite: a mean
     of the others would be biased); q10, q90 (interpolated); width = q90 - q10 with a bootstrap interval; level.
+
+    rules: texts of stopping rules (`mcinj.infer.stopping`) of the series that had one. Such a series is summarised by
+    the trials up to its stop, its intervals are valid under the rule, and the column `rule` holds the text.
     """
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    for item in curves_by_series(table, level=level):
+    texts = rules or {}
+    for item in curves_by_series(table, level=level, rules=rules):
         key, sample, curve = item.key, item.sample, item.curve
         n = key.n
-        middle = quantile(sample, 0.5, level=level, curve=curve)
-        spread = transition_width(sample, level=level)
+        middle = quantile(sample, 0.5, level=curve.level, curve=curve)
+        spread = transition_width(sample, level=curve.level)
         mean, se, sd = moments(sample)
         rows.append(
             {
@@ -70,12 +78,13 @@ def summarise(table: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
                 "mean": mean / n,
                 "mean_se": se / n,
                 "sd": sd / n,
-                "q10": quantile(sample, 0.1, level=level, curve=curve).alpha,
-                "q90": quantile(sample, 0.9, level=level, curve=curve).alpha,
+                "q10": quantile(sample, 0.1, level=curve.level, curve=curve).alpha,
+                "q90": quantile(sample, 0.9, level=curve.level, curve=curve).alpha,
                 "width": spread.width / n,
                 "width_lo": spread.lo / n,
                 "width_hi": spread.hi / n,
                 "level": level,
+                "rule": texts.get(key, ""),
             }
         )
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))

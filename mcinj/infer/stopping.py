@@ -137,6 +137,18 @@ def decide(rule: StoppingRule, sample: ThresholdSample, *, level: float = 0.95, 
     return Decision(False, reached[-1], wanted, quantile(part, q, level=rule.look_level(level)))
 
 
+def sample_under(rule: StoppingRule, sample: ThresholdSample, level: float = 0.95) -> tuple[ThresholdSample, float]:
+    """The trials that count under a rule, and the level at which any interval from them covers with `level`.
+
+    The trials are those up to the look at which the rule stops, or up to the last look reached; before the first look
+    all of them, with no guarantee. At level `rule.look_level(level)` the intervals at all looks cover together, so this
+    holds for bands and quantiles alike.
+    """
+    decision = decide(rule, sample, level=level)
+    part = sample.take(np.arange(decision.trials)) if decision.trials else sample
+    return part, rule.look_level(level)
+
+
 def parse_rule(text: str) -> StoppingRule:
     """Read a rule back from its text. Raises InputError that shows the two valid forms.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcinj.errors import InputError
-from mcinj.infer import Extrapolation, Family, compare, extrapolate_family, quantile
+from mcinj.infer import Extrapolation, Family, SeriesKey, compare, extrapolate_family, quantile
 from mcinj.show.bounds import bounds_for
 from mcinj.theory import Bound
 
@@ -53,19 +54,21 @@ def examine(family: Family) -> FamilyReport:
     return FamilyReport(family, bounds_for(family), limit, reason)
 
 
-def comparison_rows(report: FamilyReport) -> pandas.DataFrame:
+def comparison_rows(report: FamilyReport, levels: Mapping[SeriesKey, float] | None = None) -> pandas.DataFrame:
     """One row per bound and basis.
 
     basis `n = N`: the median at the largest n, a fact about that n; bounds are about n → ∞, so the row has a
     difference (value - estimate) and no verdict. basis `n → ∞`: the extrapolated limit with its total
-    interval, and the verdict of `mcinj.infer.compare`.
+    interval, and the verdict of `mcinj.infer.compare`. levels: of the medians' intervals, where it is not 0.95
+    (stopping rules).
     """
     import pandas
 
     family = report.family
     rows = []
     last = [(key, sample) for key, sample in zip(family.keys, family.samples, strict=True) if key.n == report.largest]
-    median = quantile(last[0][1], 0.5)
+    key, sample = last[0]
+    median = quantile(sample, 0.5, level=(levels or {}).get(key, 0.95))
     for bound in report.bounds:
         rows.append(
             [

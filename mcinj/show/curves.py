@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mcinj.infer import Extrapolation, Family, SeriesCurve, quantile
+from mcinj.infer import Extrapolation, Family, SeriesCurve, SeriesKey, quantile
 from mcinj.show.bounds import draw_bounds
 from mcinj.show.style import COLOURS, MARKERS, shade
 from mcinj.theory import Bound
@@ -55,12 +55,23 @@ def transition_range(curves: Sequence[SeriesCurve], bounds: list[Bound]) -> tupl
 
 
 def median_axes(
-    axes: Any, groups: Sequence[tuple[str, Family]], bounds: list[Bound], extrapolation: Extrapolation | None = None
+    axes: Any,
+    groups: Sequence[tuple[str, Family]],
+    bounds: list[Bound],
+    extrapolation: Extrapolation | None = None,
+    levels: Mapping[SeriesKey, float] | None = None,
 ) -> Any:
-    """Median m*/n against n with order-statistic intervals; one marker per family; the limit's interval at the edge."""
+    """Median m*/n against n with order-statistic intervals; one marker per family; the limit's interval at the edge.
+
+    levels: of the intervals of some series, where it is not 0.95 (stopping rules).
+    """
+    at = levels or {}
     largest = 1
     for k, (name, family) in enumerate(groups):
-        points = [(key.n, quantile(sample, 0.5)) for key, sample in zip(family.keys, family.samples, strict=True)]
+        points = [
+            (key.n, quantile(sample, 0.5, level=at.get(key, 0.95)))
+            for key, sample in zip(family.keys, family.samples, strict=True)
+        ]
         points = [(n, q) for n, q in points if np.isfinite(q.alpha)]
         if not points:
             continue

@@ -16,6 +16,7 @@ from mcinj.files import atomic_write, make_directory
 if TYPE_CHECKING:
     import pandas
 
+    from mcinj.infer import SeriesKey
     from mcinj.show.comparison import FamilyReport
 
 
@@ -53,7 +54,7 @@ def report(directories: Sequence[str | os.PathLike[str]], output: str | os.PathL
             raise InputError(f"{source} holds no finished trial yet; run the experiment first")
     kinds = {meta["kind"] for _, _, meta in loaded}
     if len(kinds) > 1:
-        raise InputError("fixed stacks and thresholds cannot be compared in one report; give one kind")
+        raise InputError(f"one report takes experiments of one kind, got {', '.join(sorted(kinds))}; report them apart")
     default = sources[0] if len(sources) == 1 else Path("results") / "comparison"
     folder = make_directory(default if output is None else output)
     figures = make_directory(folder / "figures")
@@ -61,6 +62,11 @@ def report(directories: Sequence[str | os.PathLike[str]], output: str | os.PathL
         from mcinj.show.stacks import stacks_report
 
         return stacks_report([(s.name, t, m) for s, t, m in loaded], folder, figures)
+    kind = kinds.pop()
+    if kind != "threshold":
+        from mcinj.show.searches import search_report
+
+        return search_report(kind, [(s.name, t, m) for s, t, m in loaded], folder, figures)
     return _thresholds(loaded, folder, figures)
 
 
@@ -73,13 +79,16 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
     from mcinj.show.comparison import comparison_rows, examine
     from mcinj.show.curves import median_axes, transition_axes, transition_range
     from mcinj.show.page import Page
+    from mcinj.show.rules import look_levels, recorded_rules, stopped_table
     from mcinj.show.scaling import residual_axes, scaling_axes
     from mcinj.show.style import figure, save
 
     several = len(loaded) > 1
     names = [meta.get("name", source.name) for source, _, meta in loaded]
+    rules = [recorded_rules(meta) for _, _, meta in loaded]
+    loaded = [(source, stopped_table(t, given), meta) for (source, t, meta), given in zip(loaded, rules, strict=True)]
     page = Page(f"mcinj: {' against '.join(names)}")
-    for (_, table, meta), name in zip(loaded, names, strict=True):
+    for (_, table, meta), name, given in zip(loaded, names, rules, strict=True):
         described = _note(meta, "description")
         seconds = float(table["seconds"].sum())
         graded = table["certified"].value_counts().to_dict()
@@ -90,20 +99,26 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
             + ", ".join(f"{k} {v}" for k, v in sorted(graded.items()))
             + f". mcinj {', '.join(sorted(table['version'].unique()))}, seed {meta.get('seed')}."
         )
+        for text in sorted(set(given.values())):
+            page.text(
+                f"Stopping rule of {sum(t == text for t in given.values())} series: {text}. Intervals and bands of "
+                "their curves and medians are valid under it (Bonferroni over the looks).",
+                note=True,
+            )
     written: list[Path] = []
-    examined: list[tuple[str, FamilyReport]] = []
+    examined: list[tuple[str, FamilyReport, dict[SeriesKey, float]]] = []
     comparisons, summaries = [], []
-    for (_, table, _), name in zip(loaded, names, strict=True):
-        summary = summarise(table)
+    for (_, table, _), name, given in zip(loaded, names, rules, strict=True):
+        summary = summarise(table, rules=given)
         summaries.append(summary.assign(experiment=name) if several else summary)
         for family in families(table):
             prefix = f"{name}: " if several else ""
-            examined.append((prefix + family.label, examine(family)))
-    for k, (title, item) in enumerate(examined):
+            examined.append((prefix + family.label, examine(family), look_levels(given)))
+    for k, (title, item, levels) in enumerate(examined):
         suffix = "" if len(examined) == 1 else f"_{k + 1}"
         plotted = for_plot(item.bounds)
         curves = [
-            SeriesCurve(key, sample, curve_of(sample))
+            SeriesCurve(key, sample, curve_of(sample, level=levels.get(key, 0.95)))
             for key, sample in zip(item.family.keys, item.family.samples, strict=True)
         ]
         page.heading(title)
@@ -119,7 +134,7 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
             "with pointwise 95 % Clopper–Pearson bands; dashed: theory values for n → ∞ and their standing.",
         )
         with figure() as (fig, axes):
-            median_axes(axes, [(item.family.label, item.family)], plotted, item.extrapolation)
+            median_axes(axes, [(item.family.label, item.family)], plotted, item.extrapolation, levels)
             axes.set_title(f"Median threshold ratio: {title}", fontsize=10)
             _legend(axes)
             written += save(fig, figures, f"median{suffix}")
@@ -143,15 +158,19 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
             )
         else:
             page.text(f"No extrapolation to n → ∞: {item.reason}", note=True)
-        rows = comparison_rows(item)
+        rows = comparison_rows(item, levels)
         comparisons.append(rows)
         if len(rows):
             page.table(rows.drop(columns="family"))
         else:
             page.text("There are no theory values for this family.", note=True)
     if len(examined) > 1:
+        # Series of two experiments may share a key; the wider interval is valid for both.
+        together: dict[SeriesKey, float] = {}
+        for _, _, levels in examined:
+            together.update({key: max(level, together.get(key, 0.0)) for key, level in levels.items()})
         with figure() as (fig, axes):
-            median_axes(axes, [(title, item.family) for title, item in examined], [])
+            median_axes(axes, [(title, item.family) for title, item, _ in examined], [], levels=together)
             _legend(axes)
             written += save(fig, figures, "medians_compared")
         page.heading("All families together")

@@ -1,0 +1,113 @@
+"""Reports of searches and of experiments with a stopping rule: what the numbers are, that every figure is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mcinj
+from mcinj import InputError
+from mcinj.experiment.store import read_table
+from mcinj.infer import SeriesKey, ThresholdSample, quantile, summarise
+from mcinj.show.report import report
+from mcinj.show.rules import look_levels, recorded_rules, stopped_table
+from mcinj.theory import expected_cells, ground_state_curve
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "probe": {"name": "p", "seed": 7, "probe": [{"n": [3, 5], "trials": 3, "moves": [100, 400]}]},
+    "active": {"name": "a", "seed": 7, "active": [{"n": [2, 3, 4], "trials": 30, "ratios": [2.0, 3.0, 5.0]}]},
+    "cells": {"name": "c", "seed": 7, "cells": [{"n": [2, 3], "trials": 60, "ratios": [3.0]}]},
+}
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_reports(kind: str, tmp_path: Path) -> None:
+    table = mcinj.run(CONFIGS[kind], jobs=1, results=tmp_path)
+    made = report([tmp_path])
+    assert len(made.figures) == 4
+    assert all(path.stat().st_size > 5000 for path in made.figures)
+    assert {path.suffix for path in made.figures} == {".png", ".svg"}
+    assert "data:image/png" in made.page.read_text(encoding="utf-8")
+    summary = pd.read_csv(tmp_path / "summary.csv")
+    if kind == "probe":
+        part = table[(table["n"] == 5) & (table["moves"] == 400)]
+        row = summary[(summary["n"] == 5) & (summary["moves"] == 400)].iloc[0]
+        assert row["mean"] == pytest.approx(part["m_found"].mean() / 5)
+        assert row["least"] * 5 == part["m_found"].min()
+    elif kind == "active":
+        row = summary[(summary["n"] == 4) & (summary["m"] == 12)].iloc[0]
+        least = table[(table["n"] == 4) & (table["m"] == 12)]["active_lo"] / 4
+        half = 2.045 * least.std() / np.sqrt(30)  # Student's t, 29 degrees of freedom
+        assert row["mean"] == pytest.approx(least.mean())
+        assert row["mean_hi"] - row["mean"] == pytest.approx(half, rel=1e-3)
+        assert row["rs"] == pytest.approx(float(ground_state_curve([3.0]).rs[0]))
+        assert row["share_at_least_n"] == (least >= 1).mean()
+    else:
+        for row in summary.itertuples():
+            part = table[(table["n"] == row.n) & (table["j"] == row.j)]
+            assert row.expected == pytest.approx(float(expected_cells(row.m, row.n, row.j)))
+            assert row.mean == pytest.approx(part["cells"].mean())
+        assert summary["overall_p"].iloc[0] > 1e-3
+    assert "report of several" not in made.page.read_text(encoding="utf-8")
+
+
+def test_a_lying_enumeration_is_found(tmp_path: Path) -> None:
+    from mcinj.show.searches import cells_tests
+
+    config = {"name": "c", "seed": 7, "cells": [{"n": 3, "trials": 1500, "ratios": [4.0]}]}
+    table = mcinj.run(config, jobs=1, results=tmp_path)
+    honest = [t.p_value for _, items in cells_tests(table) for t in items if t.tested]
+    rng = np.random.default_rng(0)
+    lost = table.assign(cells=rng.binomial(table["cells"], 0.85))
+    lying = [t.p_value for _, items in cells_tests(lost) for t in items if t.tested]
+    assert min(honest) > 0.005
+    assert min(lying) < 0.002
+
+
+def test_laws_without_that_expectation_are_left_out(tmp_path: Path) -> None:
+    blocks = [{"n": 2, "trials": 30, "ratios": [3.0], "ensemble": e} for e in ("rademacher", "correlated:0.5")]
+    mcinj.run({"name": "c", "seed": 1, "cells": blocks}, jobs=1, results=tmp_path)
+    made = report([tmp_path])
+    assert made.figures == ()
+    assert "nothing frequent enough" in made.page.read_text(encoding="utf-8")
+
+
+def test_kinds_do_not_mix(tmp_path: Path) -> None:
+    for kind in ("probe", "cells"):
+        mcinj.run(CONFIGS[kind], jobs=1, results=tmp_path / kind)
+    with pytest.raises(InputError, match="one kind"):
+        report([tmp_path / "probe", tmp_path / "cells"])
+
+
+def test_intervals_under_a_stopping_rule(tmp_path: Path) -> None:
+    rule = "width-target width=1.0 level=0.95 looks=50,100,200,400"
+    full = mcinj.run({"name": "s", "seed": 3, "threshold": [{"n": 3, "trials": 400}]}, jobs=1, results=tmp_path / "f")
+    config = {"name": "s", "seed": 3, "threshold": [{"n": 3, "trials": 400, "stop": rule}, {"n": 2, "trials": 40}]}
+    table = mcinj.run(config, jobs=1, results=tmp_path / "s")
+    _, meta = read_table(tmp_path / "s")
+    key = SeriesKey(3, "", "regional", "gaussian")
+    assert recorded_rules(meta) == {key: rule}
+    stop = int((table["n"] == 3).sum())
+    assert stop in (50, 100, 200)
+    # The same from a record that goes on: trials after the stop do not count.
+    assert len(stopped_table(full, {key: rule})) == stop
+    want = full[full["trial"] < stop]
+    sample = ThresholdSample.build(want["m_lo"], want["m_hi"], 3)
+    each = quantile(sample, 0.5, level=1 - 0.05 / 4)
+    assert look_levels({key: rule}) == {key: pytest.approx(1 - 0.05 / 4)}
+    summary = summarise(full, rules={key: rule}).iloc[0]
+    assert (summary["trials"], summary["level"], summary["rule"]) == (stop, 0.95, rule)
+    assert (summary["median_lo"], summary["median_hi"]) == (each.alpha_lo, each.alpha_hi)
+    plain = quantile(sample, 0.5)
+    assert each.alpha_hi - each.alpha_lo > plain.alpha_hi - plain.alpha_lo
+    made = report([tmp_path / "s"])
+    rows = pd.read_csv(tmp_path / "s" / "summary.csv", keep_default_na=False)
+    assert rows["rule"].tolist() == ["", rule]
+    assert float(rows["median_lo"][1]) == pytest.approx(each.alpha_lo)
+    assert "Stopping rule of 1 series" in made.page.read_text(encoding="utf-8")
+    row = made.comparison[made.comparison["basis"] == "n = 3"].iloc[0]
+    assert row["interval_lo"] == pytest.approx(each.alpha_lo)
