@@ -59,3 +59,85 @@ def test_passing_the_count_criterion_is_not_injectivity() -> None:
         if decide_regional(net).outcome is Outcome.INJECTIVE and agrees(net) is Outcome.NOT_INJECTIVE:
             gaps += 1
     assert gaps >= 2
+
+
+@pytest.mark.parametrize("seed", [8, 9, 13])
+def test_an_early_collision_is_found_though_the_last_layer_is_always_rich(seed: int) -> None:
+    # Every region has 2n active last units, and every region full rank; the first two layers collide.
+    net = sample(2, (13, 8, 14), seed=seed)
+    assert min(int((signs[-1] > 0).sum()) for _, _, signs, _ in arcs(net)) >= 4
+    assert decide_regional(net).outcome is Outcome.INJECTIVE
+    decision = decide_global(net)
+    assert decision.outcome is Outcome.NOT_INJECTIVE
+    assert decision.layer == 2
+    assert decision.witness is not None
+    assert decision.witness.collides(net)
+
+
+def test_layers_that_are_injective_by_construction_pass_exactly() -> None:
+    rng = np.random.default_rng(7)
+    b1, b2 = (rng.integers(-4, 5, (k, k)) + 11 * np.eye(k, dtype=int) for k in (3, 6))
+    decision = decide_global(Network([np.vstack([b1, -b1]), np.vstack([b2, -b2])]))
+    assert decision.outcome is Outcome.INJECTIVE
+    assert decision.certified is Certified.EXACT
+
+
+@pytest.mark.parametrize("width", [1e-3, 1e-6, 1e-9, 1e-12, 1e-15])
+def test_a_failure_in_a_thin_cell_is_found(width: float) -> None:
+    # [B; -B'] with B' turned by `width`: less than n units act only between a hyperplane and its turned copy.
+    rng = np.random.default_rng(2)
+    b = rng.standard_normal((3, 3))
+    c = b.copy()
+    c[0] += width * rng.standard_normal(3)
+    net = Network([np.vstack([b, -c]), rng.standard_normal((30, 6))])
+    for decide in (decide_regional, decide_global):
+        decision = decide(net)
+        assert decision.outcome is Outcome.NOT_INJECTIVE
+        assert decision.witness is not None
+        assert decision.witness.collides(net)
+
+
+@pytest.mark.parametrize("ensemble", ["rademacher", "sparse:0.5"])
+def test_networks_out_of_general_position_are_never_passed_on_count(ensemble: str) -> None:
+    for seed in range(12):
+        net = sample(2, (12, 12), ensemble, seed)
+        decision = decide_global(net)
+        collides = not passes_regional_in_the_plane(net) or has_pair_in_the_plane(net)
+        if decision.outcome is Outcome.INJECTIVE:
+            assert decision.certified is Certified.EXACT
+            assert not collides
+        elif decision.outcome is Outcome.NOT_INJECTIVE:
+            assert decision.witness is not None
+            assert decision.witness.collides(net)
+        else:
+            assert decision.certified is Certified.NONE
+
+
+def test_budgets_end_in_unknown_and_verdicts_repeat() -> None:
+    net = sample(3, (20, 20), seed=2)
+    full = decide_global(net)
+    assert full.outcome is Outcome.INJECTIVE
+    again = decide_global(net)
+    assert (again.outcome, again.nodes) == (full.outcome, full.nodes)
+    for budget in (0, 5, full.nodes - 1):
+        part = decide_global(net, node_budget=budget)
+        assert part.outcome is Outcome.UNKNOWN
+        assert part.nodes <= budget
+
+
+def test_more_last_rows_never_destroy_a_pass() -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(8):
+        net = sample(2, (14, 11), seed=seed)
+        wider = Network([net.weights[0], np.vstack([net.weights[1], rng.standard_normal((2, 14))])])
+        if decide_global(net).outcome is Outcome.INJECTIVE:
+            assert decide_global(wider).outcome is Outcome.INJECTIVE
+
+
+def test_scaling_last_rows_and_rotating_inputs_changes_no_verdict() -> None:
+    for seed in range(4):
+        net = sample(3, (20, 16), seed=seed)
+        rng = np.random.default_rng(seed)
+        rotation = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+        other = Network([net.weights[0] @ rotation, net.weights[1] * rng.uniform(0.1, 9.0, (16, 1))])
+        assert decide_global(net).outcome is decide_global(other).outcome
