@@ -48,6 +48,13 @@ class EngineName(StrEnum):
     MILP = "milp"
 
 
+class LastLayer(StrEnum):
+    """Values of --last."""
+
+    RELU = "relu"
+    LINEAR = "linear"
+
+
 class Backend(StrEnum):
     """Values of --backend."""
 
@@ -165,6 +172,9 @@ def check(
     exact: Annotated[bool, typer.Option("--exact", help="Prove rank on every leaf, not only count.")] = False,
     certificate: Annotated[Path | None, typer.Option(help="Write the proof of a pass here.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Cores for one decision.", min=1)] = 1,
+    domain: Annotated[str | None, typer.Option(help="Only inputs inside: box:LOW,HIGH or ball:R.")] = None,
+    slope: Annotated[float, typer.Option(help="Slope of leaky ReLUs; 0: ReLU.")] = 0.0,
+    last: Annotated[LastLayer, typer.Option(help="Whether the last layer has a ReLU.")] = LastLayer.RELU,
     as_json: AsJson = False,
 ) -> None:
     """Decide one criterion on one network. Exit code 0: passes, 1: fails, 3: unknown, 2: bad input.
@@ -178,8 +188,22 @@ def check(
     if certificate is not None and not certificate.parent.is_dir():
         raise InputError(f"cannot write {certificate}: {certificate.parent} is not a directory")
     network = read_network(file)
+    if last is LastLayer.LINEAR:
+        if slope:
+            raise InputError(
+                "leaky ReLUs with a linear last layer are not supported; give one of --slope and --last linear"
+            )
+        network = network.with_linear_last_layer()
     verdict = decide(
-        network, str(criterion), str(engine), node_budget, exact=exact, certificate=certificate is not None, jobs=jobs
+        network,
+        str(criterion),
+        str(engine),
+        node_budget,
+        exact=exact,
+        certificate=certificate is not None,
+        jobs=jobs,
+        domain=domain,
+        slope=slope,
     )
     if certificate is not None and verdict.certificate is not None:
         with atomic_write(certificate) as stream:
@@ -187,7 +211,7 @@ def check(
     if as_json:
         typer.echo(json.dumps(verdict.to_json()))
     else:
-        _explain(verdict, file)
+        _explain(verdict, file, domain)
     if certificate is not None:
         if verdict.certificate is not None:
             typer.echo(f"certificate: {certificate} ({len(verdict.certificate)} bytes)", err=as_json)
@@ -333,7 +357,7 @@ def export(
         stream.write(text)
 
 
-def _explain(verdict: Verdict, file: Path) -> None:
+def _explain(verdict: Verdict, file: Path, domain: str | None) -> None:
     shape = f"n = {verdict.n}, widths {', '.join(str(w) for w in verdict.widths)}"
     words = {"injective": "passes", "not_injective": "fails", "unknown": "undecided within the node budget"}
     typer.echo(f"{file}: {shape}")
@@ -353,6 +377,8 @@ def _explain(verdict: Verdict, file: Path) -> None:
     }[verdict.network_injective]
     if verdict.network_injective is None and verdict.verdict == "injective":
         implied = "necessary only: the network may still map two inputs from different regions to one output"
+    if domain is not None and verdict.verdict == "injective" and verdict.criterion == "global":
+        implied = f"the network is injective on {domain}; nothing is said of other inputs"
     typer.echo(f"so: {implied}")
     if verdict.witness is not None:
         where = "" if verdict.criterion != "layerwise" or verdict.layer == 1 else f" of layer {verdict.layer}"

@@ -28,6 +28,8 @@ def check(
     exact: bool = False,
     certificate: bool = False,
     jobs: int = 1,
+    domain: str | None = None,
+    slope: float = 0.0,
 ) -> Verdict:
     """Decide whether a ReLU network is injective.
 
@@ -51,6 +53,11 @@ def check(
         Keep the proof of a pass in `Verdict.certificate` (`tree`).
     jobs
         Cores that share one decision (`tree`, one layer).
+    domain
+        `"box:LOW,HIGH"` or `"ball:R"`: only inputs inside count (`regional` and `global`, engine `tree`). A pass
+        then says nothing of the whole network, so `network_injective` is None.
+    slope
+        0 for ReLU; otherwise the slope of leaky ReLUs, 0 < slope < 1 (criterion `global`, engine `tree`).
 
     Raises
     ------
@@ -75,6 +82,8 @@ def check(
     budget = _budget(node_budget)
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise InputError(f"jobs must be a whole number >= 1, got {jobs!r}")
+    if domain is not None or slope:
+        return _special(net, rule, wanted, budget, domain, slope, proof=certificate or exact)
     case = "one layer" if net.depth == 1 or rule is Criterion.LAYERWISE else f"deep {rule}"
     available = {"one layer": _ONE_LAYER, "deep regional": _DEEP_REGIONAL, "deep global": _DEEP_GLOBAL}[case]
     chosen = available[0] if wanted is Engine.AUTO else wanted
@@ -111,6 +120,46 @@ def check(
         witness=part.witness,
         network_injective=implied,
         certificate=part.certificate,
+    )
+
+
+def _special(
+    net: Network, rule: Criterion, wanted: Engine, budget: int | None, domain: str | None, slope: float, proof: bool
+) -> Verdict:
+    """Bounded domains and leaky ReLUs."""
+    what = "a domain" if domain is not None else "a leaky ReLU"
+    if domain is not None and slope:
+        raise InputError("a domain and a leaky ReLU cannot be combined; give one of the two")
+    if wanted not in (Engine.AUTO, Engine.TREE):
+        raise InputError(f"the engine {wanted} does not decide {what}; available there: tree")
+    if proof:
+        raise InputError(f"there is neither a certificate nor an exact proof of rank for {what}; leave it out")
+    if domain is not None:
+        from mcinj.decide.deep_domain import Domain, decide_on
+
+        asked = Criterion.REGIONAL if net.depth == 1 else rule
+        found = decide_on(net, Domain.parse(domain), asked, node_budget=budget)
+        passed = None
+    else:
+        from mcinj.decide.deep_leaky import decide_leaky
+
+        if rule is not Criterion.GLOBAL:
+            raise InputError(f"for leaky ReLUs every region has full rank or none: ask for global, not {rule}")
+        found = decide_leaky(net, slope, node_budget=budget)
+        passed = True
+    outcomes = {Outcome.INJECTIVE: passed, Outcome.NOT_INJECTIVE: False, Outcome.UNKNOWN: None}
+    return Verdict(
+        verdict=found.outcome,
+        criterion=rule,
+        engine=Engine.TREE,
+        certified=Certified.EXACT if found.outcome is Outcome.NOT_INJECTIVE else found.certified,
+        n=net.n,
+        widths=net.widths,
+        nodes=found.nodes,
+        seconds=found.seconds,
+        layer=found.layer,
+        witness=found.witness,
+        network_injective=outcomes[found.outcome],
     )
 
 

@@ -138,6 +138,19 @@ class Network:
             raise InputError(f"a network of {self.depth} layers has no layer {k}")
         return self._part(slice(k - 1, k))
 
+    def with_linear_last_layer(self) -> Network:
+        """The network whose last layer has no ReLU, as a ReLU network: `[W; -W]` tells as much as `W` does.
+
+        Both networks collide for the same inputs, since `z = ReLU(z) - ReLU(-z)`.
+        """
+        weights: list[Any] = list(self.exact_weights)
+        weights[-1] = [*weights[-1], *(tuple(-v for v in row) for row in weights[-1])]
+        biases: list[Any] | None = None
+        if self.exact_biases is not None:
+            biases = list(self.exact_biases)
+            biases[-1] = [*biases[-1], *(-v for v in biases[-1])]
+        return Network(weights, biases)
+
     def _part(self, part: slice) -> Network:
         given = self._rational_weights  # type: ignore[attr-defined]
         weights = [w if r is None else r for w, r in zip(self.weights[part], given[part], strict=True)]

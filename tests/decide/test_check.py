@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -115,3 +116,43 @@ def test_json_has_exact_rationals() -> None:
 def test_bad_witness_records_are_refused(bad: object) -> None:
     with pytest.raises(InputError):
         Witness.from_json(bad)
+
+
+def test_bounded_domains() -> None:
+    shifted = Network([np.eye(2)], [[5.0, 5.0]])
+    assert not check(shifted).passed
+    inside = check(shifted, domain="box:-1,1")
+    assert inside.passed
+    assert inside.network_injective is None
+    outside = check(shifted, "regional", domain="box:-10,10")
+    assert outside.verdict is Outcome.NOT_INJECTIVE
+    assert outside.witness is not None
+    assert outside.witness.collides(shifted)
+    assert all(-10 < v < 10 for v in (*outside.witness.x, *outside.witness.x_prime))
+    for bad in ("box", "box:1", "box:2,1", "ball:-1", "cube:1", "box:nan,1"):
+        with pytest.raises(InputError):
+            check(shifted, domain=bad)
+    with pytest.raises(InputError, match="available there: tree"):
+        check(shifted, engine="lp", domain="ball:1")
+
+
+def test_leaky_relu_needs_full_column_rank() -> None:
+    assert check(np.eye(2), slope=0.1).passed
+    thin = check([[[1.0, 1.0]]], slope=0.1)
+    assert (thin.verdict, thin.network_injective) == (Outcome.NOT_INJECTIVE, False)
+    for bad in (-0.5, 1.5, float("nan")):
+        with pytest.raises(InputError):
+            check(np.eye(2), slope=bad)
+
+
+def test_a_linear_last_layer_is_taken_with_both_signs() -> None:
+    network = Network([FOLD, np.hstack([np.eye(2), -np.eye(2)])], [np.zeros(4), [1.0, -1.0]])
+    linear = network.with_linear_last_layer()
+    assert linear.widths == (4, 4)
+    x = [Fraction(1, 3), Fraction(-5)]
+    top = linear.exact_pre_activations(x)[-1]
+    assert top[:2] == network.exact_pre_activations(x)[-1]
+    assert top[2:] == tuple(-v for v in top[:2])
+    # A fold and its inverse: x is recovered linearly, but a ReLU at the end forgets signs.
+    assert check(linear).passed
+    assert not check(network).passed
