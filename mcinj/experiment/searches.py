@@ -81,7 +81,7 @@ class ActiveSet:
         return {"node_budget": self.node_budget}
 
     def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
-        """Rows of the table for one trial; nodes and seconds are those of all its widths together."""
+        """Rows of the table for one trial; nodes are those of all its widths together, seconds a row's equal share."""
         from mcinj.decide.active import least_active
 
         seed = Seed(root).child(self.n, trial)
@@ -97,7 +97,7 @@ class ActiveSet:
                 "active_hi": item.high,
                 "node_budget": self.node_budget,
                 "nodes": curve.nodes,
-                "seconds": curve.seconds,
+                "seconds": curve.seconds / len(curve.widths),
                 "version": mcinj.__version__,
             }
 
@@ -128,7 +128,7 @@ class CellSet:
         return {}
 
     def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
-        """Rows of the table for one trial; nodes, exact and seconds are those of all cells of the width."""
+        """Rows of the table for one trial; nodes and exact are those of the width, seconds a row's share."""
         from mcinj.decide.lowcells import count_cells
 
         seed = Seed(root).child(self.n, trial)
@@ -147,7 +147,7 @@ class CellSet:
                     "cells": cells,
                     "nodes": found.nodes,
                     "exact": found.exact,
-                    "seconds": seconds,
+                    "seconds": seconds / len(found.counts),
                     "version": mcinj.__version__,
                 }
 
