@@ -146,13 +146,13 @@ def test_leaky_relu_needs_full_column_rank() -> None:
 
 
 def test_a_linear_last_layer_is_taken_with_both_signs() -> None:
-    network = Network([FOLD, np.hstack([np.eye(2), -np.eye(2)])], [np.zeros(4), [1.0, -1.0]])
+    network = Network([FOLD, -np.eye(4)])
     linear = network.with_linear_last_layer()
-    assert linear.widths == (4, 4)
+    assert linear.widths == (4, 8)
     x = [Fraction(1, 3), Fraction(-5)]
     top = linear.exact_pre_activations(x)[-1]
-    assert top[:2] == network.exact_pre_activations(x)[-1]
-    assert top[2:] == tuple(-v for v in top[:2])
-    # A fold and its inverse: x is recovered linearly, but a ReLU at the end forgets signs.
+    assert top[:4] == network.exact_pre_activations(x)[-1]
+    assert top[4:] == tuple(-v for v in top[:4])
+    # The ReLU of what is never positive forgets everything.
     assert check(linear).passed
     assert not check(network).passed
