@@ -71,8 +71,9 @@ def probe_axes(axes: Any, table: pandas.DataFrame) -> Any:
 
 
 def budget_axes(axes: Any, table: pandas.DataFrame) -> Any:
-    """Mean lower bound on m*/n against the budget of moves, one line per n."""
-    groups = _groups(table, "ensemble", "n")
+    """Mean lower bound on m*/n against the budget of moves, one line per n, over the streams that all budgets share."""
+    groups = [(key, _shared_streams(part)) for key, part in _groups(table, "ensemble", "n")]
+    groups = [(key, part) for key, part in groups if part["moves"].nunique() > 1]
     for k, ((ensemble, n), part) in enumerate(groups):
         mean = (part["m_found"] / n).groupby(part["moves"]).mean()
         axes.plot(
@@ -87,6 +88,12 @@ def budget_axes(axes: Any, table: pandas.DataFrame) -> Any:
     axes.set_xlabel("moves (log scale)")
     axes.set_ylabel("mean width of a verified witness, m/n")
     return axes
+
+
+def _shared_streams(part: pandas.DataFrame) -> pandas.DataFrame:
+    """Trials that were searched with every budget of the part, so that budgets are compared on the same streams."""
+    counts = part.groupby("trial")["moves"].nunique()
+    return part[part["trial"].isin(counts.index[counts == part["moves"].nunique()])]
 
 
 def _probe(page: Page, table: pandas.DataFrame, figures: Path, suffix: str) -> tuple[list[Path], pandas.DataFrame]:
@@ -107,7 +114,10 @@ def _probe(page: Page, table: pandas.DataFrame, figures: Path, suffix: str) -> t
             axes.set_title("The same against the budget", fontsize=10)
             axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
             written += save(fig, figures, f"budget{suffix}")
-        page.picture(written[-2], "Mean over the streams: where a line still rises, more moves find more.")
+        page.picture(
+            written[-2],
+            "Mean over the streams searched with every budget: where a line still rises, more moves find more.",
+        )
     return written, probe_summary(table)
 
 
