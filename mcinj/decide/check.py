@@ -255,16 +255,18 @@ def _deep(
         raise InputError(
             f"exact proofs of rank cover one layer or the criterion layerwise, not {rule} for deep networks"
         )
+    if certificate:
+        raise InputError(
+            f"there is no certificate for the criterion {rule} of a deep network yet; leave it out, or ask for layerwise"
+        )
     if rule is Criterion.GLOBAL:
-        if certificate:
-            raise InputError("there is no certificate for the criterion global of a deep network yet; leave it out")
         from mcinj.decide.pairs import decide_global
 
         found = decide_global(net, node_budget=budget)
     else:
         from mcinj.decide.regions import decide_regional
 
-        found = decide_regional(net, node_budget=budget, certificate=certificate)
+        found = decide_regional(net, node_budget=budget)
     return _Part(found.outcome, found.nodes, found.certified, found.witness, found.certificate), found.layer
 
 
