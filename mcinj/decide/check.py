@@ -257,7 +257,7 @@ def _deep(
         )
     if certificate:
         raise InputError(
-            f"there is no certificate for the criterion {rule} of a deep network yet; leave it out, or ask for layerwise"
+            f"there is no certificate for the criterion {rule} of a deep network yet; leave it out or ask for layerwise"
         )
     if rule is Criterion.GLOBAL:
         from mcinj.decide.pairs import decide_global
