@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,8 @@ def test_a_stopping_rule_stops_at_a_look_and_is_recorded(tmp_path: Path) -> None
     assert (frame["done"] == frame["wanted"]).all()
     # A longer record does not move the stop; the rule looks at the trials up to it only.
     same(mcinj.run(config, jobs=1, results=tmp_path / "full"), full)
+    # An interrupted record with gaps ends at the same look.
+    with sqlite3.connect(tmp_path / "one" / "trials.sqlite") as db:
+        db.execute("DELETE FROM trials WHERE trial % 7 = 3 OR trial > 110")
+    db.close()
+    same(mcinj.run(config, jobs=1, results=tmp_path / "one"), table)
