@@ -46,7 +46,7 @@ def probe_axes(axes: Any, table: pandas.DataFrame) -> Any:
     """Lower bounds m_found/n < m*/n against n: every stream, and the mean of each budget of moves."""
     groups = _groups(table, "ensemble", "moves")
     for k, ((ensemble, moves), part) in enumerate(groups):
-        colour, shift = COLOURS[k % len(COLOURS)], 1.0 + 0.05 * (k - (len(groups) - 1) / 2)
+        colour, shift = COLOURS[k % len(COLOURS)], 1.0 + 0.07 * (k / max(len(groups) - 1, 1) - 0.5)
         ratio = part["m_found"] / part["n"]
         axes.plot(part["n"] * shift, ratio, "^", color=colour, markersize=4, alpha=0.45, linewidth=0)
         mean = ratio.groupby(part["n"]).mean()
