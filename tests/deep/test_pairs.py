@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from regions_oracle import Floats, arcs, margin, passes_regional_in_the_plane
+from regions_oracle import Floats, arcs, has_pair, margin, passes_regional, passes_regional_in_the_plane
 
 from mcinj.decide.pairs import decide_global
 from mcinj.decide.regions import decide_regional
@@ -141,3 +141,29 @@ def test_scaling_last_rows_and_rotating_inputs_changes_no_verdict() -> None:
         rotation = np.linalg.qr(rng.standard_normal((3, 3)))[0]
         other = Network([net.weights[0] @ rotation, net.weights[1] * rng.uniform(0.1, 9.0, (16, 1))])
         assert decide_global(net).outcome is decide_global(other).outcome
+
+
+def folded(seed: int, n: int, width: int, shift: float) -> Network:
+    """First layer [B; -B], so that regions are few; with biases where `shift` is not 0."""
+    rng = np.random.default_rng(seed)
+    b, q = rng.standard_normal((n, n)), shift * rng.standard_normal(n)
+    weights = [np.vstack([b, -b]), rng.standard_normal((width, 2 * n))]
+    if shift == 0.0:
+        return Network(weights)
+    return Network(weights, [np.concatenate([q, -q]), 0.3 * rng.standard_normal(width)])
+
+
+@pytest.mark.parametrize(("n", "width", "shift", "seeds"), [(2, 8, 1.0, range(40)), (3, 11, 0.0, range(7))])
+def test_biases_and_three_inputs_agree_with_all_pairs(n: int, width: int, shift: float, seeds: range) -> None:
+    outcomes = set()
+    for seed in seeds:
+        net = folded(seed, n, width, shift)
+        if decide_regional(net).outcome is not Outcome.INJECTIVE:
+            continue
+        assert passes_regional(net)
+        decision = decide_global(net)
+        assert decision.outcome is (Outcome.NOT_INJECTIVE if has_pair(net) else Outcome.INJECTIVE)
+        if decision.witness is not None:
+            assert decision.witness.collides(net)
+        outcomes.add(decision.outcome)
+    assert outcomes == {Outcome.INJECTIVE, Outcome.NOT_INJECTIVE} or n == 3
