@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from mcinj.certify.rational import rank
 from mcinj.decide.affine import LayerRows, first_layer, next_layer, off_the_walls
+from mcinj.decide.highs import silent_model, solve_lp
 from mcinj.networks import Network
 from mcinj.networks.network import FloatArray
 
@@ -91,12 +90,7 @@ class _Lp:
     """``max t`` over a cone cut by signed rows of one layer; rows come and go by their bounds."""
 
     def __init__(self, signed: list[FloatArray], rows: LayerRows) -> None:
-        self._hs: Any = importlib.import_module("highspy")
-        self._model = self._hs.Highs()
-        self._model.setOptionValue("output_flag", False)
-        self._model.setOptionValue("threads", 1)
-        self._model.setOptionValue("primal_feasibility_tolerance", 1e-10)
-        self._model.setOptionValue("dual_feasibility_tolerance", 1e-10)
+        self._hs, self._model = silent_model()
         inf = self._hs.kHighsInf
         self._rows, self._signed = rows, np.array(signed).reshape(-1, rows.floats.shape[1])
         self._columns = rows.floats.shape[1]
@@ -123,10 +117,7 @@ class _Lp:
                 self._model.changeRowBounds(row, 0.0 if now > 0 else -inf, inf)
                 self._model.changeRowBounds(row + 1, -inf, 0.0 if now < 0 else inf)
         self._set = dict(signs)
-        self._model.run()
-        if self._model.getModelStatus() != self._hs.HighsModelStatus.kOptimal:
-            raise RuntimeError(f"HiGHS ended with {self._model.getModelStatus()} on a feasible, bounded LP")
-        values = self._model.getSolution().col_value
+        values = solve_lp(self._hs, self._model).col_value
         if values[self._columns] <= MARGIN:
             return None
         return off_the_walls(self._rows, np.array(values[: self._columns]), values[self._columns])

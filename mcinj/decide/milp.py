@@ -20,11 +20,9 @@ HiGHS' optimality is a floating-point claim, so passes are `certified: none`.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, islice
-from typing import Any
 
 import numpy as np
 
@@ -32,6 +30,7 @@ from mcinj.certify.collision import collision_at, rationalise
 from mcinj.certify.rational import rank
 from mcinj.certify.witness import Witness
 from mcinj.decide.affine import LayerRows, dehomogenised, first_layer, off_the_walls
+from mcinj.decide.highs import silent_model, solve_lp
 from mcinj.decide.verdict import Outcome
 from mcinj.networks import Network
 from mcinj.networks.network import FloatArray
@@ -131,25 +130,11 @@ def _rich_hyperplanes(rows: LayerRows, n: int) -> Iterator[frozenset[int]]:
                 yield flat
 
 
-def _silent_model() -> tuple[Any, Any]:
-    highspy: Any = importlib.import_module("highspy")
-    model = highspy.Highs()
-    for option, value in {
-        "output_flag": False,
-        "threads": 1,
-        "primal_feasibility_tolerance": 1e-10,
-        "dual_feasibility_tolerance": 1e-10,
-        "mip_feasibility_tolerance": 1e-10,
-    }.items():
-        model.setOptionValue(option, value)
-    return highspy, model
-
-
 class _CountModel:
     """``max t`` over cells with at most n - 1 positive rows."""
 
     def __init__(self, rows: LayerRows, n: int, positive_last: bool) -> None:
-        self._hs, self._model = _silent_model()
+        self._hs, self._model = silent_model()
         self._m, self._columns = rows.floats.shape
         self._alive = [any(row) for row in rows.exact]
         self.finished = False
@@ -201,7 +186,7 @@ class _Cone:
     """``max t`` subject to ``a_i x + t <= 0`` for the rows off a pattern: one LP whose row bounds are toggled."""
 
     def __init__(self, rows: LayerRows, positive_last: bool) -> None:
-        self._hs, self._model = _silent_model()
+        self._hs, self._model = silent_model()
         self._rows, self._positive_last = rows, positive_last
         self._m, self._columns = rows.floats.shape
         self._alive = np.array([any(row) for row in rows.exact])
@@ -225,10 +210,7 @@ class _Cone:
             self._model.changeRowBounds(i, -inf, inf)
         for i in off:
             self._model.changeRowBounds(i, -inf, 0.0)
-        self._model.run()
-        if self._model.getModelStatus() != self._hs.HighsModelStatus.kOptimal:
-            raise RuntimeError(f"HiGHS ended with {self._model.getModelStatus()} on a feasible, bounded LP")
-        solution = self._model.getSolution()
+        solution = solve_lp(self._hs, self._model)
         margin = solution.col_value[self._columns]
         if margin > MARGIN:
             return off_the_walls(self._rows, np.array(solution.col_value[: self._columns]), margin), []
