@@ -118,6 +118,11 @@ def test_two_layer_families_get_bounds_after_their_own_first_layer() -> None:
     assert all("after 20" in name for name in names)
     (layerwise,) = families(pd.DataFrame({**frame, "widths_before": ["160"], "criterion": "layerwise"}))
     assert bounds_for(layerwise) == []
+    # Count bounds are no bounds on global injectivity.
+    (collisions,) = families(pd.DataFrame({**frame, "widths_before": ["54"], "criterion": ["global"]}))
+    rows = bounds_for(collisions)
+    assert {b.origin for b in rows if b.theta == 1.0} == {"published"}
+    assert any(b.theta == 2.0 and b.status == "rigorous" for b in rows)
 
 
 def test_bad_input(tmp_path: Path, results: Path) -> None:
