@@ -24,7 +24,8 @@ def scaling_axes(axes: Any, extrapolation: Extrapolation, bounds: list[Bound], r
     """Medians against 1/n; every fit from its n_min to n = `reach` and on to its limit; rejected fits are grey."""
     points = extrapolation.points
     # The exact reference series cost seconds each at large n; beyond `reach` the fits are straight enough.
-    grid = np.unique(np.round(np.geomspace(int(points.n.min()), max(reach, int(points.n.max())), 24)).astype(int))
+    start = min(fit.n_min for fit in extrapolation.fits)
+    grid = np.unique(np.round(np.geomspace(start, max(reach, int(points.n.max())), 24)).astype(int))
     references = {f.reference for f in extrapolation.fits if f.reference}
     table = fitted_curves(extrapolation, grid.tolist(), [reference_series(r, grid.tolist()) for r in references])  # type: ignore[arg-type]
     for fit in extrapolation.fits:

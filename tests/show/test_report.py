@@ -89,6 +89,18 @@ def test_censored_infinite_and_single_draws_can_be_shown(tmp_path: Path) -> None
     assert summary["failed"].sum() == table["failed_layer"].notna().sum()
 
 
+def test_a_limit_is_shown_when_there_are_sizes_enough(tmp_path: Path) -> None:
+    config = {"name": "limit", "seed": 3, "threshold": [{"n": [1, 2, 5, 6, 7, 8, 9], "trials": 40}]}
+    mcinj.run(config, jobs=1, results=tmp_path)
+    made = report([tmp_path])
+    assert (tmp_path / "figures" / "scaling.png").exists()
+    rows = made.comparison
+    limit = rows[rows["basis"] == "n → ∞"]
+    assert len(limit) == len(rows[rows["basis"] == "n = 9"])
+    assert ((limit["interval_lo"] <= limit["estimate"]) & (limit["estimate"] <= limit["interval_hi"])).all()
+    assert limit["verdict"].str.contains("standard errors").all()
+
+
 def test_bounds_on_a_plot_are_distinct_and_labelled() -> None:
     table = pd.DataFrame({"n": [3], "widths_before": [""], "criterion": ["global"], "ensemble": ["gaussian"],
                           "m_lo": [9], "m_hi": [10], "failed_layer": [None]})  # fmt: skip
