@@ -79,7 +79,9 @@ def median_axes(
         y = np.array([q.alpha for _, q in points])
         low = y - np.array([q.alpha_lo for _, q in points])
         high = np.array([q.alpha_hi for _, q in points]) - y
-        top = np.where(np.isfinite(high), high, 0.0)
+        # Too few trials leave an end open (0 or ∞): such a point is drawn hollow, without a bar.
+        vague = ~np.isfinite(high) | (low >= y)
+        low, top = np.where(vague, 0.0, low), np.where(vague, 0.0, high)
         offset = 0.0 if len(groups) == 1 else 0.08 * (k - (len(groups) - 1) / 2)
         axes.errorbar(
             x + offset,
@@ -91,6 +93,16 @@ def median_axes(
             linewidth=1.0,
             capsize=2.5,
             label=name,
+        )
+        axes.plot(
+            x[vague] + offset,
+            y[vague],
+            color=COLOURS[k % len(COLOURS)],
+            marker="o",
+            markersize=9,
+            linestyle="none",
+            markerfacecolor="none",
+            label="too few trials for an interval" if vague.any() else None,
         )
         largest = max(largest, int(x.max()))
     draw_bounds(axes, bounds, vertical=False)

@@ -51,7 +51,11 @@ def scaling_axes(axes: Any, extrapolation: Extrapolation, bounds: list[Bound], r
         label="median m*/n, 95 %",
     )
     draw_bounds(axes, bounds, vertical=False)
-    axes.set_xlim(left=0.0)
+    # Sizes far below the fitted ones would squeeze what the figure is about.
+    shown = points.alpha[points.n >= start - 1]
+    heights = [*shown, *(b.value for b in bounds), *(f.limit for f in extrapolation.fits if f.accepted)]
+    axes.set_xlim(0.0, 1.1 / max(start - 1, 1))
+    axes.set_ylim(min(heights) - 0.3, max(heights) + 0.3)
     axes.set_xlabel("1/n")
     axes.set_ylabel("median threshold ratio m*/n")
     return axes
