@@ -83,8 +83,8 @@ def decide_on(
     if rule is Criterion.LAYERWISE:
         raise InputError("layerwise asks for all inputs of every layer; a domain goes with regional or global")
     started = time.perf_counter()
-    if domain.shape == "ball" and not network.has_biases:
-        # Homogeneous: what holds near 0 holds everywhere.
+    if domain.low < 0 < domain.high and not network.has_biases:
+        # Homogeneous: what holds near 0, which lies inside, holds everywhere.
         decide = decide_regional if rule is Criterion.REGIONAL else decide_global
         found = decide(network, node_budget=node_budget)
         return replace(found, witness=_shrunk(found, domain), seconds=time.perf_counter() - started)
@@ -97,7 +97,7 @@ def decide_on(
 
 
 def _shrunk(found: DeepDecision, domain: Domain):  # type: ignore[no-untyped-def]
-    """The witness, scaled into the ball (the network has no biases)."""
+    """The witness, scaled into the domain (the network has no biases, 0 lies inside)."""
     witness = found.witness
     if witness is None:
         return None
