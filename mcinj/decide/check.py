@@ -267,7 +267,7 @@ def _deep(
         from mcinj.decide.regions import decide_regional
 
         found = decide_regional(net, node_budget=budget)
-    return _Part(found.outcome, found.nodes, found.certified, found.witness, found.certificate), found.layer
+    return _Part(found.outcome, found.nodes, found.certified, found.witness), found.layer
 
 
 def _named(kind: type[Any], value: Any, what: str) -> Any:

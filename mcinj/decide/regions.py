@@ -34,8 +34,6 @@ class DeepDecision:
         Cost; nodes are machine-independent.
     witness
         Colliding inputs of a failure, verified in exact arithmetic, else None.
-    certificate
-        Proof of a pass, if asked for and available.
     """
 
     outcome: Outcome
@@ -44,14 +42,12 @@ class DeepDecision:
     nodes: int
     seconds: float
     witness: Witness | None = None
-    certificate: bytes | None = None
 
 
 def decide_regional(
     network: Network,
     *,
     node_budget: int | None = None,
-    certificate: bool = False,
     fence: FractionMatrix = (),
 ) -> DeepDecision:
     """Decide whether the Jacobian of every prefix of `network` has rank n on every open region.
@@ -62,8 +58,6 @@ def decide_regional(
         Any depth, with or without biases.
     node_budget
         Most nodes to enter, all layers together; beyond it the outcome is UNKNOWN. None: no limit.
-    certificate
-        Return the proof of a pass as bytes.
     fence
         Rows over (x, t), shape `(·, n + 1)`: only inputs x with `row·(x, 1) > 0` for all of them count.
 
