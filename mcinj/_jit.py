@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import sys
@@ -22,13 +23,14 @@ def njit(**options: Any) -> Callable[[F], F]:
     no contraction beyond what is asked for) is the default since error bounds rest on it.
 
     Numba renews a cached function when its own file changes, but not when a function that it calls does, and
-    a proof must not rest on stale code: the cache lives in a directory named after all of the package's compiled
-    sources, below `NUMBA_CACHE_DIR` or the user's cache directory. Where that is not writable nothing is cached.
+    a proof must not rest on stale code: the cache lives in a directory named after the function's file and all
+    modules of the package that it imports, below `NUMBA_CACHE_DIR` or the user's cache directory. Where that
+    is not writable nothing is cached.
     """
     settings: dict[str, Any] = {"cache": True, "nogil": True, **options}
 
     def decorate(function: F) -> F:
-        directory = _cache_directory()
+        directory = _cache_directory(function.__code__.co_filename)
         if directory is None:
             settings["cache"] = False
         config: Any = numba.config
@@ -44,13 +46,12 @@ def njit(**options: Any) -> Callable[[F], F]:
 
 
 @cache
-def _cache_directory() -> str | None:
-    sources = sorted(
-        path for path in Path(__file__).parent.rglob("*.py") if b"_jit import" in path.read_bytes()
-    )
+def _cache_directory(source: str) -> str | None:
+    package = Path(__file__).parent
     digest = hashlib.sha256(numba.__version__.encode())
-    for path in sources:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted(_closure(Path(source).resolve())):
+        name = path.relative_to(package).as_posix() if path.is_relative_to(package) else path.name
+        digest.update(name.encode() + b"\0" + path.read_bytes())
     given = os.environ.get("NUMBA_CACHE_DIR")
     if given:
         base = Path(given)
@@ -66,3 +67,35 @@ def _cache_directory() -> str | None:
     except OSError:
         return None
     return str(directory) if os.access(directory, os.W_OK | os.X_OK) else None
+
+
+def _closure(source: Path) -> frozenset[Path]:
+    """The file and all modules of the package that it imports, directly or through each other."""
+    found: set[Path] = set()
+    rest = [source]
+    while rest:
+        path = rest.pop()
+        if path not in found:
+            found.add(path)
+            rest.extend(_imports(path))
+    return frozenset(found)
+
+
+@cache
+def _imports(source: Path) -> tuple[Path, ...]:
+    """Modules of the package that `source` imports, at any indentation: constants are compiled in as well."""
+    package = Path(__file__).resolve().parent
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source.read_bytes())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None and not node.level:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    files = []
+    for name in sorted(names):
+        head, _, rest = name.partition(".")
+        path = package.joinpath(*rest.split(".")).with_suffix(".py") if head == package.name and rest else None
+        if path is not None and path.is_file():
+            files.append(path)
+    return tuple(files)
