@@ -1,0 +1,139 @@
+"""Global injectivity for any weights: all pairs of closed cells of the earlier layers.
+
+Let prefix k pass the regional criterion, rank proved. Every input of the domain lies in a closed cell of a full pattern
+of layers 1 … k - 1, on which layer k is linear.
+
+Two inputs x, x' of one closed cell cl C with one output are equal: C is convex, so the output is constant between them
+(a unit's pre-activation is linear there, and equal or nowhere positive at both ends). Near the middle of the segment
+take an open region of C: units that are active there are positive at the middle, so orthogonal to x' - x, or 0 at the
+middle and nowhere positive on the segment, so 0 on all of it and orthogonal too. They have rank n: x = x'.
+
+So a collision needs two different cells, and all pairs of closed cells are decided by `mcinj.decide.joint_kernel`. No
+weights need to be in general position, and nothing is asked of prefix k - 1. Without biases x = 0 lies in every closed
+cell, so in a pair of different cells x and x' are not 0; with biases t = 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from mcinj.certify.witness import Witness
+from mcinj.decide import joint_kernel as jk
+from mcinj.decide.deep_model import DeepModel
+from mcinj.decide.deep_search import DeepSearch, Regions
+from mcinj.decide.joint_cells import Cells, make_cells
+from mcinj.decide.joint_exact import ExactCells
+from mcinj.networks import Network
+from mcinj.networks.network import FractionMatrix
+
+_NEAR = 2  # pairs with at most so many units of different sides are decided first: most collisions are folds
+_PAIRS = 1 << 17  # pairs in one list
+_SLICE = 5_000  # nodes between two looks at the outside world
+
+
+def joint_collision(model: DeepModel, network: Network, limit: int) -> tuple[Witness | bool | None, int]:
+    """Decide the pairs of cells of `model`, a prefix of `network` that passes the regional criterion with rank proved.
+
+    Returns a verified collision of `network`, True (proved: there is none) or None past `limit` nodes (or where numbers
+    leave the range of floats); and the nodes: those of the enumeration of cells and those of pairs.
+    """
+    earlier = DeepModel.of(model.network.prefix(model.depth - 1), _given_fence(model))
+    # No region has this many active units: all are visited.
+    search = DeepSearch(earlier, earlier.widths[-1] + 1, enumerate_regions=True)
+    batches: list[Regions] = []
+    try:
+        for batch in search.batches(limit):
+            if batch is None:
+                return None, search.nodes
+            batches.append(batch)
+        if model.residues is None:
+            return None, search.nodes
+        joint = Joint(model, network, batches, search.nodes)
+    except OverflowError:
+        return None, search.nodes
+    return joint.decide(limit), joint.nodes
+
+
+def _given_fence(model: DeepModel) -> FractionMatrix:
+    """The fence without `t > 0`, which `DeepModel.of` adds."""
+    return model.fence[:-1] if model.biased else ()
+
+
+class Joint:
+    """All pairs of the cells in `batches`; `nodes` counts those of the enumeration too."""
+
+    def __init__(self, model: DeepModel, network: Network, batches: list[Regions], nodes: int) -> None:
+        longest = max(int(b.sizes[:, 0].max()) for b in batches)
+        signs = np.concatenate([b.signs for b in batches])
+        paths = np.concatenate([b.paths[:, :longest] for b in batches])
+        lengths = np.concatenate([b.sizes[:, 0] for b in batches])
+        self.model = model
+        self.cells: Cells = make_cells(model, signs, paths, lengths)
+        self.exact = ExactCells(model, network, self.cells.on, paths, lengths)
+        self.exact_calls = 0
+        self.si = np.zeros(jk.COUNTERS, dtype=np.int64)
+        self.si[jk.NODES] = nodes
+        self._scratch = jk.make_scratch(self.cells)
+
+    @property
+    def nodes(self) -> int:
+        """Nodes entered so far."""
+        return int(self.si[jk.NODES])
+
+    def decide(self, limit: int) -> Witness | bool | None:
+        """A verified collision, True if there is none, None past `limit` nodes."""
+        for pairs in self._lists():
+            answer = self._run(pairs, limit)
+            if answer is not True:
+                return answer
+        return True
+
+    def _lists(self) -> Iterator[npt.NDArray[np.int64]]:
+        """All pairs that no unit's sign closes: near ones first, in the order of their distance."""
+        count = len(self.cells.lengths)
+        room = max(_PAIRS, count)
+        farthest = self.cells.on.shape[1]
+        for near, far in ((0, _NEAR), (_NEAR, farthest)):
+            start = 0
+            while start < count:
+                out = np.zeros((room, 3), dtype=np.int64)
+                found, start = jk.survivors(self.cells, start, near, far, out)
+                yield out[np.argsort(out[:found, 2], kind="stable")]
+
+    def _run(self, pairs: npt.NDArray[np.int64], limit: int) -> Witness | bool | None:
+        si, cells = self.si, self.cells
+        units = cells.Z.shape[1]
+        status, stack, phase = (np.zeros(units + 1, dtype=np.int64) for _ in range(3))
+        status = status[:units]
+        point = np.zeros(2 * self.model.g)
+        si[jk.POSITION], si[jk.DEPTH] = 0, -1
+        while True:
+            si[jk.LIMIT] = min(limit, self.nodes + _SLICE)
+            reason = jk.run(
+                cells, self._scratch, pairs, len(pairs), self.model.biased, si, status, stack, phase, point
+            )
+            if reason == jk.DONE:
+                return True
+            if reason == jk.PAUSED:
+                if self.nodes >= limit:
+                    return None
+                continue
+            a, b, _ = pairs[si[jk.POSITION]].tolist()
+            signs = status.tolist()
+            if reason == jk.CANDIDATE:
+                signs = self._at_point(a, b, signs, point)
+            self.exact_calls += 1
+            witness = self.exact.decide(a, b, signs)
+            if witness is not None:
+                return witness
+
+    def _at_point(self, a: int, b: int, signs: list[int], point: npt.NDArray[np.float64]) -> list[int]:
+        """Free units take the sides that they have at the point."""
+        g = self.model.g
+        value = self.cells.Z[a] @ point[:g] + self.cells.Z[b] @ point[g:]
+        return [
+            s if s != jk.FREE else (jk.SAME if v > 0 else jk.OFF) for s, v in zip(signs, value.tolist(), strict=True)
+        ]

@@ -1,0 +1,235 @@
+"""The cells of a prefix and the next layer on each of them: rows with errors, residues, and signs of its units.
+
+On the closed cell of a full pattern of layers 1 … k - 1, layer k is linear. A unit of it is ABOVE there (positive but
+at 0), WEAK (nonnegative), BELOW (nowhere positive) or OPEN (none of these is proved).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mcinj._jit import njit
+from mcinj.decide import cell
+from mcinj.decide.deep_model import DeepModel
+from mcinj.decide.deep_proof import UNIT, proved_empty
+from mcinj.decide.kernel_rank import PRIME
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+Kinds = npt.NDArray[np.int8]
+
+BELOW, OPEN, WEAK, ABOVE = range(4)
+
+
+class Cells(NamedTuple):
+    """C cells of a prefix with h hidden units in g dimensions, and the m units of the next layer.
+
+    sides (C, HW): active hidden units as bits; above, below (C, MW): units with these signs. kind (C, m): signs.
+    Z (C, m, g), ZE (C, m): rows of the units, entrywise errors; R (C, m, g): their residues modulo 2^31 - 1.
+    P (C, K, g), PE (C, K), lengths (C,): unit rows that are nonnegative on the closed cell and define it.
+    H (C, h, g), HE (C, h): unit rows of the hidden units. on (C, h): which are active.
+    """
+
+    sides: Words
+    above: Words
+    below: Words
+    kind: Kinds
+    Z: Floats
+    ZE: Floats
+    R: Ints
+    P: Floats
+    PE: Floats
+    lengths: Ints
+    H: Floats
+    HE: Floats
+    on: Kinds
+
+
+def bits_of(flags: npt.NDArray[np.bool_]) -> Words:
+    """Rows of flags, shape (C, m), as 64-bit words, shape (C, (m + 63) // 64)."""
+    c, m = flags.shape
+    count = max(1, (m + 63) // 64)
+    padded = np.zeros((c, 64 * count), dtype=np.uint8)
+    padded[:, :m] = flags
+    return np.packbits(padded, axis=1, bitorder="little").view(np.uint64).reshape(c, count)
+
+
+def make_cells(model: DeepModel, signs: npt.NDArray[np.int8], paths: npt.NDArray[np.int32], lengths: Ints) -> Cells:
+    """Cells of `model`'s earlier layers, the last layer on them.
+
+    `signs` (C, L - 1, ·) are full patterns of the earlier layers (without the last one's constant unit), `paths` (C, ·)
+    the rows that define them: the fence, then two rows per unit (not active, active). Needs `model.residues`.
+    """
+    L, g, C = model.depth, model.g, len(signs)
+    widths = model.widths
+    acts = []
+    for k in range(L - 1):
+        active = signs[:, k, : widths[k]] > 0
+        if model.biased:
+            active[:, -1] = True
+        acts.append(active)
+    rows, errors, bad = _rows(model, acts)
+    for c in np.flatnonzero(bad).tolist():
+        exact = model.rows([active[c].tolist() for active in acts])
+        for k, layer in enumerate(exact):
+            for j, row in enumerate(layer):
+                line = np.array([float(v) for v in row])
+                top = float(np.abs(line).max())
+                if any(row) and not 1e-250 < top < 1e250:
+                    raise OverflowError("pre-activations leave the range of float64 on a region")
+                rows[k][c, j] = line
+                errors[k][c, j] = 2 * UNIT * top
+    hidden = [_unit(r, e) for r, e in zip(rows[:-1], errors[:-1], strict=True)]
+    H = np.concatenate([h for h, _ in hidden], axis=1)
+    HE = np.concatenate([e for _, e in hidden], axis=1)
+    fence = np.zeros((len(model.fence), g))
+    for i, exact_row in enumerate(model.fence):
+        most = max(abs(v) for v in exact_row)
+        fence[i] = [float(v / most) for v in exact_row]
+        fence[i] /= np.sqrt(fence[i] @ fence[i])
+    P, PE = _paths(fence, H, HE, paths, lengths)
+    on = np.concatenate(acts, axis=1)
+    kind = np.full((C, widths[-1]), OPEN, dtype=np.int8)
+    if model.network.floats_are_exact and not model.rescaled:
+        # Hidden outputs are nonnegative: weights of one sign decide without looking at the cell.
+        last = model.floats[-1]
+        kind[~(acts[-1].astype(np.int64) @ (last < 0.0).T.astype(np.int64)).astype(bool)] = WEAK
+        kind[~(acts[-1].astype(np.int64) @ (last > 0.0).T.astype(np.int64)).astype(bool)] = BELOW
+    Z, ZE = np.ascontiguousarray(rows[-1]), np.ascontiguousarray(errors[-1])
+    classify(Z, ZE, P, PE, lengths, kind)
+    return Cells(
+        bits_of(on), bits_of(kind == ABOVE), bits_of(kind == BELOW), kind, Z, ZE, _residues(model, acts), P, PE,
+        lengths, H, HE, on.astype(np.int8),
+    )  # fmt: skip
+
+
+def _rows(model: DeepModel, acts: list[npt.NDArray[np.bool_]]) -> tuple[list[Floats], list[Floats], npt.NDArray[np.bool_]]:
+    """Rows of all layers on all cells, entrywise errors, and cells where an error is not small against its row."""
+    C, g = len(acts[0]), model.g
+    first = model.floats[0]
+    exact = model.network.floats_are_exact and not model.rescaled
+    rows = [np.broadcast_to(first, (C, *first.shape)).copy()]
+    size = np.abs(first).max(axis=1)
+    errors = [np.broadcast_to(np.zeros(len(first)) if exact else 4 * UNIT * size + 1e-300, (C, len(first))).copy()]
+    bad = np.zeros(C, dtype=bool)
+    for w, active in zip(model.floats[1:], acts, strict=True):
+        m0 = w.shape[1]
+        masked = np.where(active[:, :, None], rows[-1], 0.0)
+        following = np.stack([masked[:, :, q] @ w.T for q in range(g)], axis=2)
+        total = np.where(active, np.abs(rows[-1]).max(axis=2), 0.0) @ np.abs(w).T
+        # The bound covers every order of summation, and weights that are rounded once.
+        gamma = np.full(total.shape, 2.0 * UNIT * (m0 + 6))
+        if model.integral:
+            gamma[total < 2.0**52] = 0.0
+        error = (np.where(active, errors[-1], 0.0) @ np.abs(w).T * (1.0 + 4 * UNIT * m0) + gamma * total) * (1.0 + 1e-9)
+        bad |= ((error > 0.0) & ~(error < 1e-9 * np.abs(following).max(axis=2))).any(axis=1)
+        rows.append(following)
+        errors.append(error)
+    return rows, errors, bad
+
+
+def _residues(model: DeepModel, acts: list[npt.NDArray[np.bool_]]) -> Ints:
+    """Residues of the last layer's rows, (C, m, g)."""
+    residues = model.residues
+    if residues is None:
+        raise ValueError("a denominator of the weights vanishes modulo 2^31 - 1")
+    rows = np.broadcast_to(residues[0], (len(acts[0]), *residues[0].shape))
+    for w, active in zip(residues[1:], acts, strict=True):
+        following = np.zeros((len(active), w.shape[0], model.g), dtype=np.int64)
+        for i in range(w.shape[1]):
+            term = w[None, :, i, None] * np.where(active[:, i, None], rows[:, i], 0)[:, None, :]
+            following = (following + term) % PRIME
+        rows = following
+    return np.ascontiguousarray(rows)
+
+
+def _unit(rows: Floats, errors: Floats) -> tuple[Floats, Floats]:
+    """Rows of unit length and their errors; rows of zeros stay zero."""
+    top = np.abs(rows).max(axis=2, keepdims=True)
+    scaled = rows / np.where(top > 0.0, top, 1.0)
+    norm = top * np.sqrt((scaled * scaled).sum(axis=2, keepdims=True))
+    norm = np.where(norm > 0.0, norm, 1.0)
+    return rows / norm, errors / norm[:, :, 0] * (1.0 + 1e-9) + 4.0 * UNIT
+
+
+def _paths(
+    fence: Floats, H: Floats, HE: Floats, paths: npt.NDArray[np.int32], lengths: Ints
+) -> tuple[Floats, Floats]:
+    """Signed unit rows of the paths."""
+    C, K, g = len(paths), int(lengths.max()), H.shape[2]
+    P, PE = np.zeros((C, K, g)), np.zeros((C, K))
+    cells = np.arange(C)
+    for t in range(K):
+        index = paths[:, t].astype(np.int64)
+        valid = t < lengths
+        f = valid & (index < len(fence))
+        P[f, t], PE[f, t] = fence[index[f]], 8 * UNIT
+        h = valid & ~f
+        unit, up = np.divmod(index[h] - len(fence), 2)
+        P[h, t] = H[cells[h], unit] * np.where(up == 1, 1.0, -1.0)[:, None]
+        PE[h, t] = HE[cells[h], unit]
+    return P, PE
+
+
+@njit()
+def classify(Z: Floats, ZE: Floats, P: Floats, PE: Floats, lengths: Ints, kind: Kinds) -> None:
+    """Prove strict signs: a row that is a combination of g path rows with positive coefficients is ABOVE.
+
+    Such a row is positive on the closed cell but at 0. Negative ones are BELOW.
+    """
+    C, m, g = Z.shape
+    K = P.shape[1]
+    W = (g + 7) // 8 * 8
+    G = np.zeros((K + 1, W))
+    GE = np.zeros(K + 1)
+    M = np.zeros((g, W))
+    x = np.zeros(W)
+    u = np.zeros(W)
+    ids = np.zeros(W, dtype=np.int64)
+    M2 = np.zeros((g, W))
+    x2 = np.zeros(W)
+    u2 = np.zeros(W)
+    ids2 = np.zeros(W, dtype=np.int64)
+    required = np.zeros(K + 1, dtype=np.int64)
+    vec = np.zeros((6, 2 * W))
+    B = np.zeros((g, g))
+    BE = np.zeros(g)
+    N = np.zeros((g, g))
+    work = np.zeros((g, 2 * g))
+    for c in range(C):
+        length = lengths[c]
+        for t in range(length):
+            for q in range(g):
+                G[t, q] = P[c, t, q]
+            GE[t] = PE[c, t]
+            required[t] = t
+        cell.clear(M, x, u, ids)
+        status, _ = cell.settle(G, required, length, M, x, u, ids, vec[0], vec[1])
+        if status != cell.FEASIBLE:
+            continue
+        required[length] = length
+        for j in range(m):
+            if kind[c, j] == BELOW:
+                continue
+            norm = 0.0
+            value = 0.0
+            for q in range(g):
+                norm += Z[c, j, q] ** 2
+                value += Z[c, j, q] * x[q]
+            norm = norm**0.5
+            if not norm > 0.0:
+                continue
+            s = -1.0 if value > 0.0 else 1.0
+            for q in range(g):
+                G[length, q] = s * Z[c, j, q] / norm
+            GE[length] = ZE[c, j] / norm * (1.0 + 1e-9) + 4.0 * UNIT
+            cell.copy(M, x, u, ids, M2, x2, u2, ids2)
+            status, met = cell.settle(G, required, length + 1, M2, x2, u2, ids2, vec[0], vec[1])
+            if status == cell.EMPTY and proved_empty(
+                G, GE, met, ids2, M2, B, BE, N, vec[2], vec[3], vec[4], vec[5], work
+            ):
+                kind[c, j] = ABOVE if s < 0.0 else BELOW
