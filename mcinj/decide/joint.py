@@ -51,6 +51,8 @@ def joint_collision(model: DeepModel, network: Network, limit: int) -> tuple[Wit
             batches.append(batch)
         if model.residues is None:
             return None, search.nodes
+        if not batches:
+            return True, search.nodes
         joint = Joint(model, network, batches, search.nodes)
     except OverflowError:
         return None, search.nodes
@@ -123,14 +125,20 @@ class Joint:
                 continue
             a, b, _ = pairs[si[jk.POSITION]].tolist()
             signs = status.tolist()
-            if reason == jk.CANDIDATE:
-                signs = self._at_point(a, b, signs, point)
             self.exact_calls += 1
-            witness = self.exact.decide(a, b, signs)
-            if witness is not None:
-                return witness
+            if reason == jk.CANDIDATE:
+                answer = self.exact.decide(a, b, self._at_point(signs, a, b, point))
+                if isinstance(answer, Witness):
+                    return answer
+                continue
+            answer = self.exact.decide(a, b, signs)
+            if isinstance(answer, Witness):
+                return answer
+            if answer is not None:
+                point[:] = answer
+                si[jk.BRANCH] = 1
 
-    def _at_point(self, a: int, b: int, signs: list[int], point: npt.NDArray[np.float64]) -> list[int]:
+    def _at_point(self, signs: list[int], a: int, b: int, point: npt.NDArray[np.float64]) -> list[int]:
         """Free units take the sides that they have at the point."""
         g = self.model.g
         value = self.cells.Z[a] @ point[:g] + self.cells.Z[b] @ point[g:]

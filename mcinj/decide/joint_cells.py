@@ -6,6 +6,7 @@ at 0), WEAK (nonnegative), BELOW (nowhere positive) or OPEN (none of these is pr
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from mcinj.decide import cell
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_proof import UNIT, proved_empty
 from mcinj.decide.kernel_rank import PRIME
+from mcinj.networks.network import FractionMatrix
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -31,7 +33,9 @@ class Cells(NamedTuple):
     sides (C, HW): active hidden units as bits; above, below (C, MW): units with these signs. kind (C, m): signs.
     Z (C, m, g), ZE (C, m): rows of the units, entrywise errors; R (C, m, g): their residues modulo 2^31 - 1.
     P (C, K, g), PE (C, K), lengths (C,): unit rows that are nonnegative on the closed cell and define it.
-    H (C, h, g), HE (C, h): unit rows of the hidden units. on (C, h): which are active.
+    H (C, h, g), HE (C, h): unit rows of the hidden units. on (C, h): which are active. Of the first layer's units, line
+    (·,) numbers directions (parallel rows have one number) and columns (·,) the nonzero entries as bits. RH (C, h, g):
+    residues of the hidden rows where they are so small that ranks modulo 2^31 - 1 are ranks, else empty.
     """
 
     sides: Words
@@ -47,6 +51,9 @@ class Cells(NamedTuple):
     H: Floats
     HE: Floats
     on: Kinds
+    line: Ints
+    columns: Words
+    RH: Ints
 
 
 def bits_of(flags: npt.NDArray[np.bool_]) -> Words:
@@ -73,6 +80,7 @@ def make_cells(model: DeepModel, signs: npt.NDArray[np.int8], paths: npt.NDArray
             active[:, -1] = True
         acts.append(active)
     rows, errors, bad = _rows(model, acts)
+    residues = _residues(model, acts)
     for c in np.flatnonzero(bad).tolist():
         exact = model.rows([active[c].tolist() for active in acts])
         for k, layer in enumerate(exact):
@@ -84,8 +92,8 @@ def make_cells(model: DeepModel, signs: npt.NDArray[np.int8], paths: npt.NDArray
                 rows[k][c, j] = line
                 errors[k][c, j] = 2 * UNIT * top
     hidden = [_unit(r, e) for r, e in zip(rows[:-1], errors[:-1], strict=True)]
-    H = np.concatenate([h for h, _ in hidden], axis=1)
-    HE = np.concatenate([e for _, e in hidden], axis=1)
+    H = np.ascontiguousarray(np.concatenate([h for h, _ in hidden], axis=1))
+    HE = np.ascontiguousarray(np.concatenate([e for _, e in hidden], axis=1))
     fence = np.zeros((len(model.fence), g))
     for i, exact_row in enumerate(model.fence):
         most = max(abs(v) for v in exact_row)
@@ -100,11 +108,34 @@ def make_cells(model: DeepModel, signs: npt.NDArray[np.int8], paths: npt.NDArray
         kind[~(acts[-1].astype(np.int64) @ (last < 0.0).T.astype(np.int64)).astype(bool)] = WEAK
         kind[~(acts[-1].astype(np.int64) @ (last > 0.0).T.astype(np.int64)).astype(bool)] = BELOW
     Z, ZE = np.ascontiguousarray(rows[-1]), np.ascontiguousarray(errors[-1])
+    lengths = np.ascontiguousarray(lengths)
     classify(Z, ZE, P, PE, lengths, kind)
+    small = np.concatenate(residues[:-1], axis=1) if _small(rows[:-1], model) else np.zeros((0, 0, 0), dtype=np.int64)
     return Cells(
-        bits_of(on), bits_of(kind == ABOVE), bits_of(kind == BELOW), kind, Z, ZE, _residues(model, acts), P, PE,
-        lengths, H, HE, on.astype(np.int8),
+        bits_of(on), bits_of(kind == ABOVE), bits_of(kind == BELOW), kind, Z, ZE, np.ascontiguousarray(residues[-1]),
+        P, PE, lengths, H, HE, np.ascontiguousarray(on.astype(np.int8)), *_directions(model.exact[0]),
+        np.ascontiguousarray(small),
     )  # fmt: skip
+
+
+def _directions(rows: FractionMatrix) -> tuple[Ints, Words]:
+    """A number per direction (up to sign), and nonzero columns as bits (all 64 where there are more columns)."""
+    numbers: dict[tuple[Fraction, ...], int] = {}
+    line = []
+    for row in rows:
+        lead = next((v for v in row if v), Fraction(1))
+        line.append(numbers.setdefault(tuple(v / lead for v in row), len(numbers)))
+    everything = 2**64 - 1
+    columns = [sum(1 << q for q, v in enumerate(row) if v) if len(row) <= 64 else everything for row in rows]
+    return np.array(line, dtype=np.int64), np.array(columns, dtype=np.uint64)
+
+
+def _small(rows: list[Floats], model: DeepModel) -> bool:
+    """Whether all rows are integers whose minors are below the prime (Hadamard's bound)."""
+    if not model.integral:
+        return False
+    top = max(float(np.abs(r).max(initial=0.0)) for r in rows)
+    return bool((top * model.g**0.5) ** model.g < PRIME)
 
 
 def _rows(model: DeepModel, acts: list[npt.NDArray[np.bool_]]) -> tuple[list[Floats], list[Floats], npt.NDArray[np.bool_]]:
@@ -132,19 +163,19 @@ def _rows(model: DeepModel, acts: list[npt.NDArray[np.bool_]]) -> tuple[list[Flo
     return rows, errors, bad
 
 
-def _residues(model: DeepModel, acts: list[npt.NDArray[np.bool_]]) -> Ints:
-    """Residues of the last layer's rows, (C, m, g)."""
-    residues = model.residues
-    if residues is None:
+def _residues(model: DeepModel, acts: list[npt.NDArray[np.bool_]]) -> list[Ints]:
+    """Residues of all layers' rows, (C, ·, g) each."""
+    weights = model.residues
+    if weights is None:
         raise ValueError("a denominator of the weights vanishes modulo 2^31 - 1")
-    rows = np.broadcast_to(residues[0], (len(acts[0]), *residues[0].shape))
-    for w, active in zip(residues[1:], acts, strict=True):
+    rows = [np.broadcast_to(weights[0], (len(acts[0]), *weights[0].shape))]
+    for w, active in zip(weights[1:], acts, strict=True):
         following = np.zeros((len(active), w.shape[0], model.g), dtype=np.int64)
         for i in range(w.shape[1]):
-            term = w[None, :, i, None] * np.where(active[:, i, None], rows[:, i], 0)[:, None, :]
+            term = w[None, :, i, None] * np.where(active[:, i, None], rows[-1][:, i], 0)[:, None, :]
             following = (following + term) % PRIME
-        rows = following
-    return np.ascontiguousarray(rows)
+        rows.append(following)
+    return rows
 
 
 def _unit(rows: Floats, errors: Floats) -> tuple[Floats, Floats]:

@@ -6,28 +6,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from math import gcd, lcm
 
+import flint
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.certify.rational import kernel, product, to_flint
 from mcinj.certify.witness import Witness
 from mcinj.decide.deep_model import DeepModel
-from mcinj.decide.joint_kernel import NOTHING, SAME
+from mcinj.decide.joint_kernel import FREE, OFF, SAME
 from mcinj.decide.onelayer_exact import circuit_or_point, integer_row
 from mcinj.networks import Network
-from mcinj.networks.network import FractionMatrix, FractionVector
 
 _KEPT = 256  # cells whose exact rows are kept
 
 
+IntegerRow = tuple[int, ...]
+IntegerRows = list[IntegerRow]
+
+
 @dataclass(frozen=True)
 class ExactCell:
-    """A closed cell: `strict` rows are positive on the domain, `path` rows nonnegative; `units`: rows of the layer."""
+    """A closed cell, integer rows: `strict` ones are positive on the domain, `path` ones nonnegative.
 
-    strict: FractionMatrix
-    path: FractionMatrix
-    units: FractionMatrix
+    `units`: rows of the next layer times the positive integers `scales`.
+    """
+
+    strict: IntegerRows
+    path: IntegerRows
+    units: IntegerRows
+    scales: tuple[int, ...]
 
 
 class ExactCells:
@@ -50,70 +58,77 @@ class ExactCells:
             start += width
         rows = model.rows(pattern)
         hidden = [row for layer in rows[:-1] for row in layer]
-        strict: list[FractionVector] = []
-        path: list[FractionVector] = []
+        strict: IntegerRows = []
+        path: IntegerRows = []
         for index in self._paths[c, : self._lengths[c]].tolist():
             if index < fences:
-                strict.append(model.fence[index])
+                strict.append(_primitive(integer_row(model.fence[index])))
             else:
                 unit, up = divmod(index - fences, 2)
-                path.append(hidden[unit] if up else tuple(-v for v in hidden[unit]))
-        return ExactCell(tuple(strict), tuple(path), rows[-1])
+                row = _primitive(integer_row(hidden[unit]))
+                path.append(row if up else tuple(-v for v in row))
+        scales = tuple(lcm(*(v.denominator for v in row)) for row in rows[-1])
+        return ExactCell(strict, path, [tuple(integer_row(row)) for row in rows[-1]], scales)
 
-    def decide(self, a: int, b: int, status: Sequence[int]) -> Witness | None:
+    def decide(self, a: int, b: int, status: Sequence[int]) -> Witness | list[float] | None:
         """A verified collision x in cell a, x' in cell b with these signs, or None: proved that there is none.
 
-        SAME units are equal and nonnegative, OFF ones positive in neither copy. Of the closed cone of all (x, x') that
+        SAME units are equal and nonnegative, OFF ones positive in neither copy, FREE ones are left out: with them, a
+        point (x, x') that is no collision may be returned instead, as floats. Of the closed cone of all (x, x') that
         fit, circuits among the inequalities become equations, until what is left has an interior: then its points off
         the diagonal collide, and if its span lies in the diagonal there are none.
         """
         g = self.model.g
         left, right = self.cell(a), self.cell(b)
-        zero = (Fraction(0),) * g
-        equations: list[FractionVector] = []
-        rows = [(*row, *zero) for row in left.path] + [(*zero, *row) for row in right.path]
+        zero = (0,) * g
+        equations: IntegerRows = []
         strict = [(*row, *zero) for row in left.strict] + [(*zero, *row) for row in right.strict]
+        rows = [(*row, *zero) for row in left.path] + [(*zero, *row) for row in right.path]
         if self.model.biased:
-            equations.append((*zero[:-1], Fraction(1), *zero[:-1], Fraction(-1)))
-        for u, v, s in zip(left.units, right.units, status, strict=True):
-            if s == NOTHING:
-                continue
+            equations.append((*zero[:-1], 1, *zero[:-1], -1))
+        for j, s in enumerate(status):
+            u, v = left.units[j], right.units[j]
             if s == SAME:
-                equations.append((*u, *(-t for t in v)))
+                p, q = right.scales[j], left.scales[j]
+                equations.append(_primitive((*(p * t for t in u), *(-q * t for t in v))))
                 rows.append((*u, *zero))
-            else:
+            elif s == OFF:
                 rows.append((*(-t for t in u), *zero))
                 rows.append((*zero, *(-t for t in v)))
+        rows = [row for row in dict.fromkeys(_primitive(row) for row in rows) if any(row)]
         while True:
-            basis = kernel(equations, 2 * g)
+            basis = _kernel(equations, 2 * g)
             off = [column for column in basis if column[:g] != column[g:]]
             if not off:
                 return None
-            span = to_flint([list(entries) for entries in zip(*basis, strict=True)], len(basis))
-            projected = product(to_flint([*strict, *rows], 2 * g), span) if strict or rows else ()
+            span = flint.fmpz_mat([list(entries) for entries in zip(*basis, strict=True)])
+            projected = (flint.fmpz_mat([list(row) for row in [*strict, *rows]]) * span).tolist()
             if any(not any(row) for row in projected[: len(strict)]):
                 return None
             kept = [i for i, row in enumerate(projected) if any(row)]
+            circuit, point = None, [Fraction(0)] * len(basis)
             if kept:
-                integers = [[-v for v in integer_row(projected[i])] for i in kept]
-                circuit, point = circuit_or_point(integers)
-            else:
-                circuit, point = None, [Fraction(0)] * len(basis)
-            if circuit is not None or point is None:
-                tight = [kept[i] for i in circuit or ()]
+                integers = [[-int(v) for v in projected[i]] for i in kept]
+                circuit, found = circuit_or_point(integers)
+                point = found or point
+            if circuit is not None:
+                tight = {kept[i] for i in circuit}
                 if any(i < len(strict) for i in tight):
                     return None
                 equations.extend(rows[i - len(strict)] for i in tight)
-                gone = set(range(len(strict), len(projected))) - set(kept) | set(tight)
-                rows = [row for i, row in enumerate(rows, len(strict)) if i not in gone]
+                left_over = set(kept) - tight
+                rows = [row for i, row in enumerate(rows, len(strict)) if i in left_over]
                 continue
             z = [sum((c * v[j] for c, v in zip(point, basis, strict=True)), Fraction(0)) for j in range(2 * g)]
             if z[:g] == z[g:]:
                 z = _aside(z, off[0], [*strict, *rows])
             witness = self._witness(z)
-            if witness is None:
+            if witness is not None:
+                return witness
+            if FREE not in status:
                 raise RuntimeError("an exact pair of one image failed its check; please report this network")
-            return witness
+            top = max(abs(v) for v in z)
+            return [float(v / top) for v in z]
 
     def _witness(self, z: Sequence[Fraction]) -> Witness | None:
         g = self.model.g
@@ -124,12 +139,25 @@ class ExactCells:
         return witness if witness.collides(self.network) else None
 
 
-def _aside(z: list[Fraction], step: FractionVector, rows: Sequence[FractionVector]) -> list[Fraction]:
+def _primitive(row: Sequence[int]) -> IntegerRow:
+    divisor = gcd(*row)
+    return tuple(v // divisor for v in row) if divisor > 1 else tuple(row)
+
+
+def _kernel(rows: IntegerRows, columns: int) -> IntegerRows:
+    """A basis of `{z : rows z = 0}` in integers."""
+    if not rows:
+        return [tuple(int(i == j) for j in range(columns)) for i in range(columns)]
+    matrix, nullity = flint.fmpz_mat([list(row) for row in rows]).nullspace()
+    return [_primitive([int(matrix[i, k]) for i in range(columns)]) for k in range(nullity)]
+
+
+def _aside(z: list[Fraction], step: IntegerRow, rows: IntegerRows) -> list[Fraction]:
     """z + a multiple of `step` with `row·z > 0` kept for all rows that are positive at z."""
     factor = Fraction(1)
     for row in rows:
         value = sum((c * v for c, v in zip(row, z, strict=True)), Fraction(0))
-        slope = sum((c * v for c, v in zip(row, step, strict=True)), Fraction(0))
+        slope = sum((c * v for c, v in zip(row, step, strict=True)), 0)
         while value > 0 and value + factor * slope <= 0:
             factor /= 2
     return [v + factor * d for v, d in zip(z, step, strict=True)]

@@ -21,6 +21,7 @@ import numpy as np
 from mcinj._jit import njit
 from mcinj.decide import cell
 from mcinj.decide.deep_proof import UNIT, enclose, invert, quality
+from mcinj.decide.deep_store import INNER
 from mcinj.decide.joint_cells import ABOVE, BELOW, OPEN, WEAK, Cells, Floats, Ints
 from mcinj.decide.kernel_bits import popcount
 from mcinj.decide.kernel_rank import PRIME, reduce
@@ -29,9 +30,10 @@ from mcinj.decide.pairs_kernel import null_space, pivots
 # What a unit is at a node.
 NOTHING, SAME, OFF, FREE = range(4)
 # Why `run` returned.
-DONE, PAUSED, LEAF, CANDIDATE = range(4)
-# Integers of a run: position in the list of pairs, depth in the tree of one pair, nodes, counts by kind of closing.
-POSITION, DEPTH, NODES, LIMIT, BY_RANK, BY_QUOTIENT, BY_COPY, BY_BOTH, TRIED = range(9)
+DONE, PAUSED, ASK, CANDIDATE = range(4)
+# Integers of a run: position in the list of pairs, depth in the tree of one pair, nodes, counts by kind of closing, and
+# whether the caller answers with a point to branch at.
+POSITION, DEPTH, NODES, LIMIT, BY_RANK, BY_QUOTIENT, BY_COPY, BY_BOTH, BRANCH = range(9)
 COUNTERS = 12
 
 _CLOSED, _MEETS, _UNPROVED = 0, 1, 2
@@ -120,7 +122,7 @@ def make_scratch(cells: Cells) -> Scratch:
     )  # fmt: skip
 
 
-@njit()
+@njit(**INNER)
 def closed_cone(s: Scratch, E: Floats, k: int, count: int, D: int, point: Floats) -> int:
     """Is `{z : E z = 0, S z >= 0}` only 0? _CLOSED (proved), _MEETS (S z > 0 at `point`, floats) or _UNPROVED.
 
@@ -185,7 +187,7 @@ def closed_cone(s: Scratch, E: Floats, k: int, count: int, D: int, point: Floats
     return _CLOSED
 
 
-@njit()
+@njit(**INNER)
 def raises_rank(s: Scratch, rank: int, D: int) -> bool:
     """Add s.line to the echelon s.T of `rank` rows modulo the prime; False if it adds nothing."""
     line = s.line
@@ -206,7 +208,7 @@ def raises_rank(s: Scratch, rank: int, D: int) -> bool:
     return False
 
 
-@njit()
+@njit(**INNER)
 def add_row(cells: Cells, s: Scratch, count: int, c: int, j: int, sign: float, at: int, D: int) -> int:
     """Append `sign * z_j >= 0` of cell c, its entries from column `at` on; returns the new count."""
     g = cells.Z.shape[2]
@@ -224,7 +226,7 @@ def add_row(cells: Cells, s: Scratch, count: int, c: int, j: int, sign: float, a
     return count + 1
 
 
-@njit()
+@njit(**INNER)
 def copy_rows(cells: Cells, s: Scratch, status: Ints, count: int, c: int, at: int, D: int) -> int:
     """Append what holds in one copy: its path and the signs of units; returns the new count."""
     g = cells.Z.shape[2]
@@ -241,22 +243,85 @@ def copy_rows(cells: Cells, s: Scratch, status: Ints, count: int, c: int, at: in
     return count
 
 
-@njit()
-def independent(cells: Cells, s: Scratch, a: int, d: int) -> bool:
-    """Whether the pivots left in s.F prove that the rows of the units that differ are independent on the columns.
+@njit(**INNER)
+def flips_rank(cells: Cells, s: Scratch, a: int, d: int) -> int:
+    """Upper bound of the rank of the rows s.flips[:d] on cell a; exact where residues tell (`Cells.RH`)."""
+    g = cells.Z.shape[2]
+    if cells.RH.shape[0]:
+        rank = 0
+        for i in range(d):
+            for q in range(g):
+                s.line[q] = cells.RH[a, s.flips[i], q]
+            if rank < g and raises_rank(s, rank, g):
+                rank += 1
+        return rank
+    first = cells.line.shape[0]
+    columns = np.uint64(0)
+    directions = 0
+    others = 0
+    for i in range(d):
+        f = s.flips[i]
+        if f >= first:
+            others += 1
+            continue
+        columns |= cells.columns[f]
+        new = True
+        for e in range(i):
+            if s.flips[e] < first and cells.line[s.flips[e]] == cells.line[f]:
+                new = False
+                break
+        if new:
+            directions += 1
+    return min(g, min(directions, popcount(columns)) + others)
 
-    With complete pivoting both factors have inverses below 2^d entrywise, so the least singular value is at least the
-    least pivot over d 4^d; it has to exceed the rounding of the elimination (below 1e-13 here) and of the rows.
+
+@njit(**INNER)
+def spanning(cells: Cells, s: Scratch, a: int, d: int, r: int) -> bool:
+    """r of the d rows that differ, in s.F, whose directions are well apart; False if there are not so many."""
+    g = cells.Z.shape[2]
+    have = 0
+    v = s.vec[0]
+    for i in range(d):
+        if have == r:
+            break
+        row = cells.H[a, s.flips[i]]
+        for q in range(g):
+            v[q] = row[q]
+        for e in range(have):
+            f = 0.0
+            for q in range(g):
+                f += s.A[e, q] * v[q]
+            for q in range(g):
+                v[q] -= f * s.A[e, q]
+        norm = 0.0
+        for q in range(g):
+            norm += v[q] ** 2
+        norm = norm**0.5
+        if norm > 1e-6:
+            for q in range(g):
+                s.A[have, q] = v[q] / norm
+                s.F[have, q] = row[q]
+            have += 1
+    return have == r
+
+
+@njit(**INNER)
+def independent(cells: Cells, s: Scratch, a: int, d: int, r: int) -> bool:
+    """Whether the pivots left in s.F prove that its r rows are independent on the columns.
+
+    With complete pivoting both factors have inverses below 2^r entrywise, so the least singular value is at least the
+    least pivot over r 4^r; it has to exceed the rounding of the elimination (below 1e-13 here) and of the rows.
     """
     least = 1.0
     error = 0.0
-    for c in range(d):
+    for c in range(r):
         least = min(least, abs(s.F[c, s.columns[c]]))
-        error = max(error, cells.HE[a, s.flips[c]])
-    return least > d * 4.0**d * (1e-13 + d * error)
+    for i in range(d):
+        error = max(error, cells.HE[a, s.flips[i]])
+    return least > r * 4.0**r * (1e-13 + r * error)
 
 
-@njit()
+@njit(**INNER)
 def test(cells: Cells, s: Scratch, a: int, b: int, status: Ints, constant: bool, si: Ints, point: Floats) -> int:
     """Test one node: _CLOSED, _MEETS (a point of both cells in `point`) or _UNPROVED."""
     g = cells.Z.shape[2]
@@ -267,6 +332,7 @@ def test(cells: Cells, s: Scratch, a: int, b: int, status: Ints, constant: bool,
         if cells.on[a, i] != cells.on[b, i]:
             s.flips[d] = i
             d += 1
+    r = flips_rank(cells, s, a, d)
     # Equations: first those of both copies (they vanish on V), then one-sided ones.
     rank = 0
     if constant:
@@ -280,7 +346,7 @@ def test(cells: Cells, s: Scratch, a: int, b: int, status: Ints, constant: bool,
         s.EE[0] = 0.0
         if raises_rank(s, 0, D):
             rank = 1
-    enough = g + min(d, g)
+    enough = g + r
     for j in range(m):
         if status[j] != SAME:
             continue
@@ -334,7 +400,7 @@ def test(cells: Cells, s: Scratch, a: int, b: int, status: Ints, constant: bool,
                 s.E[rank, at + q] = cells.Z[c, j, q] / norm
             s.EE[rank] = cells.ZE[c, j] / norm * (1.0 + 1e-9) + 4.0 * UNIT
             rank += 1
-    if ones and rank >= g + min(d + ones, g):
+    if ones and rank >= g + min(r + ones, g):
         si[BY_RANK] += 1
         return _CLOSED
     # One copy alone.
@@ -350,30 +416,26 @@ def test(cells: Cells, s: Scratch, a: int, b: int, status: Ints, constant: bool,
                 si[BY_COPY] += 1
                 return _CLOSED
     # The quotient by V, in coordinates that determine a vector of V's annihilator.
-    if d < g:
+    if r < g and spanning(cells, s, a, d, r) and pivots(s.F, r, g, s.columns) and independent(cells, s, a, d, r):
         for i in range(d):
+            f = s.flips[i]
+            side_a = 1.0 if cells.on[a, f] > 0 else -1.0
             for q in range(g):
-                s.F[i, q] = cells.H[a, s.flips[i], q]
-        if pivots(s.F, d, g, s.columns) and independent(cells, s, a, d):
-            for i in range(d):
-                f = s.flips[i]
-                side_a = 1.0 if cells.on[a, f] > 0 else -1.0
-                for q in range(g):
-                    s.S[2 * i, q] = side_a * cells.H[a, f, q]
-                    s.S[2 * i + 1, q] = 0.0
-                for e in range(d):
-                    s.S[2 * i, g + e] = 0.0
-                    s.S[2 * i + 1, g + e] = -side_a * cells.H[b, f, s.columns[e]]
-                s.SE[2 * i] = cells.HE[a, f]
-                s.SE[2 * i + 1] = cells.HE[b, f]
-            for r in range(both):
-                for q in range(g):
-                    s.E2[r, q] = s.E[r, q]
-                for e in range(d):
-                    s.E2[r, g + e] = s.E[r, g + s.columns[e]]
-            if closed_cone(s, s.E2, both, 2 * d, g + d, point) == _CLOSED:
-                si[BY_QUOTIENT] += 1
-                return _CLOSED
+                s.S[2 * i, q] = side_a * cells.H[a, f, q]
+                s.S[2 * i + 1, q] = 0.0
+            for e in range(r):
+                s.S[2 * i, g + e] = 0.0
+                s.S[2 * i + 1, g + e] = -side_a * cells.H[b, f, s.columns[e]]
+            s.SE[2 * i] = cells.HE[a, f]
+            s.SE[2 * i + 1] = cells.HE[b, f]
+        for t in range(both):
+            for q in range(g):
+                s.E2[t, q] = s.E[t, q]
+            for e in range(r):
+                s.E2[t, g + e] = s.E[t, g + s.columns[e]]
+        if closed_cone(s, s.E2, both, 2 * d, g + r, point) == _CLOSED:
+            si[BY_QUOTIENT] += 1
+            return _CLOSED
     count = 0
     for i in range(d):
         f = s.flips[i]
@@ -394,7 +456,7 @@ def test(cells: Cells, s: Scratch, a: int, b: int, status: Ints, constant: bool,
     return result
 
 
-@njit()
+@njit(**INNER)
 def begin(cells: Cells, a: int, b: int, status: Ints) -> None:
     """What every unit is at the root of a pair that no sign closes."""
     for j in range(status.shape[0]):
@@ -409,13 +471,13 @@ def begin(cells: Cells, a: int, b: int, status: Ints) -> None:
             status[j] = FREE
 
 
-@njit()
-def choose(cells: Cells, a: int, b: int, status: Ints, point: Floats, meets: bool) -> tuple[int, bool]:
-    """Free unit to branch on, and whether the point tells the outputs apart (or there is none); -1 if none is free."""
+@njit(**INNER)
+def choose(cells: Cells, a: int, b: int, status: Ints, point: Floats) -> tuple[int, bool]:
+    """Free unit to branch on (-1 if none is free), and whether the point tells the outputs apart."""
     g = cells.Z.shape[2]
     best = -1.0
     unit = -1
-    apart = not meets
+    apart = False
     size = 0.0
     for q in range(2 * g):
         size = max(size, abs(point[q]))
@@ -437,12 +499,9 @@ def choose(cells: Cells, a: int, b: int, status: Ints, point: Floats, meets: boo
         gap = abs(max(va, 0.0) - max(vb, 0.0)) / norm
         if gap > 1e-9 * size:
             apart = True
-        if status[j] == FREE:
-            if not meets:
-                gap = 0.0
-            if gap > best:
-                best = gap
-                unit = j
+        if status[j] == FREE and gap > best:
+            best = gap
+            unit = j
     return unit, apart
 
 
@@ -451,10 +510,11 @@ def run(
     cells: Cells, s: Scratch, pairs: Ints, total: int, constant: bool, si: Ints, status: Ints, units: Ints, phase: Ints,
     point: Floats,
 ) -> int:  # fmt: skip
-    """Decide pairs[:total] from where `si` stands; returns DONE, PAUSED (si[LIMIT] nodes), LEAF or CANDIDATE.
+    """Decide pairs[:total] from where `si` stands; returns DONE, PAUSED (si[LIMIT] nodes), ASK or CANDIDATE.
 
-    LEAF: the pair pairs[si[POSITION]] with the units as in `status`, none of them free, wants an exact answer; CANDIDATE:
-    so does the collision that `point` is close to. If the answer is that there is none, call again.
+    ASK: the pair pairs[si[POSITION]] with the units as in `status` wants an exact answer. If the answer is a point of
+    the node (in `point`) and some unit is free, set si[BRANCH] = 1; if nothing collides, 0. Call again.
+    CANDIDATE: `point` is close to a collision; if it is none, call again.
     """
     while si[POSITION] < total:
         a = pairs[si[POSITION], 0]
@@ -468,8 +528,14 @@ def run(
             enter = True
         while si[DEPTH] >= 0:
             k = si[DEPTH]
+            if si[BRANCH]:
+                si[BRANCH] = 0
+                units[k], _ = choose(cells, a, b, status, point)
+                phase[k] = 0
+                si[DEPTH] = k + 1
+                continue
             if not enter:
-                # Next child of frame k - 1, or back.
+                    # Next child of frame k - 1, or back.
                 if k == 0:
                     si[DEPTH] = -1
                     break
@@ -494,9 +560,11 @@ def run(
             result = test(cells, s, a, b, status, constant, si, point)
             if result == _CLOSED:
                 continue
-            unit, apart = choose(cells, a, b, status, point, result == _MEETS)
+            if result == _UNPROVED:
+                return ASK
+            unit, apart = choose(cells, a, b, status, point)
             if unit < 0:
-                return LEAF
+                return ASK
             units[k] = unit
             phase[k] = 0
             si[DEPTH] = k + 1

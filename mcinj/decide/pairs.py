@@ -17,6 +17,7 @@ from mcinj.certify.witness import Witness
 from mcinj.decide import pairs_group as pg
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_search import DeepSearch, Regions
+from mcinj.decide.joint import joint_collision
 from mcinj.decide.pairs_exact import ExactPair
 from mcinj.decide.regions import DeepDecision, decide_regional
 from mcinj.decide.verdict import Certified, Outcome
@@ -153,7 +154,7 @@ def pair_collision(
 
 
 def decide_global(
-    network: Network, *, node_budget: int | None = None, fence: FractionMatrix = ()
+    network: Network, *, node_budget: int | None = None, fence: FractionMatrix = (), exact: bool = False
 ) -> DeepDecision:
     """Decide whether `f(x) = f(x')` implies `x = x'`.
 
@@ -161,12 +162,13 @@ def decide_global(
     ----------
     network
         Any depth, with or without biases. Where the weights are not in general position (integers, float32, sparse …),
-        a pass is proved only when every layer alone is injective; otherwise the outcome is UNKNOWN unless a collision
-        is found.
+        all pairs of closed cells are decided (`mcinj.decide.joint`).
     node_budget
         Most nodes to enter, all layers together; beyond it the outcome is UNKNOWN. None: no limit.
     fence
         Rows over (x, t), shape `(·, n + 1)`: only inputs x with `row·(x, 1) > 0` for all of them count.
+    exact
+        Decide networks in general position in that way too: a pass is then `exact`.
 
     Raises
     ------
@@ -184,24 +186,23 @@ def decide_global(
     ) -> DeepDecision:
         return DeepDecision(outcome, layer, certified, nodes, time.perf_counter() - started, witness)
 
-    regional = decide_regional(network, node_budget=node_budget, fence=fence)
+    regional = decide_regional(network, node_budget=node_budget, fence=fence, exact=exact)
     nodes = regional.nodes
     if regional.outcome is not Outcome.INJECTIVE or network.depth == 1:
         return decision(regional.outcome, regional.certified, regional.layer, regional.witness)
-    generic = DeepModel.of(network, fence).looks_generic
+    generic = not exact and DeepModel.of(network, fence).looks_generic
     if not generic and not fence and _layers_injective(network):
         return decision(Outcome.INJECTIVE, Certified.EXACT)
+    # Not generic: the last prefix is not either, so rank was proved on its regions, and its pairs prove the pass.
     for k in range(2, network.depth + 1):
-        answer, used = pair_collision(DeepModel.of(network.prefix(k), fence), network, limit - nodes)
+        model = DeepModel.of(network.prefix(k), fence)
+        answer, used = (pair_collision if generic else joint_collision)(model, network, limit - nodes)
         nodes += used
         if answer is None:
             return decision(Outcome.UNKNOWN, Certified.NONE)
         if isinstance(answer, Witness):
             return decision(Outcome.NOT_INJECTIVE, Certified.EXACT, k, answer)
-    if not generic:
-        # Closings of pairs rest on general position: nothing found is nothing proved.
-        return decision(Outcome.UNKNOWN, Certified.NONE)
-    return decision(Outcome.INJECTIVE, Certified.GENERIC)
+    return decision(Outcome.INJECTIVE, Certified.GENERIC if generic else Certified.EXACT)
 
 
 def _layers_injective(network: Network) -> bool:

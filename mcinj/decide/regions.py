@@ -49,6 +49,7 @@ def decide_regional(
     *,
     node_budget: int | None = None,
     fence: FractionMatrix = (),
+    exact: bool = False,
 ) -> DeepDecision:
     """Decide whether the Jacobian of every prefix of `network` has rank n on every open region.
 
@@ -60,6 +61,8 @@ def decide_regional(
         Most nodes to enter, all layers together; beyond it the outcome is UNKNOWN. None: no limit.
     fence
         Rows over (x, t), shape `(·, n + 1)`: only inputs x with `row·(x, 1) > 0` for all of them count.
+    exact
+        Prove rank on every region also where weights look generic.
 
     Raises
     ------
@@ -77,10 +80,10 @@ def decide_regional(
     ) -> DeepDecision:
         return DeepDecision(outcome, layer, certified, nodes, time.perf_counter() - started, witness)
 
-    exact = True
+    proved = True
     for k in range(1, network.depth + 1):
         model = DeepModel.of(network.prefix(k), fence)
-        ranked = not model.looks_generic
+        ranked = exact or not model.looks_generic
         if ranked and model.residues is None:
             return decision(Outcome.UNKNOWN, Certified.NONE)
         search = DeepSearch(model, model.n, ranked=ranked)
@@ -96,5 +99,5 @@ def decide_regional(
             if not witness.collides(network):
                 raise RuntimeError("a witness failed its exact check; please report this network")
             return decision(Outcome.NOT_INJECTIVE, Certified.EXACT, layer, witness)
-        exact = exact and ranked
-    return decision(Outcome.INJECTIVE, Certified.EXACT if exact else Certified.GENERIC)
+        proved = proved and ranked
+    return decision(Outcome.INJECTIVE, Certified.EXACT if proved else Certified.GENERIC)
