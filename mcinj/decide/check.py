@@ -47,8 +47,8 @@ def check(
     node_budget
         Most search nodes; past it the verdict is UNKNOWN. None: no limit. Nodes are machine-independent.
     exact
-        Prove rank, not only count, on every leaf (`tree`, one layer or layerwise): the pass is then
-        `certified: exact` for every matrix.
+        Prove rank, not only count (`tree`): the pass is then `certified: exact` for every network. For deep networks
+        that visits every full pattern of the earlier layers, and for `global` all pairs of them.
     certificate
         Keep the proof of a pass in `Verdict.certificate` (`tree`).
     jobs
@@ -83,7 +83,7 @@ def check(
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise InputError(f"jobs must be a whole number >= 1, got {jobs!r}")
     if domain is not None or slope:
-        return _special(net, rule, wanted, budget, domain, slope, proof=certificate or exact)
+        return _special(net, rule, wanted, budget, domain, slope, exact, certificate)
     case = "one layer" if net.depth == 1 or rule is Criterion.LAYERWISE else f"deep {rule}"
     available = {"one layer": _ONE_LAYER, "deep regional": _DEEP_REGIONAL, "deep global": _DEEP_GLOBAL}[case]
     chosen = available[0] if wanted is Engine.AUTO else wanted
@@ -124,21 +124,22 @@ def check(
 
 
 def _special(
-    net: Network, rule: Criterion, wanted: Engine, budget: int | None, domain: str | None, slope: float, proof: bool
-) -> Verdict:
+    net: Network, rule: Criterion, wanted: Engine, budget: int | None, domain: str | None, slope: float, exact: bool,
+    certificate: bool,
+) -> Verdict:  # fmt: skip
     """Bounded domains and leaky ReLUs."""
     what = "a domain" if domain is not None else "a leaky ReLU"
     if domain is not None and slope:
         raise InputError("a domain and a leaky ReLU cannot be combined; give one of the two")
     if wanted not in (Engine.AUTO, Engine.TREE):
         raise InputError(f"the engine {wanted} does not decide {what}; available there: tree")
-    if proof:
-        raise InputError(f"there is neither a certificate nor an exact proof of rank for {what}; leave it out")
+    if certificate:
+        raise InputError(f"there is no certificate for {what} yet; leave it out")
     if domain is not None:
         from mcinj.decide.deep_domain import Domain, decide_on
 
         asked = Criterion.REGIONAL if net.depth == 1 else rule
-        found = decide_on(net, Domain.parse(domain), asked, node_budget=budget)
+        found = decide_on(net, Domain.parse(domain), asked, node_budget=budget, exact=exact)
         passed = None
     else:
         from mcinj.decide.deep_leaky import decide_leaky
@@ -251,10 +252,6 @@ def _deep(
 
         search = lp.decide(net, budget)
         return _Part(search.outcome, search.nodes, witness=search.witness), search.layer
-    if exact:
-        raise InputError(
-            f"exact proofs of rank cover one layer or the criterion layerwise, not {rule} for deep networks"
-        )
     if certificate:
         raise InputError(
             f"there is no certificate for the criterion {rule} of a deep network yet; leave it out or ask for layerwise"
@@ -262,11 +259,11 @@ def _deep(
     if rule is Criterion.GLOBAL:
         from mcinj.decide.pairs import decide_global
 
-        found = decide_global(net, node_budget=budget)
+        found = decide_global(net, node_budget=budget, exact=exact)
     else:
         from mcinj.decide.regions import decide_regional
 
-        found = decide_regional(net, node_budget=budget)
+        found = decide_regional(net, node_budget=budget, exact=exact)
     return _Part(found.outcome, found.nodes, found.certified, found.witness), found.layer
 
 

@@ -1,7 +1,7 @@
 """Injectivity on a bounded set of inputs: a box or a ball.
 
-A box is a set of rows over (x, t) that the search keeps positive. A ball is decided between polytopes: a network that
-passes on a box around it passes on the ball; a collision inside the ball fails it.
+A box is a set of rows over (x, t) that the search keeps positive. A ball is decided on polytopes around it
+(`mcinj.decide.deep_ball`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from mcinj.decide.deep_ball import decide_on_ball
 from mcinj.decide.pairs import decide_global
 from mcinj.decide.regions import DeepDecision, decide_regional
-from mcinj.decide.verdict import Certified, Criterion, Outcome
+from mcinj.decide.verdict import Criterion
 from mcinj.errors import InputError
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix
@@ -73,11 +74,13 @@ class Domain:
 
 
 def decide_on(
-    network: Network, domain: Domain, criterion: Criterion | str = "global", *, node_budget: int | None = None
-) -> DeepDecision:
+    network: Network, domain: Domain, criterion: Criterion | str = "global", *, node_budget: int | None = None,
+    exact: bool = False,
+) -> DeepDecision:  # fmt: skip
     """Decide `regional` or `global` for the inputs inside of a domain; any depth >= 1.
 
-    On a ball the outcome is UNKNOWN where the box around it fails by a collision that does not fit into the ball.
+    On a ball the outcome is UNKNOWN where collisions outside of it touch it, or come closer than a number of polytopes
+    can tell (`mcinj.decide.deep_ball`). `exact`: as in `mcinj.check`.
     """
     rule = Criterion(criterion)
     if rule is Criterion.LAYERWISE:
@@ -86,14 +89,15 @@ def decide_on(
     if domain.low < 0 < domain.high and not network.has_biases:
         # Homogeneous: what holds near 0, which lies inside, holds everywhere.
         decide = decide_regional if rule is Criterion.REGIONAL else decide_global
-        found = decide(network, node_budget=node_budget)
+        found = decide(network, node_budget=node_budget, exact=exact)
         return replace(found, witness=_shrunk(found, domain), seconds=time.perf_counter() - started)
     decide = decide_regional if rule is Criterion.REGIONAL or network.depth == 1 else decide_global
-    found = decide(network, node_budget=node_budget, fence=domain.fence(network.n))
-    witness = found.witness
-    if witness is not None and not (domain.holds(witness.x) and domain.holds(witness.x_prime)):
-        return replace(found, outcome=Outcome.UNKNOWN, certified=Certified.NONE, layer=None, witness=None)
-    return found
+    if domain.shape == "box":
+        return decide(network, node_budget=node_budget, fence=domain.fence(network.n), exact=exact)
+    return decide_on_ball(
+        lambda fence, left: decide(network, node_budget=left, fence=fence, exact=exact),
+        network, Fraction(domain.high), domain.fence(network.n), node_budget,
+    )  # fmt: skip
 
 
 def _shrunk(found: DeepDecision, domain: Domain):  # type: ignore[no-untyped-def]

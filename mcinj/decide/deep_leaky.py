@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 from mcinj.certify.rational import rank
@@ -18,7 +19,7 @@ def decide_leaky(network: Network, slope: float, *, node_budget: int | None = No
     """Decide whether the network of the same weights with leaky ReLUs is injective.
 
     If every `A_k` has full column rank, it is (exact). If A_1 has not, it is not. Otherwise collisions are searched
-    for in the equivalent ReLU network (`as_relu`); without one the outcome is UNKNOWN.
+    for in the equivalent ReLU network (`as_relu`).
     """
     if not (math.isfinite(slope) and 0.0 < slope < 1.0):
         raise InputError(f"the slope of a leaky ReLU lies between 0 and 1, got {slope:g}")
@@ -26,10 +27,11 @@ def decide_leaky(network: Network, slope: float, *, node_budget: int | None = No
     full = [rank(w, len(w[0])) == len(w[0]) for w in network.exact_weights]
     if all(full):
         return DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, 0, time.perf_counter() - started)
-    found = decide_global(as_relu(network, slope), node_budget=node_budget)
+    found = decide_global(as_relu(network, slope), node_budget=node_budget, exact=True)
     seconds = time.perf_counter() - started
-    if found.outcome is Outcome.NOT_INJECTIVE:
-        return DeepDecision(found.outcome, found.layer, found.certified, found.nodes, seconds, found.witness)
+    # Its weights are opposites and multiples of each other: only a pass that is proved for any weights counts.
+    if found.outcome is Outcome.NOT_INJECTIVE or found.certified is Certified.EXACT:
+        return replace(found, seconds=seconds)
     return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, found.nodes, seconds)
 
 

@@ -21,6 +21,7 @@ from mcinj.certify.rational import rank
 from mcinj.certify.witness import Witness
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_search import DeepSearch
+from mcinj.decide.joint import joint_collision
 from mcinj.decide.pairs import decide_global, pair_collision
 from mcinj.decide.regions import decide_regional
 from mcinj.decide.verdict import Certified, Criterion, Outcome
@@ -78,7 +79,7 @@ def deep_threshold(
     rows
         The stream; `take(m)` has shape (m, widths[-1] of `first`).
     first
-        The earlier layers, without biases.
+        The earlier layers. Where they have biases, rows of the stream have bias 0.
     criterion
         `regional` or `global`.
     node_budget
@@ -87,13 +88,11 @@ def deep_threshold(
     Raises
     ------
     InputError
-        Another criterion, biases, a negative budget.
+        Another criterion, a negative budget.
     """
     rule = Criterion(criterion)
     if rule is Criterion.LAYERWISE:
         raise InputError("deep_threshold decides regional and global; layerwise is one layer at a time")
-    if first.has_biases:
-        raise InputError("a threshold over earlier layers with biases is not defined here; give layers without biases")
     if node_budget is not None and node_budget < 0:
         raise InputError(f"node_budget is {node_budget}; give a number of nodes >= 0, or None for no limit")
     started = time.perf_counter()
@@ -110,8 +109,7 @@ def deep_threshold(
     passed, certified = stream.regional()
     if passed and rule is Criterion.GLOBAL:
         passed, certified = stream.pairs()
-    if earlier.certified is Certified.GENERIC and certified is Certified.EXACT:
-        certified = Certified.GENERIC
+    # `exact`: rank n of the last prefix implies that of all earlier ones, and its pairs need nothing of them.
     return stream.result(stream.width if passed else None, certified if passed else Certified.NONE, started)
 
 
@@ -122,7 +120,7 @@ class _Stream:
         self.rows, self.first, self.limit, self.nodes = rows, first, limit, nodes
         self.n, self.width = first.n, first.n
         self.witness: Witness | None = None
-        self.decided = nodes <= limit
+        self.ranked = False
 
     def result(self, m_hi: int | None, certified: Certified, started: float) -> DeepThreshold:
         """The bracket as it stands."""
@@ -134,14 +132,18 @@ class _Stream:
         )
 
     def _network(self, width: int) -> Network:
-        return Network([*self.first.exact_weights, self.rows.take(width)])
+        biases = self.first.exact_biases
+        return Network(
+            [*self.first.exact_weights, self.rows.take(width)],
+            None if biases is None else [*biases, np.zeros(width)],
+        )
 
     def regional(self) -> tuple[bool, Certified]:
         """Move `width` to the regional threshold; whether it was reached, and what the pass rests on."""
         room = 12 * self.n + 8
         while True:
             model = DeepModel.of(self._network(room))
-            ranked = not model.looks_generic
+            ranked = self.ranked = not model.looks_generic
             if ranked and model.residues is None:
                 return False, Certified.NONE
             search = DeepSearch(model, self.n, ranked=ranked, width=self.width)
@@ -181,8 +183,8 @@ class _Stream:
         if not ranked:
             return active[self.n - 1] + 1 if len(active) >= self.n else None
         model = DeepModel.of(self._network(room))
-        pattern = [[v > 0 for v in z] for z in self.first.exact_pre_activations(x)]
-        jacobian = model.rows(pattern)[-1]
+        pattern = [[v > 0 for v in z] + [True] * model.biased for z in self.first.exact_pre_activations(x)]
+        jacobian = [row[: self.n] for row in model.rows(pattern)[-1]]
         for count in range(self.n, len(active) + 1):
             if rank([jacobian[j] for j in active[:count]], self.n) == self.n:
                 return max(active[count - 1] + 1, self.width + 1)
@@ -193,14 +195,15 @@ class _Stream:
         while self.width <= _WIDEST * self.n:
             network = self._network(self.width)
             model = DeepModel.of(network)
-            if not model.looks_generic:
+            if not self.ranked and not model.looks_generic:
                 return False, Certified.NONE
-            answer, used = pair_collision(model, network, self.limit - self.nodes)
+            decide = joint_collision if self.ranked else pair_collision
+            answer, used = decide(model, network, self.limit - self.nodes)
             self.nodes += used
             if answer is None:
                 return False, Certified.NONE
             if isinstance(answer, bool):
-                return True, Certified.GENERIC
+                return True, Certified.EXACT if self.ranked else Certified.GENERIC
             self.witness = answer
             room = 2 * self.width
             while True:

@@ -25,6 +25,7 @@ Words = npt.NDArray[np.uint64]
 Kinds = npt.NDArray[np.int8]
 
 BELOW, OPEN, WEAK, ABOVE = range(4)
+_SLICE = 2_000  # cells between two looks at the outside world
 
 
 class Cells(NamedTuple):
@@ -109,7 +110,9 @@ def make_cells(model: DeepModel, signs: npt.NDArray[np.int8], paths: npt.NDArray
         kind[~(acts[-1].astype(np.int64) @ (last > 0.0).T.astype(np.int64)).astype(bool)] = BELOW
     Z, ZE = np.ascontiguousarray(rows[-1]), np.ascontiguousarray(errors[-1])
     lengths = np.ascontiguousarray(lengths)
-    classify(Z, ZE, P, PE, lengths, kind)
+    for start in range(0, C, _SLICE):
+        part = slice(start, start + _SLICE)
+        classify(Z[part], ZE[part], P[part], PE[part], lengths[part], kind[part])
     small = np.concatenate(residues[:-1], axis=1) if _small(rows[:-1], model) else np.zeros((0, 0, 0), dtype=np.int64)
     return Cells(
         bits_of(on), bits_of(kind == ABOVE), bits_of(kind == BELOW), kind, Z, ZE, np.ascontiguousarray(residues[-1]),
