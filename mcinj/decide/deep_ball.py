@@ -73,9 +73,12 @@ def decide_on_ball(
             witness, nearest = _nearest(network, found.witness, tuple(fence), radius)
             if witness is not None:
                 return replace(found, witness=witness)
-            cuts = [row for x in (*nearest, *points) if (row := _tangent(x, radius)) is not None]
+            cuts = [_tangent(x, radius) for x in nearest] + [_tangent(x, radius) for x in points]
             # Those of the nearest points cut the piece off; where they do not tell, the witness itself goes.
-            fence.extend(row for row in dict.fromkeys(cuts) if row not in fence)
+            new = [row for row in dict.fromkeys(cuts) if row is not None and row not in fence]
+            if not new:
+                break
+            fence.extend(new)
             continue
         return found
     return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, seconds)
@@ -85,7 +88,7 @@ def _inside(x: Sequence[Fraction], radius: Fraction) -> bool:
     return sum((v * v for v in x), Fraction(0)) < radius * radius
 
 
-def _tangent(x: Sequence[Fraction | float], radius: Fraction) -> FractionVector | None:
+def _tangent(x: Sequence[Fraction] | Sequence[float], radius: Fraction) -> FractionVector | None:
     """A row over (x, t), positive on the ball, that is about 0 at radius x / |x|; None where x lies well inside."""
     point = np.array([float(v) for v in x])
     norm = float(np.sqrt(point @ point))

@@ -76,9 +76,9 @@ def make_cells(model: DeepModel, signs: npt.NDArray[np.int8], paths: npt.NDArray
     widths = model.widths
     acts = []
     for k in range(L - 1):
-        active = signs[:, k, : widths[k]] > 0
-        if model.biased:
-            active[:, -1] = True
+        units = widths[k] - int(model.biased)
+        active = np.ones((C, widths[k]), dtype=bool)
+        active[:, :units] = signs[:, k, :units] > 0
         acts.append(active)
     rows, errors, bad = _rows(model, acts)
     residues = _residues(model, acts)
@@ -141,7 +141,9 @@ def _small(rows: list[Floats], model: DeepModel) -> bool:
     return bool((top * model.g**0.5) ** model.g < PRIME)
 
 
-def _rows(model: DeepModel, acts: list[npt.NDArray[np.bool_]]) -> tuple[list[Floats], list[Floats], npt.NDArray[np.bool_]]:
+def _rows(
+    model: DeepModel, acts: list[npt.NDArray[np.bool_]]
+) -> tuple[list[Floats], list[Floats], npt.NDArray[np.bool_]]:
     """Rows of all layers on all cells, entrywise errors, and cells where an error is not small against its row."""
     C, g = len(acts[0]), model.g
     first = model.floats[0]

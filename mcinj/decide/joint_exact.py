@@ -1,4 +1,4 @@
-"""One pair of closed cells with the units' signs given, exactly: a rational collision, or a proof that there is none."""
+"""One pair of closed cells with given signs of units, exactly: a rational collision, or a proof that there is none."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ class ExactCells:
         SAME units are equal and nonnegative, OFF ones positive in neither copy, FREE ones are left out: with them, a
         point (x, x') that is no collision may be returned instead, as floats. Of the closed cone of all (x, x') that
         fit, circuits among the inequalities become equations, until what is left has an interior: then its points off
-        the diagonal collide, and if its span lies in the diagonal there are none.
+        the diagonal collide, and if its span lies in the diagonal there are none. Points with x = 0 or x' = 0 do not
+        count: see `mcinj.decide.joint`.
         """
         g = self.model.g
         left, right = self.cell(a), self.cell(b)
@@ -99,7 +100,8 @@ class ExactCells:
         while True:
             basis = _kernel(equations, 2 * g)
             off = [column for column in basis if column[:g] != column[g:]]
-            if not off:
+            if not off or not any(any(column[:g]) for column in basis) or not any(any(column[g:]) for column in basis):
+                # x = x', or one of them is 0: then (without biases) both lie in one cell, and nothing collides there.
                 return None
             span = flint.fmpz_mat([list(entries) for entries in zip(*basis, strict=True)])
             projected = (flint.fmpz_mat([list(row) for row in [*strict, *rows]]) * span).tolist()

@@ -272,7 +272,7 @@ def flips_rank(cells: Cells, s: Scratch, a: int, d: int) -> int:
                 break
         if new:
             directions += 1
-    return min(g, min(directions, popcount(columns)) + others)
+    return int(min(g, min(directions, popcount(columns)) + others))
 
 
 @njit(**INNER)
@@ -503,6 +503,18 @@ def choose(cells: Cells, a: int, b: int, status: Ints, point: Floats) -> tuple[i
             best = gap
             unit = j
     return unit, apart
+
+
+@njit()
+def begin_pair(cells: Cells, a: int, b: int, status: Ints) -> None:
+    """`begin`, for callers outside of compiled code."""
+    begin(cells, a, b, status)
+
+
+@njit()
+def test_node(cells: Cells, s: Scratch, a: int, b: int, status: Ints, constant: bool, si: Ints, point: Floats) -> int:
+    """`test`, for callers outside of compiled code: 0 closed, 1 a point, 2 not decided."""
+    return int(test(cells, s, a, b, status, constant, si, point))
 
 
 @njit()
