@@ -169,7 +169,7 @@ def check(
     criterion: Annotated[CriterionName, typer.Option(help="What to decide.")] = CriterionName.GLOBAL,
     engine: Annotated[EngineName, typer.Option(help="auto: the fastest that supports the case.")] = EngineName.AUTO,
     node_budget: NodeBudget = None,
-    exact: Annotated[bool, typer.Option("--exact", help="Prove rank on every leaf, not only count.")] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="Prove rank everywhere, not only count (any depth).")] = False,
     certificate: Annotated[Path | None, typer.Option(help="Write the proof of a pass here.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Cores for one decision.", min=1)] = 1,
     domain: Annotated[str | None, typer.Option(help="Only inputs inside: box:LOW,HIGH or ball:R.")] = None,

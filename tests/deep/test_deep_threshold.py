@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from exact_oracle import collides
 from regions_oracle import passes_regional_in_the_plane
 
 from mcinj.decide.deep_threshold import deep_threshold
 from mcinj.decide.pairs import decide_global
+from mcinj.decide.regions import decide_regional
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.errors import InputError
 from mcinj.networks import Network, RowStream, sample
@@ -53,6 +56,42 @@ def test_global_threshold_is_where_single_verdicts_turn(widths: tuple[int, ...])
         assert found.witness is not None
         assert found.witness.collides(full(first, rows, found.m_hi - 1))
     assert later >= 1
+
+
+@pytest.mark.parametrize("ensemble", ["rademacher", "sparse:0.6"])
+def test_global_thresholds_out_of_general_position_are_proved(ensemble: str) -> None:
+    checked = 0
+    for seed in range(6):
+        first, rows = sample(2, (13,), ensemble, seed), RowStream(ensemble, 13, seed, 2)
+        found = deep_threshold(rows, first, "global")
+        if found.failed_layer is not None:
+            continue
+        assert found.m_hi is not None
+        assert found.certified is Certified.EXACT
+        assert not collides(full(first, rows, found.m_hi))
+        assert collides(full(first, rows, found.m_hi - 1))
+        checked += 1
+    assert checked >= 2
+
+
+@pytest.mark.parametrize("criterion", ["regional", "global"])
+def test_earlier_layers_may_have_biases(criterion: str) -> None:
+    checked = 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        weights = sample(2, (9,), seed=seed).weights if seed % 2 else [rng.integers(-3, 4, (9, 2))]
+        first, rows = Network(weights, [rng.integers(-2, 3, 9)]), RowStream("gaussian", 9, seed, 2)
+        found = deep_threshold(rows, first, criterion)
+        if found.failed_layer is not None:
+            assert decide_global(first).outcome is Outcome.NOT_INJECTIVE
+            continue
+        assert found.m_hi is not None
+        for m, outcome in ((found.m_hi, Outcome.INJECTIVE), (found.m_hi - 1, Outcome.NOT_INJECTIVE)):
+            net = Network([*first.weights, rows.take(m)], [*(first.biases or ()), np.zeros(m)])
+            decide = decide_regional if criterion == "regional" else decide_global
+            assert decide(net).outcome is outcome
+        checked += 1
+    assert checked >= 1
 
 
 def test_a_failing_earlier_layer_is_named() -> None:

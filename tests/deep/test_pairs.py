@@ -97,22 +97,6 @@ def test_a_failure_in_a_thin_cell_is_found(width: float) -> None:
         assert decision.witness.collides(net)
 
 
-@pytest.mark.parametrize("ensemble", ["rademacher", "sparse:0.5"])
-def test_networks_out_of_general_position_are_never_passed_on_count(ensemble: str) -> None:
-    for seed in range(12):
-        net = sample(2, (12, 12), ensemble, seed)
-        decision = decide_global(net)
-        collides = not passes_regional_in_the_plane(net) or has_pair_in_the_plane(net)
-        if decision.outcome is Outcome.INJECTIVE:
-            assert decision.certified is Certified.EXACT
-            assert not collides
-        elif decision.outcome is Outcome.NOT_INJECTIVE:
-            assert decision.witness is not None
-            assert decision.witness.collides(net)
-        else:
-            assert decision.certified is Certified.NONE
-
-
 def test_budgets_end_in_unknown_and_verdicts_repeat() -> None:
     net = sample(3, (20, 20), seed=2)
     full = decide_global(net)

@@ -76,6 +76,22 @@ def test_a_duplicated_direction_is_not_rank() -> None:
     assert decision.layer == 2
 
 
+def test_opposite_rows_with_other_biases_are_both_active() -> None:
+    # On the slab |u| < 3 two units are active at least, u + 3 and 3 - u; for large -v they are the only ones: rank 1.
+    rng = np.random.default_rng(3)
+    u, v = np.linalg.qr(rng.standard_normal((2, 2)))[0]
+    slopes = np.concatenate([np.linspace(0.3, 2.0, 8), np.linspace(-2.0, -0.3, 8)])
+    first = np.vstack([u, -u, *(v + s * u for s in slopes)])
+    net = Network([first], [np.concatenate([[3.0, 3.0], 0.1 * rng.standard_normal(16)])])
+    decision = decide_regional(net)
+    assert not passes_regional(net)
+    assert decision.outcome is Outcome.NOT_INJECTIVE
+    # Opposite biases: one of the two is active.
+    net = Network([np.vstack([u, -u, v, -v])], [[3.0, -3.0, 1.0, -1.0]])
+    decision = decide_regional(net)
+    assert (decision.outcome, decision.certified) == (Outcome.INJECTIVE, Certified.GENERIC)
+
+
 def test_scale_of_weights_does_not_matter() -> None:
     net = sample(2, (11, 14), seed=3)
     rng = np.random.default_rng(0)
