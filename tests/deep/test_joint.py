@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -91,7 +91,10 @@ def test_some_of_these_fail_only_globally() -> None:
 
 @pytest.mark.parametrize(
     ("n", "widths", "seeds", "bias"),
-    [(2, (13, 9), 30, 0.0), (2, (13, 8, 14), 12, 0.0), (2, (9, 9), 12, 1.0), (3, (20, 15), 6, 0.0), (1, (4, 5), 10, 1.0)],
+    [
+        (2, (13, 9), 30, 0.0), (2, (13, 8, 14), 12, 0.0), (2, (9, 9), 12, 1.0), (3, (20, 15), 6, 0.0),
+        (1, (4, 5), 10, 1.0),
+    ],  # fmt: skip
 )
 def test_both_ways_agree_in_general_position(n: int, widths: tuple[int, ...], seeds: int, bias: float) -> None:
     outcomes = set()
@@ -110,7 +113,7 @@ def test_both_ways_agree_in_general_position(n: int, widths: tuple[int, ...], se
 def polyline(points: list[tuple[Fraction, Fraction]], start: tuple[int, int], end: tuple[int, int], n: int) -> Network:
     """A path through `points` at times 0, 1, 2 …, from direction -start, to direction end; n - 1 inputs go along."""
     count = len(points)
-    steps = [tuple(b - a for a, b in zip(p, q)) for p, q in zip(points, points[1:])]
+    steps = [tuple(b - a for a, b in zip(p, q)) for p, q in pairwise(points)]
     slopes = [tuple(Fraction(v) for v in start), *steps, tuple(Fraction(v) for v in end)]
     # ReLU(x), ReLU(-x), ReLU(x - 1), …: the change of slope at every point.
     first = [[1] + [0] * (n - 1), [-1] + [0] * (n - 1), *([1] + [0] * (n - 1) for _ in range(1, count))]
