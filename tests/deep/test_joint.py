@@ -94,7 +94,7 @@ def test_some_of_these_fail_only_globally() -> None:
     [
         (2, (13, 9), 30, 0.0), (2, (13, 8, 14), 12, 0.0), (2, (9, 9), 12, 1.0), (3, (20, 15), 6, 0.0),
         (1, (4, 5), 10, 1.0),
-    ],  # fmt: skip
+    ],
 )
 def test_both_ways_agree_in_general_position(n: int, widths: tuple[int, ...], seeds: int, bias: float) -> None:
     outcomes = set()
