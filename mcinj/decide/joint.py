@@ -77,7 +77,7 @@ class Joint:
         self.exact = ExactCells(model, network, self.cells.on, paths, lengths)
         self.exact_calls = 0
         self.si = np.zeros(jk.COUNTERS, dtype=np.int64)
-        self.si[jk.NODES] = nodes
+        self.si[jk.NODES], self.si[jk.SPAN] = nodes, -1
         self._scratch = jk.make_scratch(self.cells)
 
     @property
@@ -125,6 +125,12 @@ class Joint:
                 continue
             a, b, _ = pairs[si[jk.POSITION]].tolist()
             signs = status.tolist()
+            if si[jk.SPAN] < 0:
+                si[jk.SPAN] = self.exact.span(a, b)
+                if si[jk.SPAN] < si[jk.BOUND]:
+                    si[jk.AGAIN] = 1
+                    si[jk.DEPTH] -= reason == jk.CANDIDATE
+                    continue
             self.exact_calls += 1
             if reason == jk.CANDIDATE:
                 answer = self.exact.decide(a, b, self._at_point(signs, a, b, point))

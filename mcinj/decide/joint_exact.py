@@ -29,11 +29,13 @@ IntegerRows = list[IntegerRow]
 class ExactCell:
     """A closed cell, integer rows: `strict` ones are positive on the domain, `path` ones nonnegative.
 
-    `units`: rows of the next layer times the positive integers `scales`.
+    `hidden`: those of the units of earlier layers, each up to a positive factor; `units`: rows of the next layer times
+    the positive integers `scales`.
     """
 
     strict: IntegerRows
     path: IntegerRows
+    hidden: IntegerRows
     units: IntegerRows
     scales: tuple[int, ...]
 
@@ -57,7 +59,7 @@ class ExactCells:
             pattern.append((self._on[c, start : start + width] > 0).tolist())
             start += width
         rows = model.rows(pattern)
-        hidden = [row for layer in rows[:-1] for row in layer]
+        hidden = [_primitive(integer_row(row)) for layer in rows[:-1] for row in layer]
         strict: IntegerRows = []
         path: IntegerRows = []
         for index in self._paths[c, : self._lengths[c]].tolist():
@@ -65,10 +67,15 @@ class ExactCells:
                 strict.append(_primitive(integer_row(model.fence[index])))
             else:
                 unit, up = divmod(index - fences, 2)
-                row = _primitive(integer_row(hidden[unit]))
-                path.append(row if up else tuple(-v for v in row))
+                path.append(hidden[unit] if up else tuple(-v for v in hidden[unit]))
         scales = tuple(lcm(*(v.denominator for v in row)) for row in rows[-1])
-        return ExactCell(strict, path, [tuple(integer_row(row)) for row in rows[-1]], scales)
+        return ExactCell(strict, path, hidden, [tuple(integer_row(row)) for row in rows[-1]], scales)
+
+    def span(self, a: int, b: int) -> int:
+        """Rank of the hidden units whose side differs, on cell a."""
+        hidden = self.cell(a).hidden
+        rows = [list(hidden[i]) for i in np.flatnonzero(self._on[a] != self._on[b]).tolist()]
+        return int(flint.fmpz_mat(rows).rank()) if rows else 0
 
     def decide(self, a: int, b: int, status: Sequence[int]) -> Witness | list[float] | None:
         """A verified collision x in cell a, x' in cell b with these signs, or None: proved that there is none.

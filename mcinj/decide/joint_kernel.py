@@ -31,10 +31,11 @@ from mcinj.decide.pairs_kernel import null_space, pivots
 NOTHING, SAME, OFF, FREE = range(4)
 # Why `run` returned.
 DONE, PAUSED, ASK, CANDIDATE = range(4)
-# Integers of a run: position in the list of pairs, depth in the tree of one pair, nodes, counts by kind of closing, and
-# whether the caller answers with a point to branch at.
-POSITION, DEPTH, NODES, LIMIT, BY_RANK, BY_QUOTIENT, BY_COPY, BY_BOTH, BRANCH = range(9)
-COUNTERS = 12
+# Integers of a run: position in the list of pairs, depth in the tree of one pair, nodes, counts by kind of closing;
+# whether the caller answers with a point to branch at; the rank of the units that differ as the caller found it (-1:
+# not asked), its upper bound so far, and whether to test the node again with it.
+POSITION, DEPTH, NODES, LIMIT, BY_RANK, BY_QUOTIENT, BY_COPY, BY_BOTH, BRANCH, SPAN, BOUND, AGAIN = range(12)
+COUNTERS = 16
 
 _CLOSED, _MEETS, _UNPROVED = 0, 1, 2
 
@@ -332,7 +333,8 @@ def test(cells: Cells, s: Scratch, a: int, b: int, status: Ints, constant: bool,
         if cells.on[a, i] != cells.on[b, i]:
             s.flips[d] = i
             d += 1
-    r = flips_rank(cells, s, a, d)
+    r = si[SPAN] if si[SPAN] >= 0 else flips_rank(cells, s, a, d)
+    si[BOUND] = r
     # Equations: first those of both copies (they vanish on V), then one-sided ones.
     rank = 0
     if constant:
@@ -526,7 +528,9 @@ def run(
 
     ASK: the pair pairs[si[POSITION]] with the units as in `status` wants an exact answer. If the answer is a point of
     the node (in `point`) and some unit is free, set si[BRANCH] = 1; if nothing collides, 0. Call again.
-    CANDIDATE: `point` is close to a collision; if it is none, call again.
+    CANDIDATE: `point` is close to a collision; if it is none, call again. In both cases the caller may instead find the
+    rank of the units that differ (si[SPAN]) below si[BOUND] and have the node tested again (si[AGAIN] = 1; of a
+    CANDIDATE, take back one level of si[DEPTH]).
     """
     while si[POSITION] < total:
         a = pairs[si[POSITION], 0]
@@ -537,6 +541,7 @@ def run(
                 return PAUSED
             begin(cells, a, b, status)
             si[DEPTH] = 0
+            si[SPAN] = -1
             enter = True
         while si[DEPTH] >= 0:
             k = si[DEPTH]
