@@ -122,14 +122,13 @@ def make_cells(model: DeepModel, signs: npt.NDArray[np.int8], paths: npt.NDArray
 
 
 def _directions(rows: FractionMatrix) -> tuple[Ints, Words]:
-    """A number per direction (up to sign), and nonzero columns as bits (all 64 where there are more columns)."""
+    """A number per direction (up to sign), and nonzero columns as bits (0 where there are more than 64 columns)."""
     numbers: dict[tuple[Fraction, ...], int] = {}
     line = []
     for row in rows:
         lead = next((v for v in row if v), Fraction(1))
         line.append(numbers.setdefault(tuple(v / lead for v in row), len(numbers)))
-    everything = 2**64 - 1
-    columns = [sum(1 << q for q, v in enumerate(row) if v) if len(row) <= 64 else everything for row in rows]
+    columns = [sum(1 << q for q, v in enumerate(row) if v) if len(row) <= 64 else 0 for row in rows]
     return np.array(line, dtype=np.int64), np.array(columns, dtype=np.uint64)
 
 

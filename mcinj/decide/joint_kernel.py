@@ -273,7 +273,9 @@ def flips_rank(cells: Cells, s: Scratch, a: int, d: int) -> int:
                 break
         if new:
             directions += 1
-    return int(min(g, min(directions, popcount(columns)) + others))
+    if g <= 64:
+        directions = min(directions, popcount(columns))
+    return int(min(g, directions + others))
 
 
 @njit(**INNER)
