@@ -255,7 +255,7 @@ def _deep(
         raise InputError(
             f"exact proofs of rank cover one layer or the criterion layerwise, not {rule} for deep networks"
         )
-    if certificate:
+    if certificate and rule is Criterion.GLOBAL:
         raise InputError(
             f"there is no certificate for the criterion {rule} of a deep network yet; leave it out or ask for layerwise"
         )
@@ -266,8 +266,8 @@ def _deep(
     else:
         from mcinj.decide.regions import decide_regional
 
-        found = decide_regional(net, node_budget=budget)
-    return _Part(found.outcome, found.nodes, found.certified, found.witness), found.layer
+        found = decide_regional(net, node_budget=budget, certificate=certificate)
+    return _Part(found.outcome, found.nodes, found.certified, found.witness, found.certificate), found.layer
 
 
 def _named(kind: type[Any], value: Any, what: str) -> Any:
