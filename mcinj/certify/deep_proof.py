@@ -66,11 +66,10 @@ class RegionList:
     start: Ints
 
 
-def check(proof: DeepProof, rows: PrefixRows, exact: bool = False) -> str | RegionList:
-    """What is wrong with the proof, or the regions that it lists (none if the target is n)."""
+def check(proof: DeepProof, rows: PrefixRows, listing: bool = False, exact: bool = False) -> str | RegionList:
+    """What is wrong with the proof, or the regions that it lists (only if `listing`)."""
     from mcinj.certify import deep_walk  # compiled
 
-    listing = proof.target != rows.n
     judge = ExactWalk(rows, proof.stream, proof.target, proof.ranked, listing)
     if exact:
         fault = judge.run()
@@ -110,16 +109,16 @@ def _ask(judge: ExactWalk, walk: ds.Walk) -> bool:
     if op == ops.NEXT:
         p = here.layer
         for i in range(judge.rows.widths[p]):
-            _rounded([here.rows[i, q] for q in range(judge.rows.g)], walk.ROWS[p, i], walk.ERR[p, i : i + 1])
+            rounded([here.rows[i, q] for q in range(judge.rows.g)], walk.ROWS[p, i], walk.ERR[p, i : i + 1])
     elif op == ops.BOUNDS:
         for (k, i), row in here.uppers.items():
             h = int(walk.first[k]) + i
-            _rounded(row, walk.UP[depth, h], walk.UE[depth, h : h + 1])
+            rounded(row, walk.UP[depth, h], walk.UE[depth, h : h + 1])
             walk.UV[depth, h] = 1
     return True
 
 
-def _rounded(row: list[Any], out: npt.NDArray[np.float64], error: npt.NDArray[np.float64]) -> None:
+def rounded(row: list[Any], out: npt.NDArray[np.float64], error: npt.NDArray[np.float64]) -> None:
     """A rational row in floats, with a bound of the entrywise error (0 for a zero row only)."""
     out[:] = [_float(v) for v in row]
     error[0] = 2.0**-51 * float(np.abs(out).max(initial=0.0)) + 1e-290 if any(row) else 0.0

@@ -73,6 +73,11 @@ class PrefixRows:
         """Layer k: `(widths[k], widths[k-1] or g)`."""
         return self._scaled[0]
 
+    @property
+    def exponents(self) -> list[list[int]]:
+        """Row i of layer k is `2^-exponents[k][i]` times that of the network (its columns for the scaled layer before)."""
+        return self._scaled[1]
+
     @cached_property
     def floats(self) -> tuple[list[Floats], Floats]:
         """Per layer the rows rounded to float64, and a bound of the rounding errors of its entries."""
@@ -87,7 +92,7 @@ class PrefixRows:
     @cached_property
     def sum_limits(self) -> list[Floats]:
         """Per layer and unit: below this sum of absolute products float sums are exact (0: they never are)."""
-        layers, exponents = self._scaled
+        exponents = self.exponents
         biases = self._network.exact_biases or ()
         given = [v for w in self._network.exact_weights for row in w for v in row] + [v for b in biases for v in b]
         whole = all(v.denominator == 1 and abs(v) < _WHOLE for v in given)
@@ -100,9 +105,8 @@ class PrefixRows:
         for rows in self.exact:
             if any(v.denominator % PRIME == 0 for row in rows for v in row):
                 return None
-            layers.append(
-                np.array([[v.numerator * pow(v.denominator, -1, PRIME) % PRIME for v in row] for row in rows], dtype=int)
-            )
+            lines = [[v.numerator * pow(v.denominator, -1, PRIME) % PRIME for v in row] for row in rows]
+            layers.append(np.array(lines, dtype=np.int64))
         return layers
 
     @cached_property

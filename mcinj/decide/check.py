@@ -255,14 +255,10 @@ def _deep(
         raise InputError(
             f"exact proofs of rank cover one layer or the criterion layerwise, not {rule} for deep networks"
         )
-    if certificate and rule is Criterion.GLOBAL:
-        raise InputError(
-            f"there is no certificate for the criterion {rule} of a deep network yet; leave it out or ask for layerwise"
-        )
     if rule is Criterion.GLOBAL:
         from mcinj.decide.pairs import decide_global
 
-        found = decide_global(net, node_budget=budget)
+        found = decide_global(net, node_budget=budget, certificate=certificate)
     else:
         from mcinj.decide.regions import decide_regional
 

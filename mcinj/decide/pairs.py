@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from mcinj.certify.deep_checker import write_global
+from mcinj.certify.deep_pairs import PairsProof
+from mcinj.certify.deep_proof import DeepProof
+from mcinj.certify.format import join
 from mcinj.certify.witness import Witness
 from mcinj.decide import pairs_group as pg
 from mcinj.decide.deep_model import DeepModel
+from mcinj.decide.deep_record import deep_proof
 from mcinj.decide.deep_search import DeepSearch, Regions
 from mcinj.decide.pairs_exact import ExactPair
 from mcinj.decide.regions import DeepDecision, decide_regional
@@ -24,8 +29,11 @@ from mcinj.errors import InputError
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix
 
+Proof = DeepProof | PairsProof
+
 _UNLIMITED = 2**62
 _LOOK = 256  # regions before the first look at pairs
+_NO_LOG = np.zeros(1, dtype=np.int32)
 _EXACT = 500  # exact pair decisions for weights not in general position, where no pass can come of them
 
 
@@ -88,11 +96,11 @@ class FewActive:
                 continue
             self.counters[4:] = 0
             while True:
-                status = int(pg.scan(st, group, self.counters, point))
+                status = int(pg.scan(st, group, self.counters, point, _NO_LOG))
                 if status == pg.CLOSED:
                     break
                 first, second = (int(members[i]) for i in self.counters[6:8])
-                pair = self._pair(network, first, second)
+                pair = self.pair(network, first, second)
                 witness = pair.near(point.tolist()) if status == pg.MEETS else None
                 if witness is None and (self.exact_limit is None or self.exact_pairs < self.exact_limit):
                     self.exact_pairs += 1
@@ -101,7 +109,8 @@ class FewActive:
                     return witness
         return None
 
-    def _pair(self, network: Network, a: int, b: int) -> ExactPair:
+    def pair(self, network: Network, a: int, b: int) -> ExactPair:
+        """Two regions, to be decided exactly."""
         return ExactPair(
             self.search, network, (self.signs[a], self.signs[b]),
             (self.paths[a, : self.sizes[a, 0]], self.paths[b, : self.sizes[b, 0]]),
@@ -113,25 +122,26 @@ class FewActive:
                 if self.exact_limit is not None and self.exact_pairs >= self.exact_limit:
                     return None
                 self.exact_pairs += 1
-                witness = self._pair(network, a, b).decide()
+                witness = self.pair(network, a, b).decide()
                 if witness is not None:
                     return witness
         return None
 
 
 def pair_collision(
-    model: DeepModel, network: Network, limit: int, *, width: int | None = None
+    model: DeepModel, network: Network, limit: int, *, width: int | None = None, proofs: list[Proof] | None = None
 ) -> tuple[Witness | bool | None, int]:
     """Decide the pairs of `model`, whose earlier prefixes are injective and which passes the regional criterion.
 
     Returns a verified collision of `network`, True if there is none (weights in general position), None past `limit`
     nodes; and the nodes entered. Pairs are also decided on the way, each time the regions have doubled: where there are
     collisions, there are many. Where the weights are not in general position, True only means that none was found.
+    What a certificate needs for True is appended to `proofs`.
     """
     exact_limit = None if model.looks_generic else _EXACT
     # Without a fixed t the equations are homogeneous: 2n of them leave only 0. With it, 2n + 1 are needed.
     target = 2 * model.g - 1 if model.biased else 2 * model.n
-    search = DeepSearch(model, target, enumerate_regions=True, width=width)
+    search = DeepSearch(model, target, enumerate_regions=True, width=width, record=proofs is not None)
     rows = DeepSearch(model, target, width=width)
     batches: list[Regions] = []
     tested = total = 0
@@ -149,11 +159,15 @@ def pair_collision(
         witness = FewActive.of(rows, batches, exact_limit).collision(network)
         if witness is not None:
             return witness, search.nodes
+    if proofs is not None:
+        from mcinj.decide.pairs_record import pairs_proof
+
+        proofs += [deep_proof(search), pairs_proof(FewActive.of(rows, batches))]
     return True, search.nodes
 
 
 def decide_global(
-    network: Network, *, node_budget: int | None = None, fence: FractionMatrix = ()
+    network: Network, *, node_budget: int | None = None, fence: FractionMatrix = (), certificate: bool = False
 ) -> DeepDecision:
     """Decide whether `f(x) = f(x')` implies `x = x'`.
 
@@ -167,6 +181,8 @@ def decide_global(
         Most nodes to enter, all layers together; beyond it the outcome is UNKNOWN. None: no limit.
     fence
         Rows over (x, t), shape `(·, n + 1)`: only inputs x with `row·(x, 1) > 0` for all of them count.
+    certificate
+        Keep the proof of a pass (not with a fence).
 
     Raises
     ------
@@ -184,15 +200,24 @@ def decide_global(
     ) -> DeepDecision:
         return DeepDecision(outcome, layer, certified, nodes, time.perf_counter() - started, witness)
 
-    regional = decide_regional(network, node_budget=node_budget, fence=fence)
+    alone = certificate and network.depth == 1
+    regional = decide_regional(network, node_budget=node_budget, fence=fence, certificate=alone)
     nodes = regional.nodes
     if regional.outcome is not Outcome.INJECTIVE or network.depth == 1:
-        return decision(regional.outcome, regional.certified, regional.layer, regional.witness)
+        return regional
     generic = DeepModel.of(network, fence).looks_generic
-    if not generic and not fence and _layers_injective(network):
-        return decision(Outcome.INJECTIVE, Certified.EXACT)
+    proofs: list[Proof] | None = None
+    if not generic and not fence:
+        layers = _layers_injective(network, certificate)
+        if layers is not None:
+            proof = join(network, layers) if certificate else None
+            return replace(decision(Outcome.INJECTIVE, Certified.EXACT), certificate=proof)
+    if generic and certificate:
+        first = DeepSearch(DeepModel.of(network.prefix(1), fence), network.n, record=True)
+        first.decide(_UNLIMITED)
+        proofs = [deep_proof(first)]
     for k in range(2, network.depth + 1):
-        answer, used = pair_collision(DeepModel.of(network.prefix(k), fence), network, limit - nodes)
+        answer, used = pair_collision(DeepModel.of(network.prefix(k), fence), network, limit - nodes, proofs=proofs)
         nodes += used
         if answer is None:
             return decision(Outcome.UNKNOWN, Certified.NONE)
@@ -201,15 +226,18 @@ def decide_global(
     if not generic:
         # Closings of pairs rest on general position: nothing found is nothing proved.
         return decision(Outcome.UNKNOWN, Certified.NONE)
-    return decision(Outcome.INJECTIVE, Certified.GENERIC)
+    proof = None if proofs is None else write_global(network, proofs)
+    return replace(decision(Outcome.INJECTIVE, Certified.GENERIC), certificate=proof)
 
 
-def _layers_injective(network: Network) -> bool:
-    """Whether every layer alone is proved injective on its whole input space (then the network is)."""
+def _layers_injective(network: Network, certificate: bool) -> list[bytes] | None:
+    """None unless every layer alone is proved injective on its whole input space (then the network is); certificates."""
     from mcinj.decide.tree import decide_one_layer
 
+    proofs = []
     for k in range(1, network.depth + 1):
-        decided = decide_one_layer(network.layer(k), exact=True, node_budget=100_000)
+        decided = decide_one_layer(network.layer(k), exact=True, node_budget=100_000, certificate=certificate)
         if decided.outcome is not Outcome.INJECTIVE or decided.certified is not Certified.EXACT:
-            return False
-    return True
+            return None
+        proofs.append(decided.certificate or b"")
+    return proofs
