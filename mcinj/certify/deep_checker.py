@@ -8,7 +8,7 @@ import numpy as np
 
 from mcinj.certify.checker import Verification
 from mcinj.certify.deep_pairs import PairsProof, check_pairs
-from mcinj.certify.deep_proof import DeepProof, RegionList, check
+from mcinj.certify.deep_proof import DeepProof, Signs, check
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.certify.format import DEEP_VERSION, MalformedError, pack
 from mcinj.certify.position import rows_look_generic, without_opposites
@@ -74,8 +74,8 @@ def target_of_listing(rows: PrefixRows) -> int:
     return 2 * rows.g - int(rows.biased)
 
 
-def _listed(proof: DeepProof, rows: PrefixRows, network: Network, exact: bool, listing: bool) -> str | RegionList:
-    """The listed regions of a right proof, or what is wrong with it."""
+def _listed(proof: DeepProof, rows: PrefixRows, network: Network, exact: bool, listing: bool) -> str | Signs:
+    """The signs of the listed regions of a right proof, or what is wrong with it."""
     target = target_of_listing(rows) if listing else rows.n
     if proof.layers != rows.depth or proof.target != target or (listing and proof.ranked):
         return f"this proof is about {proof.target} active units of prefix {proof.layers}"

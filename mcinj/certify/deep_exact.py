@@ -38,15 +38,13 @@ class _Here:
     signs: list[list[int]] = field(default_factory=list)
     rows: Any = None
     path: list[Row] = field(default_factory=list)
-    units: list[int] = field(default_factory=list)
     uppers: dict[tuple[int, int], Row] = field(default_factory=dict)
     sets: list[frozenset[int]] = field(default_factory=list)
 
     def copy(self) -> _Here:
         return _Here(
-            self.layer, [list(s) for s in self.signs], self.rows, list(self.path), list(self.units),
-            dict(self.uppers), list(self.sets),
-        )  # fmt: skip
+            self.layer, [list(s) for s in self.signs], self.rows, list(self.path), dict(self.uppers), list(self.sets)
+        )
 
 
 class ExactWalk:
@@ -57,17 +55,18 @@ class ExactWalk:
     ) -> None:
         self.rows, self.target, self.ranked, self.listing = rows, target, ranked, enumerate_regions
         self.stream = stream
-        self.regions: list[tuple[list[int], list[int]]] = []
+        self.regions: list[list[int]] = []
+        self.steps = 0
         self.restart()
 
     def restart(self) -> None:
         """Back to the root."""
         rows = self.rows
+        self._done: list[tuple[int, int]] = []
         here = self.here = _Here(signs=[[0] * m for m in rows.widths], rows=rows.matrices[0])
         self.stack: list[tuple[_Here, int]] = []
         if rows.biased:
             here.path.append([_ZERO] * rows.n + [flint.fmpq(1)])
-            here.units.append(0)
             for k in range(rows.depth - 1):
                 here.signs[k][-1] = 1
         self._declare_zero()
@@ -91,16 +90,23 @@ class ExactWalk:
 
     def proves(self, live: Iterable[int], sides: Iterable[int], place: int) -> bool:
         """Whether the instruction at `place` is right, where those at `live` are in force (proved, to these sides)."""
-        self.restart()
         side = iter(sides)
+        wanted = [(at, next(side) if self.stream[at] & 15 == ops.BRANCH else 0) for at in live]
+        known = len(self._done)
+        if self._done != wanted[:known]:
+            self.restart()
+            known = 0
         try:
-            for at in live:
+            for at, child in wanted[known:]:
+                self.steps += 1
                 self.step(at, prove=False)
-                if self.stream[at] & 15 == ops.BRANCH and next(side) > 0:
+                if child > 0:
                     self._child(1)
             self.step(place, prove=True)
         except Fault:
             return False
+        # After a leaf the state is that of another node.
+        self._done = [*wanted, (place, 0)]
         return True
 
     # One instruction.
@@ -194,7 +200,6 @@ class ExactWalk:
         here = self.here
         here.signs[here.layer][unit] = sign
         here.path.append([sign * v for v in self._row(unit)])
-        here.units.append(2 * (sum(self.rows.widths[: here.layer]) + unit) + (sign > 0))
         self._new_node()
 
     def _child(self, sign: int) -> None:
@@ -403,5 +408,5 @@ class ExactWalk:
             raise Fault(ds.LAYER_FAULT)
         if any(0 in s for s in signs) or sum(s > 0 for s in signs[-1]) < self.rows.n:
             raise Fault(ds.REGION_FAULT)
-        self.regions.append(([s for layer in signs for s in layer], list(self.here.units)))
+        self.regions.append([s for layer in signs for s in layer])
         return at

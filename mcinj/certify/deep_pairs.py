@@ -4,14 +4,13 @@ Regions a, b have rows J_a, J_b of the active units (with biases also the consta
 * the rank of `[N_a, -N_b]`, N the outputs of the layer before, is at most the number s of equations: the weights of the
   last layer are generic, so equal images have equal N x, and the prefix before is injective; or
 * proved bounds of `y_r / Σy` or `(y_r - y_q) / Σy`, y = J x, keep the images apart; or
-* signed rows of hidden units and path (positive on the regions) and the equations `J_a x = J_b x'` contradict each other.
+* signed rows of the regions' units and the equations `J_a x = J_b x'` contradict each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +18,7 @@ import flint
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.certify.deep_proof import RegionList, rounded
+from mcinj.certify.deep_proof import rounded
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.certify.enclosure import TINY, UNIT, coefficients, invert, spread
 from mcinj.certify.format import MalformedError
@@ -73,7 +72,7 @@ class Regions:
         self._exact: dict[int, list[Any]] = {}
 
     def groups(self) -> Iterator[Ints]:
-        """Indices of regions with one active set, ascending, for every set that several share; in order of the first."""
+        """Indices of regions with one active set, ascending, for every set that several share; by the first."""
         if not len(self.signs):
             return
         bits = np.packbits(self.signs[:, self.hidden :] > 0, axis=1)
@@ -206,9 +205,9 @@ def coordinate(c: int, s: int) -> tuple[int, int]:
     return r, r + 1 + left
 
 
-def check_pairs(proof: PairsProof, rows: PrefixRows, listed: RegionList, exact: bool = False) -> str | None:
-    """What is wrong with the proof for these regions, or None."""
-    return _Check(proof, Regions(rows, listed.signs), exact).fault()
+def check_pairs(proof: PairsProof, rows: PrefixRows, signs: npt.NDArray[np.int8], exact: bool = False) -> str | None:
+    """What is wrong with the proof for regions with these signs, or None."""
+    return _Check(proof, Regions(rows, signs), exact).fault()
 
 
 class _Check:
@@ -297,8 +296,7 @@ class _Check:
         total = [sum((row[k] for row in image), flint.fmpq(0)) for k in range(regions.g)]
         for code, value in bounds:
             r, q = coordinate(code >> 1, s)
-            v = Fraction(float(value))
-            exact_value = flint.fmpq(v.numerator, v.denominator)
+            exact_value = flint.fmpq(*float(value).as_integer_ratio())
             line = [
                 x - (image[q][k] if q >= 0 else 0) - exact_value * t
                 for k, (x, t) in enumerate(zip(image[r], total, strict=True))
@@ -325,9 +323,9 @@ class _Check:
         (ja, ea), (jb, eb) = regions.image(a), regions.image(b)
         flips = np.flatnonzero(regions.signs[a, : regions.hidden] != regions.signs[b, : regions.hidden])
         s, d = len(ja), len(flips)
-        columns = np.arange(g)
+        columns: Ints | None = np.arange(g, dtype=np.int64)
         if len(codes) != 2 * g - s + 1:
-            # In the quotient by {(x, x): the hidden units that differ vanish}: only their rows, and d coordinates of x'.
+            # In the quotient by {(x, x): the hidden units that differ vanish}: only their rows, d coordinates of x'.
             if d >= g or len(codes) != g + d - s + 1 or not {c >> 1 for c in codes} <= set(flips.tolist()):
                 return False
             f, fe = _basis([regions.float_row(a, int(u)) for u in flips])

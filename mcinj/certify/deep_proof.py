@@ -17,6 +17,7 @@ from mcinj.certify.format import MalformedError
 from mcinj.certify.varints import encode
 
 Ints = npt.NDArray[np.int64]
+Signs = npt.NDArray[np.int8]
 
 DEEP = 2  # kind of a part, after 0 and 1 for a layer
 _MEMORY = 4 << 30
@@ -56,40 +57,39 @@ class DeepProof:
         return cls(int(numbers[1]), int(numbers[2]), bool(numbers[3]), numbers[4:].copy())
 
 
-@dataclass(frozen=True, eq=False)
-class RegionList:
-    """Regions with fewer than `target` active units: signs (R, total units) of all layers, and units of the path,
-    `2 (number in all layers) + positive`, of region r in `units[start[r]:start[r + 1]]` (t > 0 first, with biases)."""
+def check(proof: DeepProof, rows: PrefixRows, listing: bool = False, exact: bool = False) -> str | Signs:
+    """What is wrong with the proof, or the signs (R, units of all layers) of the regions that it lists.
 
-    signs: npt.NDArray[np.int8]
-    units: Ints
-    start: Ints
+    Regions with fewer than `target` active units may be listed only if `listing`.
+    """
+    judge = ExactWalk(rows, proof.stream, proof.target, proof.ranked, listing)
+    if not exact:
+        found = _check_in_floats(proof, rows, listing, judge)
+        if found is not None:
+            return found
+        judge = ExactWalk(rows, proof.stream, proof.target, proof.ranked, listing)
+    fault = judge.run()
+    if fault != ds.OK:
+        return ds.REASONS[fault]
+    return np.array(judge.regions, dtype=np.int8).reshape(len(judge.regions), sum(rows.widths))
 
 
-def check(proof: DeepProof, rows: PrefixRows, listing: bool = False, exact: bool = False) -> str | RegionList:
-    """What is wrong with the proof, or the regions that it lists (only if `listing`)."""
+def _check_in_floats(proof: DeepProof, rows: PrefixRows, listing: bool, judge: ExactWalk) -> str | Signs | None:
+    """As `check`; None if floats leave so much open that exact arithmetic from the start is cheaper."""
     from mcinj.certify import deep_walk  # compiled
 
-    judge = ExactWalk(rows, proof.stream, proof.target, proof.ranked, listing)
-    if exact:
-        fault = judge.run()
-        if fault != ds.OK:
-            return ds.REASONS[fault]
-        signs = np.array([s for s, _ in judge.regions], dtype=np.int8).reshape(len(judge.regions), sum(rows.widths))
-        paths = [np.array(units, dtype=np.int64) for _, units in judge.regions]
-        start = np.concatenate([[0], np.cumsum([len(units) for units in paths])]).astype(np.int64)
-        return RegionList(signs, np.concatenate([np.zeros(0, dtype=np.int64), *paths]), start)
     walk = ds.new_walk(rows, proof.target, proof.ranked, listing)
     while True:
         reason = int(deep_walk.walk(walk, proof.stream))
         if reason == ds.OK:
-            count = int(walk.gi[ds.REGIONS])
-            return RegionList(walk.OUT[:count], walk.OUTP[: walk.OUTN[count]], walk.OUTN[: count + 1])
+            return walk.OUT[: int(walk.gi[ds.REGIONS])]
         if reason == ds.GROW:
             if 2 * walk.UP.nbytes > _MEMORY:
                 return "the tree is too deep for the memory that a check may take"
             walk = ds.enlarge(walk)
         elif reason == ds.ASK:
+            if judge.steps > 10 * len(proof.stream) + 1_000:
+                return None
             if not _ask(judge, walk):
                 return ds.REASONS[ds.CLAIM]
             walk.gi[ds.ACCEPT] = 1

@@ -75,7 +75,7 @@ class PrefixRows:
 
     @property
     def exponents(self) -> list[list[int]]:
-        """Row i of layer k is `2^-exponents[k][i]` times that of the network (its columns for the scaled layer before)."""
+        """Row i of layer k is `2^-exponents[k][i]` times that of the network (for the scaled layer before)."""
         return self._scaled[1]
 
     @cached_property

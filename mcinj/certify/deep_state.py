@@ -22,8 +22,8 @@ Bits = npt.NDArray[np.int8]
 # Why the walk returned: accepted, numbers to be decided exactly, room wanted, or a fault.
 OK, ASK, GROW = range(3)
 (
-    CUT, OPCODE, UNIT_FAULT, LAYER_FAULT, ROW_FAULT, BASIS_FAULT, BOUND_FAULT, SET_FAULT, OVERLAP, SHORT, DECLARED, LONG,
-    REGION_FAULT, CLAIM,
+    CUT, OPCODE, UNIT_FAULT, LAYER_FAULT, ROW_FAULT, BASIS_FAULT, BOUND_FAULT, SET_FAULT, OVERLAP, SHORT, DECLARED,
+    LONG, REGION_FAULT, CLAIM,
 ) = range(3, 17)  # fmt: skip
 
 REASONS = {
@@ -49,12 +49,11 @@ class Walk(NamedTuple):
 
     gi (16,), m (L,), first (L,): number of a layer's first hidden unit. W (L, m, max(m, g)) weights, WE (L,) their
     errors, LIMIT (L, m) of `sum_limits`. ROWS (L, m, g), ERR (L, m): rows on the present pattern. SIGN (L, m); TL, TU
-    the trail of decided units. P (·, g), PE: rows of the path, PU (·,) their units. B, R (2, g, g), BE, DELTA (2, g): the
-    basis, and a circuit's. UP (F, H, g),
-    UE, UV (F, H): upper bounds of outputs of hidden units by depth. THETA, CUT (H,): slopes, of the node and of a
-    cut; HS (H,): states. LR (H, g), LE (H,): lower bounds of pre-activations. FR (F, 8): frames. SET (·, m_L): sets
-    in force. LIVE (·,): instructions in force. Q (L, m, ·), QR (L + 1, m, n): residues. OUT (R, ·) signs of regions;
-    the path of region r is OUTP[OUTN[r] : OUTN[r + 1]], units `2 (number in all layers) + positive`.
+    the trail of decided units. P (·, g), PE: rows of the path. B, R (2, g, g), BE, DELTA (2, g): the basis, and a
+    circuit's. UP (F, H, g), UE, UV (F, H): upper bounds of outputs of hidden units by depth. THETA, CUTS (H,): slopes,
+    of the node and of a cut; HS (H,): states. LR (H, g), LE (H,): lower bounds of pre-activations. FR (F, 8): frames.
+    SET (·, m_L): sets in force. LIVE (·,): instructions in force. Q (L, m, ·), QR (L + 1, m, n): residues. OUT (R, ·)
+    signs of the listed regions. The others are scratch.
     """
 
     gi: Ints
@@ -70,7 +69,6 @@ class Walk(NamedTuple):
     TU: Ints
     P: Floats
     PE: Floats
-    PU: Ints
     B: Floats
     BE: Floats
     R: Floats
@@ -90,8 +88,6 @@ class Walk(NamedTuple):
     Q: Ints
     QR: Ints
     OUT: Bits
-    OUTP: Ints
-    OUTN: Ints
     C: Floats
     CE: Floats
     vec: Floats
@@ -129,17 +125,16 @@ def new_walk(rows: PrefixRows, target: int, ranked: bool, enumerate_regions: boo
         first=np.concatenate([[0], np.cumsum(widths)[:-1]]).astype(np.int64),
         ROWS=np.zeros((L, m, g)), ERR=np.zeros((L, m)), SIGN=np.zeros((L, m), dtype=np.int64),
         TL=np.zeros(total + 1, dtype=np.int64), TU=np.zeros(total + 1, dtype=np.int64),
-        P=np.zeros((total + 2, g)), PE=np.zeros(total + 2), PU=np.zeros(total + 2, dtype=np.int64),
+        P=np.zeros((total + 2, g)), PE=np.zeros(total + 2),
         B=np.zeros((2, g, g)), BE=np.zeros((2, g)), R=np.zeros((2, g, g)), DELTA=np.zeros((2, g)),
         UP=np.zeros((4, hidden, g)), UE=np.zeros((4, hidden)), UV=np.zeros((4, hidden), dtype=np.int64),
         THETA=np.zeros(hidden, dtype=np.int64), CUTS=np.zeros(hidden, dtype=np.int64),
         HS=np.zeros(hidden, dtype=np.int64), LR=np.zeros((hidden, g)), LE=np.zeros(hidden),
         COEF=np.zeros((L, m)), FR=np.zeros((total + 2, 8), dtype=np.int64),
         SET=np.zeros((64, widths[-1]), dtype=np.int8), LIVE=np.zeros(256, dtype=np.int64), Q=q, QR=qr,
-        OUT=np.zeros((1, total), dtype=np.int8), OUTP=np.zeros(total + 2, dtype=np.int64),
-        OUTN=np.zeros(2, dtype=np.int64), C=np.zeros((g + 1, g)), CE=np.zeros(g + 1), vec=np.zeros((8, max(g, m))),
-        work=np.zeros((g, 2 * g)), mask=np.zeros(widths[-1], dtype=np.int8), PICK=np.zeros(widths[-1] + 1, dtype=np.int64),
-        QW=np.zeros((rows.n + 1, rows.n), dtype=np.int64),
+        OUT=np.zeros((1, total), dtype=np.int8), C=np.zeros((g + 1, g)), CE=np.zeros(g + 1), vec=np.zeros((8, max(g, m))),
+        work=np.zeros((g, 2 * g)), mask=np.zeros(widths[-1], dtype=np.int8),
+        PICK=np.zeros(widths[-1] + 1, dtype=np.int64), QW=np.zeros((rows.n + 1, rows.n), dtype=np.int64),
     )  # fmt: skip
     walk.ROWS[0, : widths[0]] = floats[0]
     walk.ERR[0] = errors[0]
@@ -166,9 +161,7 @@ def enlarge(walk: Walk) -> Walk:
     if gi[ACTIVE] + 2 >= len(walk.LIVE):
         changed["LIVE"] = _doubled(walk.LIVE)
     if gi[REGIONS] >= len(walk.OUT):
-        changed["OUT"], changed["OUTN"] = _doubled(walk.OUT), _doubled(walk.OUTN)
-    if walk.OUTN[gi[REGIONS]] + len(walk.PU) > len(walk.OUTP):
-        changed["OUTP"] = _doubled(walk.OUTP)
+        changed["OUT"] = _doubled(walk.OUT)
     return walk._replace(**changed)
 
 

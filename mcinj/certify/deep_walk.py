@@ -103,7 +103,6 @@ def _extend_path(st: Walk, unit: int, sign: int) -> None:
     for q in range(g):
         st.P[t, q] = sign * st.ROWS[p, unit, q] / top
     st.PE[t] = st.ERR[p, unit] / top * (1.0 + 1e-9) + 2.0 * UNIT
-    st.PU[t] = 2 * (st.first[p] + unit) + (1 if sign > 0 else 0)
     st.gi[LENGTH] = t + 1
 
 
@@ -147,7 +146,7 @@ def _next_rows(st: Walk) -> bool:
 
 @njit(**_INNER)
 def _sign(st: Walk, a: Floats, ae: float) -> int:
-    """1 or -1 if all coefficients of the row on the basis are proved positive or negative, else 0; in vec[0], vec[1]."""
+    """1 or -1 if all coefficients of the row on the basis are proved positive or negative, else 0; they are in vec."""
     g = st.ROWS.shape[2]
     y = st.vec[0]
     bound = st.vec[1]
@@ -617,10 +616,6 @@ def _list_region(st: Walk) -> bool:
             h += 1
     if count < st.gi[LEAST]:
         return False
-    start = st.OUTN[r]
-    for t in range(st.gi[LENGTH]):
-        st.OUTP[start + t] = st.PU[t]
-    st.OUTN[r + 1] = start + st.gi[LENGTH]
     st.gi[REGIONS] = r + 1
     return True
 
@@ -642,7 +637,6 @@ def walk(st: Walk, stream: Ints) -> int:
             or st.gi[SETS] + 2 >= st.SET.shape[0]
             or st.gi[ACTIVE] + 2 >= st.LIVE.shape[0]
             or st.gi[REGIONS] >= st.OUT.shape[0]
-            or st.OUTN[st.gi[REGIONS]] + st.PU.shape[0] > st.OUTP.shape[0]
         ):
             return GROW
         op = stream[place] & 15
@@ -765,9 +759,12 @@ def walk(st: Walk, stream: Ints) -> int:
             fault, empty, count = _counted(st, stream, at, arg, True)
             if fault != OK:
                 return fault
-            if not empty and not accept:
-                if st.gi[RANKS] == 1 or rank_of(st.QR[p], st.PICK, count, st.QW) < st.gi[TARGET]:
-                    return ASK
+            if (
+                not empty
+                and not accept
+                and (st.gi[RANKS] == 1 or rank_of(st.QR[p], st.PICK, count, st.QW) < st.gi[TARGET])
+            ):
+                return ASK
             at += arg
             leaf = True
         elif op == REGION:

@@ -231,7 +231,7 @@ def decide_global(
 
 
 def _layers_injective(network: Network, certificate: bool) -> list[bytes] | None:
-    """None unless every layer alone is proved injective on its whole input space (then the network is); certificates."""
+    """Certificates, if every layer alone is proved injective on its input space (then the network is); else None."""
     from mcinj.decide.tree import decide_one_layer
 
     proofs = []

@@ -78,8 +78,8 @@ def prepare(
             return a
         if boxes:
             box_of(
-                P[a], PE[a], lengths[a], J[a], JE[a], s, lo[a], hi[a], V, Z, T, TZ, work, inv, base, B, BE, vec, Y, best,
-                bases[a if bases.shape[0] > 1 else 0],
+                P[a], PE[a], lengths[a], J[a], JE[a], s, lo[a], hi[a], V, Z, T, TZ, work, inv, base, B, BE, vec, Y,
+                best, bases[a if bases.shape[0] > 1 else 0],
             )  # fmt: skip
     return -1
 
