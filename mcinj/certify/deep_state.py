@@ -132,8 +132,8 @@ def new_walk(rows: PrefixRows, target: int, ranked: bool, enumerate_regions: boo
         HS=np.zeros(hidden, dtype=np.int64), LR=np.zeros((hidden, g)), LE=np.zeros(hidden),
         COEF=np.zeros((L, m)), FR=np.zeros((total + 2, 8), dtype=np.int64),
         SET=np.zeros((64, widths[-1]), dtype=np.int8), LIVE=np.zeros(256, dtype=np.int64), Q=q, QR=qr,
-        OUT=np.zeros((1, total), dtype=np.int8), C=np.zeros((g + 1, g)), CE=np.zeros(g + 1), vec=np.zeros((8, max(g, m))),
-        work=np.zeros((g, 2 * g)), mask=np.zeros(widths[-1], dtype=np.int8),
+        OUT=np.zeros((1, total), dtype=np.int8), C=np.zeros((g + 1, g)), CE=np.zeros(g + 1),
+        vec=np.zeros((8, max(g, m))), work=np.zeros((g, 2 * g)), mask=np.zeros(widths[-1], dtype=np.int8),
         PICK=np.zeros(widths[-1] + 1, dtype=np.int64), QW=np.zeros((rows.n + 1, rows.n), dtype=np.int64),
     )  # fmt: skip
     walk.ROWS[0, : widths[0]] = floats[0]

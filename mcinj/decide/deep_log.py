@@ -26,6 +26,9 @@ from mcinj.certify.deep_ops import (
 from mcinj.decide.deep_store import COUNT, CUTS, INNER, LAYERS, LOGGED, RECORD, RECORDED, SETS, TARGET, Ints, Store
 from mcinj.decide.kernel_bits import size
 
+# Added to the first number of an instruction, so that a reader of the log knows where it starts.
+START = 1 << 30
+
 
 @njit(**INNER)
 def log(st: Store, value: int) -> None:
@@ -38,7 +41,7 @@ def log(st: Store, value: int) -> None:
 
 @njit(**INNER)
 def _op(st: Store, op: int, argument: int) -> None:
-    log(st, op + (argument << SHIFT))
+    log(st, START + op + (argument << SHIFT))
 
 
 @njit(**INNER)

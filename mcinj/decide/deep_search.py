@@ -15,6 +15,7 @@ from mcinj.certify.rational import rank
 from mcinj.certify.witness import Witness
 from mcinj.decide import cell, deep_bounds, deep_kernel
 from mcinj.decide import deep_store as ds
+from mcinj.decide.deep_log import START
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_proof import UNIT
 from mcinj.decide.onelayer_exact import circuit_or_point, integer_row
@@ -261,7 +262,7 @@ class DeepSearch:
         gi[ds.LOGGED] = 0
 
     def log(self) -> npt.NDArray[np.int32]:
-        """The instructions of a certificate (`mcinj.certify.deep_ops`) for a search with `record` that is done."""
+        """The instructions of a certificate (`mcinj.decide.deep_log`) of a search with `record` that is done."""
         self._flush()
         return np.concatenate(self._log)
 
@@ -309,9 +310,9 @@ class DeepSearch:
         rows = self.path_rows(st.PATHS[: int(st.FI[frame, ds.PATH])], pattern)
         circuit, point = circuit_or_point([[-v for v in integer_row(row)] for row in rows])
         if circuit is not None:
-            self._write([SET + (len(circuit) << SHIFT), *(2 * t for t in circuit)])
+            self._write([START + SET + (len(circuit) << SHIFT), *(2 * t for t in circuit)])
             st.FI[frame, ds.RECORDED] += 1
-            self._write([COUNTED + (1 << SHIFT), int(st.FI[frame, ds.RECORDED]) - 1])
+            self._write([START + COUNTED + (1 << SHIFT), int(st.FI[frame, ds.RECORDED]) - 1])
         if frame > d:
             if point is not None:
                 st.gi[ds.DEPTH] = frame
@@ -325,7 +326,7 @@ class DeepSearch:
             active = [row[: self.model.n] for row, s in zip(jacobian, st.SIGN[layer], strict=False) if s > 0]
             if rank(active, self.model.n) < self.model.n:
                 raise RuntimeError("a region that loses rank gave no exact collision; please report this network")
-            self._write([RANKED])
+            self._write([START + RANKED])
             st.gi[ds.DEPTH] = d - 1
             return False
         self.found = found  # the frame stays: with more units of the last layer the search goes on in it
