@@ -65,9 +65,11 @@ def verify(certificate: bytes, network: Network, exact: bool = False) -> Verific
     except MalformedError as error:
         return Verification(False, str(error))
     criterion = "layerwise" if network.depth > 1 else "global"
+    shown = "layerwise: every layer, and so the network, is injective; " if network.depth > 1 else ""
     if all(proof.ranked for proof in proofs):
-        return Verification(True, "every step is proved", "exact", criterion)
-    return Verification(True, "counts are proved; rank n follows for weights in general position", "generic", criterion)
+        return Verification(True, shown + "every step is proved", "exact", criterion)
+    reason = shown + "counts are proved; rank n follows for weights in general position"
+    return Verification(True, reason, "generic", criterion)
 
 
 def _layer_fault(proof: LayerProof, layer: Network, exact: bool) -> str | None:

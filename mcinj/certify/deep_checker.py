@@ -16,6 +16,10 @@ from mcinj.certify.varints import decode, encode
 from mcinj.networks import Network
 
 _CRITERIA = {1: "regional", 2: "global"}
+_SHOWN = {
+    "regional": "every region of every prefix has rank n",
+    "global": "the network is injective",
+}
 
 
 def write_regional(network: Network, proofs: Sequence[DeepProof]) -> bytes:
@@ -58,9 +62,10 @@ def check_parts(parts: Sequence[bytes | memoryview], network: Network, exact: bo
             fault = check_pairs(pairs, rows, listed, exact) if pairs.layers == k else "the pairs of another prefix"
             if fault is not None:
                 return Verification(False, f"prefix {k}: {fault}")
+    shown = f"{criterion}: {_SHOWN[criterion]}"
     if exactly:
-        return Verification(True, f"{criterion}: every step is proved", "exact", criterion)
-    reason = f"{criterion}: counts are proved; rank n follows for weights in general position"
+        return Verification(True, f"{shown}; every step is proved", "exact", criterion)
+    reason = f"{shown}; counts are proved, rank follows for weights in general position"
     return Verification(True, reason, "generic", criterion)
 
 

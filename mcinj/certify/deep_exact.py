@@ -151,6 +151,8 @@ class ExactWalk:
         elif op == ops.BOUNDS:
             if p >= last:
                 raise Fault(ds.LAYER_FAULT)
+            if self.basis is None:
+                raise Fault(ds.BASIS_FAULT)
             at = self._bounds(at, prove)
         elif op == ops.SINGLE:
             if arg >= self.rows.widths[last]:
