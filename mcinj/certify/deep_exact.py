@@ -1,6 +1,6 @@
 """The walk through a deep proof in rational arithmetic: the reference, and the judge of what floats leave open.
 
-The bounds are those of `mcinj.certify.deep_walk`, with exact coefficients.
+The bounds are those of `mcinj.certify.deep_linear`, with exact coefficients.
 """
 
 from __future__ import annotations

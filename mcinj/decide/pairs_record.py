@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.certify.deep_pairs import PairsProof, Regions
+from mcinj.certify.deep_pairs import PairsProof
+from mcinj.certify.deep_regions import Regions
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.decide import pairs_group as pg
 from mcinj.decide.pairs import FewActive

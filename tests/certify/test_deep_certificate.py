@@ -348,6 +348,38 @@ def test_floats_and_rationals_agree_on_every_mutation(data):
     assert isinstance(check(changed, rows), str) == isinstance(check(changed, rows, exact=True), str)
 
 
+@settings(max_examples=60)
+@given(data=some.data())
+def test_floats_and_rationals_agree_on_mutated_pairs(data):
+    """One number of a proof about pairs changes, goes or comes: both checks accept what is left, or both reject it."""
+    if "pairs" not in _MUTABLE:
+        network, certificate = first_pass(GLOBAL["two layers"], "global")
+        parts, rows = numbers_of(certificate), PrefixRows(network, 2)
+        listed = check(DeepProof.from_numbers(parts[2]), rows, listing=True)
+        _MUTABLE["pairs"] = parts[-1][2:], rows, listed
+    stream, rows, listed = _MUTABLE["pairs"]
+    at = data.draw(some.integers(0, len(stream) - 1))
+    kind = data.draw(some.sampled_from(["near", "bit", "drop", "insert"]))
+    if kind == "drop":
+        stream = np.delete(stream, at)
+    elif kind == "insert":
+        stream = np.insert(stream, at, data.draw(some.integers(0, 63)))
+    else:
+        stream = stream.copy()
+        if kind == "near":
+            stream[at] = max(0, stream[at] + data.draw(some.sampled_from([-2, -1, 1, 2])))
+        else:
+            stream[at] ^= 1 << data.draw(some.integers(0, 31))
+
+    def accepted(exact):
+        try:
+            return check_pairs(PairsProof(2, stream), rows, listed, exact) is None
+        except MalformedError:
+            return False
+
+    assert accepted(False) == accepted(True)
+
+
 _MUTABLE = {}
 
 
