@@ -43,11 +43,11 @@ class Family:
     @property
     def label(self) -> str:
         """A short name: "gaussian, global" or "gaussian, global, after 6.7"."""
-        before = ", ".join(_shortest(lo, hi) for lo, hi in self.ratios)
+        before = ", ".join(shortest(lo, hi) for lo, hi in self.ratios)
         return f"{self.ensemble}, {self.criterion}" + (f", after {before}" if before else "")
 
 
-def _shortest(low: float, high: float) -> str:
+def shortest(low: float, high: float) -> str:
     """The number with the fewest decimals in an interval, nearest to its middle."""
     for digits in range(6):
         text = f"{(low + high) / 2:.{digits}f}"
