@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from mcinj._jit import njit
 from mcinj.decide.deep_proof import UNIT, enclose, invert, quality
-from mcinj.decide.deep_store import INNER, INTEGRAL, LAYERS, RANKED, TRAIL, Floats, Store
+from mcinj.decide.deep_sharpen import path_coordinates, sharpen
+from mcinj.decide.deep_store import INNER, INTEGRAL, LAYERS, RANKED, SHARPEN, TRAIL, Floats, Store
 from mcinj.decide.kernel_rank import PRIME, reduce
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
@@ -370,6 +371,8 @@ def bounds(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
     """
     L = st.gi[LAYERS]
     g = st.ROWS.shape[2]
+    if st.gi[SHARPEN]:
+        path_coordinates(st, d, x)
     for i in range(st.m[p]):
         if st.SIGN[p, i] == 0:
             s = sign_on_basis(st, top, st.ROWS[p, i], st.ERR[p, i])
@@ -377,6 +380,8 @@ def bounds(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
                 assign(st, p, i, s)
             else:
                 upper_row(st, d, p, i, x)
+                if st.gi[SHARPEN]:
+                    sharpen(st, d, top, st.ROWS[p, i], st.ERR[p, i], p, i, x)
                 if st.UV[d, p, i] == 0:
                     return False
         if st.SIGN[p, i] > 0:
@@ -442,6 +447,8 @@ def bounds(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
                     st.UV[d, k, j] = 1
             else:
                 upper_row(st, d, k, j, x)
+                if st.gi[SHARPEN]:
+                    sharpen(st, d, top, w, error, k, j, x)
                 if st.UV[d, k, j] == 0:
                     return False
     return True

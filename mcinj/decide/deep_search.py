@@ -81,6 +81,7 @@ class DeepSearch:
         gi = np.zeros(ds.GLOBALS, dtype=np.int64)
         gi[ds.TARGET], gi[ds.LAYERS], gi[ds.ENUMERATE], gi[ds.RANKED] = target, L, enumerate_regions, ranked
         gi[ds.INTEGRAL], gi[ds.CUTS], gi[ds.IMPLY], gi[ds.REFRESH] = model.integral, cuts, 0, 1
+        gi[ds.SHARPEN] = 1
         weights = np.zeros((L, m, m))
         for k, w in enumerate(model.floats):
             weights[k, : w.shape[0], : w.shape[1]] = w
@@ -113,6 +114,7 @@ class DeepSearch:
             low=np.zeros((L, m)), high=np.zeros((L, m)), val=np.zeros((L, m)), coef=np.zeros((L, m)),
             score=np.zeros((4, max(m, total + fences + 16))),
             REQ=np.zeros(total + fences + room + 16, dtype=np.int64), CUTUNIT=np.zeros(room, dtype=np.int64),
+            RQ=np.zeros((total + fences + 8, g)), RS=np.zeros(total + fences + 8),
         )  # fmt: skip
         gi[ds.ROOM] = min(_FIRST, outputs)
         self.exact_calls = 0

@@ -17,8 +17,8 @@ DONE, WITNESS, PAUSED, RESOLVE, BLOCK, FULL, DEGENERATE = range(7)
 # gi: global integers.
 (
     DEPTH, NODES, LIMIT, TARGET, LAYERS, ENUMERATE, RANKED, REGIONS, SLOT, TRAIL, INTEGRAL, CUTS, IMPLY, REFRESH,
-    ROOM,
-) = range(15)  # fmt: skip
+    ROOM, SHARPEN,
+) = range(16)  # fmt: skip
 GLOBALS = 32
 
 # FI: integers of a frame.
@@ -46,7 +46,7 @@ class Store(NamedTuple):
     FI (F, FIELDS), FM (F+2, g, W), FX, FU, FIDS (F+2, W), TX (F, W): frames, centers and tails.
     PS (F+1, T, NW), PV (F+1, NW): families of sets. PATHS (·,), TL, TU (·,): path rows, trail of decided units.
     OUT_SIGN (R, L, m) int8, OUT_X (R, g), OUT_PATH (R, ·) int32, OUT_N (R, 2): regions found. Q: residues by layer.
-    QR (L, m, n): residues of rows on the pattern. The others are scratch.
+    QR (L, m, n): residues of rows on the pattern. RQ (·, g), RS (·,): see `deep_sharpen`. The others are scratch.
     """
 
     gi: Ints
@@ -97,3 +97,5 @@ class Store(NamedTuple):
     score: Floats
     REQ: Ints
     CUTUNIT: Ints
+    RQ: Floats
+    RS: Floats
