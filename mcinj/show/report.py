@@ -114,7 +114,8 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
         summaries.append(summary.assign(experiment=name) if several else summary)
         for family in families(table):
             prefix = f"{name}: " if several else ""
-            examined.append((prefix + family.label, examine(family), look_levels(given)))
+            levels = look_levels(given)
+            examined.append((prefix + family.label, examine(family, levels), levels))
     for k, (title, item, levels) in enumerate(examined):
         suffix = "" if len(examined) == 1 else f"_{k + 1}"
         plotted = for_plot(item.bounds)
