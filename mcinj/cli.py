@@ -73,7 +73,11 @@ N = Annotated[int, typer.Option("--n", help="Number of inputs.", min=1)]
 SeedText = Annotated[str, typer.Option("--seed", help="A whole number, or root/path such as 7/8/3 (a trial's seed).")]
 EnsembleText = Annotated[
     str,
-    typer.Option("--ensemble", help="gaussian, uniform, xavier, rademacher, sphere, sparse[:P], correlated[:R]."),
+    typer.Option(
+        "--ensemble",
+        help="gaussian, uniform, xavier, rademacher, sphere, sparse[:P] (P: share of entries that are not 0), "
+        "correlated[:R] (R: correlation of successive rows).",
+    ),
 ]
 NodeBudget = Annotated[
     int | None, typer.Option("--node-budget", help="Most search nodes; past it: unknown. Default: no limit.")

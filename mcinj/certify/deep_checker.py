@@ -70,8 +70,15 @@ def check_parts(parts: Sequence[bytes | memoryview], network: Network, exact: bo
 
 
 def looks_generic(network: Network) -> bool:
-    """Whether counts may stand for ranks: nothing speaks against general position of any layer's weights."""
-    return network.floats_are_exact and all(rows_look_generic(without_opposites(w)) for w in network.weights)
+    """Whether counts may stand for ranks: nothing speaks against general position of any layer's weights.
+
+    Opposite rows count once if their biases are opposite too: then one of the two is active. Otherwise both may be.
+    """
+    biases = network.biases or [np.zeros(m) for m in network.widths]
+    return network.floats_are_exact and all(
+        rows_look_generic(without_opposites(np.column_stack([w, b]))[:, :-1])
+        for w, b in zip(network.weights, biases, strict=True)
+    )
 
 
 def target_of_listing(rows: PrefixRows) -> int:

@@ -15,7 +15,8 @@ from mcinj._jit import njit
 from mcinj.certify.deep_ops import ITSELF, KEEP, ON_BASIS
 from mcinj.decide.deep_log import log_decide
 from mcinj.decide.deep_proof import UNIT, enclose, invert, quality
-from mcinj.decide.deep_store import INNER, INTEGRAL, LAYERS, RANKED, RECORD, TRAIL, Floats, Store
+from mcinj.decide.deep_sharpen import path_coordinates, sharpen
+from mcinj.decide.deep_store import INNER, INTEGRAL, LAYERS, RANKED, RECORD, SHARPEN, TRAIL, Floats, Store
 from mcinj.decide.kernel_rank import PRIME, reduce
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
@@ -386,6 +387,8 @@ def bounds(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
     for k in range(p, L - 1):
         for i in range(st.m[k]):
             st.FORM[k, i] = KEEP
+    if st.gi[SHARPEN]:
+        path_coordinates(st, d, x)
     for i in range(st.m[p]):
         if st.SIGN[p, i] == 0:
             s = sign_on_basis(st, top, st.ROWS[p, i], st.ERR[p, i])
@@ -394,6 +397,8 @@ def bounds(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
                 log_decide(st, i, s)
             else:
                 upper_row(st, d, p, i, x)
+                if st.gi[SHARPEN]:
+                    sharpen(st, d, top, st.ROWS[p, i], st.ERR[p, i], p, i, x)
                 if st.UV[d, p, i] == 0:
                     _forget(st, d, p)
                     return False
@@ -461,6 +466,8 @@ def bounds(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
                     st.FORM[k, j] = ITSELF
             else:
                 upper_row(st, d, k, j, x)
+                if st.gi[SHARPEN]:
+                    sharpen(st, d, top, w, error, k, j, x)
                 if st.UV[d, k, j] == 0:
                     _forget(st, d, p)
                     return False

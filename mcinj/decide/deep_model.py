@@ -183,10 +183,13 @@ class DeepModel:
     def looks_generic(self) -> bool:
         """Whether nothing speaks against general position of the weights of every layer (see `rows_look_generic`).
 
-        Exactly opposite rows count once: in an open region one of the two is active, so rank is still count.
+        Exactly opposite rows count once: in an open region one of the two is active, so rank is still count. With
+        biases these must be opposite too, or both may be active.
         """
+        biases = self.network.biases or [np.zeros(m) for m in self.network.widths]
         return self.network.floats_are_exact and all(
-            rows_look_generic(without_opposites(w)) for w in self.network.weights
+            rows_look_generic(without_opposites(np.column_stack([w, b]))[:, :-1])
+            for w, b in zip(self.network.weights, biases, strict=True)
         )
 
     def rows(self, pattern: Sequence[Sequence[bool]]) -> list[FractionMatrix]:

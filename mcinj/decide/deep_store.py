@@ -17,8 +17,8 @@ DONE, WITNESS, PAUSED, RESOLVE, BLOCK, FULL, DEGENERATE, LOGFULL = range(8)
 # gi: global integers.
 (
     DEPTH, NODES, LIMIT, TARGET, LAYERS, ENUMERATE, RANKED, REGIONS, SLOT, TRAIL, INTEGRAL, CUTS, IMPLY, REFRESH,
-    ROOM, RECORD, LOGGED, MET, SHOWN,
-) = range(19)  # fmt: skip
+    ROOM, SHARPEN, RECORD, LOGGED, MET, SHOWN,
+) = range(20)  # fmt: skip
 GLOBALS = 32
 
 # FI: integers of a frame.
@@ -49,7 +49,7 @@ class Store(NamedTuple):
     QR (L, m, n): residues of rows on the pattern.
     For certificates (`mcinj.decide.deep_log`): LOG (·,) int32; PID (F+1, T) numbers of the sets; PINDEX (·,) where on
     the path a row of G is; BROW (g,) rows of the basis; FORM (L, m) which upper bounds the latest `bounds` replaced;
-    CUTBITS (·, words + 1) slopes of cuts. The others are scratch.
+    CUTBITS (·, words + 1) slopes of cuts. RQ (·, g), RS (·,): see `deep_sharpen`. The others are scratch.
     """
 
     gi: Ints
@@ -106,3 +106,5 @@ class Store(NamedTuple):
     BROW: Ints
     FORM: Ints
     CUTBITS: Ints
+    RQ: Floats
+    RS: Floats
