@@ -73,7 +73,11 @@ N = Annotated[int, typer.Option("--n", help="Number of inputs.", min=1)]
 SeedText = Annotated[str, typer.Option("--seed", help="A whole number, or root/path such as 7/8/3 (a trial's seed).")]
 EnsembleText = Annotated[
     str,
-    typer.Option("--ensemble", help="gaussian, uniform, xavier, rademacher, sphere, sparse[:P], correlated[:R]."),
+    typer.Option(
+        "--ensemble",
+        help="gaussian, uniform, xavier, rademacher, sphere, sparse[:P] (P: share of entries that are not 0), "
+        "correlated[:R] (R: correlation of successive rows).",
+    ),
 ]
 NodeBudget = Annotated[
     int | None, typer.Option("--node-budget", help="Most search nodes; past it: unknown. Default: no limit.")
@@ -170,7 +174,9 @@ def check(
     engine: Annotated[EngineName, typer.Option(help="auto: the fastest that supports the case.")] = EngineName.AUTO,
     node_budget: NodeBudget = None,
     exact: Annotated[bool, typer.Option("--exact", help="Prove rank everywhere, not only count (any depth).")] = False,
-    certificate: Annotated[Path | None, typer.Option(help="Write the proof of a pass here.")] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="Write the proof of a pass here (not with --domain or --slope).")
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Cores for one decision.", min=1)] = 1,
     domain: Annotated[str | None, typer.Option(help="Only inputs inside: box:LOW,HIGH or ball:R.")] = None,
     slope: Annotated[float, typer.Option(help="Slope of leaky ReLUs; 0: ReLU.")] = 0.0,
@@ -225,8 +231,11 @@ def verify(
     certificate: Annotated[Path, typer.Argument(help="A certificate that `mcinj check --certificate` wrote.")],
     file: Annotated[Path, typer.Argument(help="The network that it is about.")],
     exact: Annotated[bool, typer.Option("--exact", help="Everything in exact arithmetic.")] = False,
+    last: Annotated[LastLayer, typer.Option(help="linear, if `mcinj check` was told so.")] = LastLayer.RELU,
 ) -> None:
     """Check a verdict's certificate with code of its own. Exit code 0: accepted, 1: rejected, 2: unreadable network.
+
+    It says what the certificate shows (layerwise, regional or global) and what that rests on.
 
     Example: mcinj verify stack.cert stack.npz
     """
@@ -234,6 +243,8 @@ def verify(
     from mcinj.networks.readers import read_network
 
     network = read_network(file)
+    if last is LastLayer.LINEAR:
+        network = network.with_linear_last_layer()
     try:
         if certificate.stat().st_size > MAX_CERTIFICATE:
             raise InputError(f"{certificate} is larger than {MAX_CERTIFICATE >> 20} MiB, which no certificate is")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcinj.certify.circuits import Rows
-from mcinj.certify.format import LayerProof, MalformedError, read
+from mcinj.certify.format import DEEP_VERSION, LayerProof, MalformedError, unpack
 from mcinj.certify.position import rows_look_generic
 from mcinj.certify.walk import OK, REASONS, walk
 from mcinj.networks import Network
@@ -18,16 +18,18 @@ class Verification:
     """Whether a certificate proves its claim for a network, and why (not).
 
     `certified` is what the proof shows if it is accepted: `exact`, or `generic` (counts; rank follows for weights in
-    general position); `none` if it is rejected.
+    general position); `none` if it is rejected. `criterion` is what it shows it of: `layerwise`, `regional` or
+    `global` (for one layer the three are the same), empty if it is rejected.
     """
 
     accepted: bool
     reason: str
     certified: str = "none"
+    criterion: str = ""
 
 
 def verify(certificate: bytes, network: Network, exact: bool = False) -> Verification:
-    """Check that a certificate proves every layer of `network` (one layer: the network itself) to be injective.
+    """Check that a certificate proves what it says of `network`: `layerwise`, `regional` or `global`.
 
     Parameters
     ----------
@@ -45,9 +47,14 @@ def verify(certificate: bytes, network: Network, exact: bool = False) -> Verific
         Never raises for bad certificates: they are rejected with a reason.
     """
     try:
-        digest, proofs = read(certificate)
+        version, digest, parts = unpack(certificate)
         if digest != network.digest():
             return Verification(False, "the certificate is for another network (other weights or shapes)")
+        if version == DEEP_VERSION:
+            from mcinj.certify.deep_checker import check_parts
+
+            return check_parts(parts, network, exact)
+        proofs = [LayerProof.from_bytes(part) for part in parts]
         if len(proofs) != network.depth:
             return Verification(False, f"the certificate has {len(proofs)} layers, the network {network.depth}")
         for k, proof in enumerate(proofs, 1):
@@ -57,9 +64,12 @@ def verify(certificate: bytes, network: Network, exact: bool = False) -> Verific
                 return Verification(False, where + fault)
     except MalformedError as error:
         return Verification(False, str(error))
+    criterion = "layerwise" if network.depth > 1 else "global"
+    shown = "layerwise: every layer, and so the network, is injective; " if network.depth > 1 else ""
     if all(proof.ranked for proof in proofs):
-        return Verification(True, "every step is proved", "exact")
-    return Verification(True, "counts are proved; rank n follows for weights in general position", "generic")
+        return Verification(True, shown + "every step is proved", "exact", criterion)
+    reason = shown + "counts are proved; rank n follows for weights in general position"
+    return Verification(True, reason, "generic", criterion)
 
 
 def _layer_fault(proof: LayerProof, layer: Network, exact: bool) -> str | None:

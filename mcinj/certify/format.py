@@ -15,7 +15,8 @@ from mcinj.errors import InputError
 from mcinj.networks import Network
 
 MAGIC = b"MCINJC"
-VERSION = b"01"
+VERSION = b"01"  # one proof per layer
+DEEP_VERSION = b"02"  # a criterion and one proof or more per prefix
 LARGEST = 1 << 30  # bytes; decoded numbers take eight times as much memory
 _HEAD = struct.Struct("<6s2s32sI")
 _PART = struct.Struct("<Q")
@@ -75,22 +76,18 @@ def write(network: Network, proofs: Sequence[LayerProof]) -> bytes:
     """Certificate that every layer of `network`, alone, is injective; one proof per layer."""
     if len(proofs) != network.depth:
         raise InputError(f"a certificate needs one proof per layer: {network.depth} layers, {len(proofs)} proofs")
-    body = _HEAD.pack(MAGIC, VERSION, bytes.fromhex(network.digest()), len(proofs))
-    for proof in proofs:
-        part = proof.to_bytes()
-        body += _PART.pack(len(part)) + part
-    return body + hashlib.sha256(body).digest()
+    return pack(network, VERSION, [proof.to_bytes() for proof in proofs])
 
 
-def read(data: bytes) -> tuple[str, list[LayerProof]]:
-    """Digest of the network (hex) and the proofs; raises `MalformedError` for anything but a whole certificate."""
+def unpack(data: bytes) -> tuple[bytes, str, list[memoryview]]:
+    """Version, digest of the network (hex) and parts; raises `MalformedError` for anything but a whole certificate."""
     if len(data) > LARGEST:
         raise MalformedError(f"the certificate has {len(data)} bytes, more than the {LARGEST} that are read")
     if data[: len(MAGIC)] != MAGIC:
         raise MalformedError("this is not a certificate")
     version = data[len(MAGIC) : len(MAGIC) + len(VERSION)]
-    if version != VERSION:
-        raise MalformedError(f"the certificate has version {version!r}, this program reads {VERSION!r}")
+    if version not in (VERSION, DEEP_VERSION):
+        raise MalformedError(f"the certificate has version {version!r}, this program reads 01 and 02")
     if len(data) < _HEAD.size + 32:
         raise MalformedError("the certificate is cut")
     view = memoryview(data)
@@ -98,7 +95,7 @@ def read(data: bytes) -> tuple[str, list[LayerProof]]:
         raise MalformedError("the certificate is cut or damaged: its checksum is wrong")
     _, _, digest, count = _HEAD.unpack_from(data)
     place, end = _HEAD.size, len(data) - 32
-    proofs = []
+    parts = []
     for _ in range(count):
         if place + _PART.size > end:
             raise MalformedError("the certificate has fewer layers than it says")
@@ -106,11 +103,26 @@ def read(data: bytes) -> tuple[str, list[LayerProof]]:
         place += _PART.size
         if length > end - place:
             raise MalformedError("a layer's proof is cut")
-        proofs.append(LayerProof.from_bytes(view[place : place + length]))
+        parts.append(view[place : place + length])
         place += length
     if place != end:
         raise MalformedError("the certificate goes on after its last layer")
-    return digest.hex(), proofs
+    return version, digest.hex(), parts
+
+
+def pack(network: Network, version: bytes, parts: Sequence[bytes]) -> bytes:
+    """The file with these parts."""
+    body = _HEAD.pack(MAGIC, version, bytes.fromhex(network.digest()), len(parts))
+    body += b"".join(_PART.pack(len(part)) + part for part in parts)
+    return body + hashlib.sha256(body).digest()
+
+
+def read(data: bytes) -> tuple[str, list[LayerProof]]:
+    """Digest of the network (hex) and the proofs of its layers; raises `MalformedError` for anything else."""
+    version, digest, parts = unpack(data)
+    if version != VERSION:
+        raise MalformedError(f"the certificate has version {version!r}, not one proof per layer")
+    return digest, [LayerProof.from_bytes(part) for part in parts]
 
 
 def join(network: Network, certificates: Sequence[bytes]) -> bytes:

@@ -42,6 +42,22 @@ def rows_look_generic(rows: Floats) -> bool:
     return not bool(_some_triple(shadow))
 
 
+def without_opposites(rows: Floats) -> Floats:
+    """The rows but the second of every two that are exactly opposite.
+
+    In an open region one of the two is active, so rank is still count.
+    """
+    seen: set[bytes] = set()
+    keep = []
+    for i, row in enumerate(rows + 0.0):
+        if (0.0 - row).tobytes() in seen:
+            seen.discard((0.0 - row).tobytes())
+            continue
+        seen.add(row.tobytes())
+        keep.append(i)
+    return rows[keep]
+
+
 @njit()
 def _some_triple(shadow: Ints) -> bool:
     """Whether three of the rows, shape (m, 3), are dependent modulo the prime.

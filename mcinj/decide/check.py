@@ -252,19 +252,15 @@ def _deep(
 
         search = lp.decide(net, budget)
         return _Part(search.outcome, search.nodes, witness=search.witness), search.layer
-    if certificate:
-        raise InputError(
-            f"there is no certificate for the criterion {rule} of a deep network yet; leave it out or ask for layerwise"
-        )
     if rule is Criterion.GLOBAL:
         from mcinj.decide.pairs import decide_global
 
-        found = decide_global(net, node_budget=budget, exact=exact)
+        found = decide_global(net, node_budget=budget, exact=exact, certificate=certificate)
     else:
         from mcinj.decide.regions import decide_regional
 
-        found = decide_regional(net, node_budget=budget, exact=exact)
-    return _Part(found.outcome, found.nodes, found.certified, found.witness), found.layer
+        found = decide_regional(net, node_budget=budget, exact=exact, certificate=certificate)
+    return _Part(found.outcome, found.nodes, found.certified, found.witness, found.certificate), found.layer
 
 
 def _named(kind: type[Any], value: Any, what: str) -> Any:

@@ -12,8 +12,11 @@ that were used. Errors bound the entrywise distance.
 from __future__ import annotations
 
 from mcinj._jit import njit
+from mcinj.certify.deep_ops import ITSELF, KEEP, ON_BASIS
+from mcinj.decide.deep_log import log_decide
 from mcinj.decide.deep_proof import UNIT, enclose, invert, quality
-from mcinj.decide.deep_store import INNER, INTEGRAL, LAYERS, RANKED, TRAIL, Floats, Store
+from mcinj.decide.deep_sharpen import path_coordinates, sharpen
+from mcinj.decide.deep_store import INNER, INTEGRAL, LAYERS, RANKED, RECORD, SHARPEN, TRAIL, Floats, Store
 from mcinj.decide.kernel_rank import PRIME, reduce
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
@@ -306,6 +309,7 @@ def choose_basis(st: Store, d: int, slot: int) -> tuple[bool, float]:
             st.N[have, q] = v[q] / norm
             st.B[have, q] = st.G[row, q]
         st.BE[have] = st.GE[row]
+        st.BROW[have] = row
         have += 1
     if have < g or not invert(st.B, g, st.N, st.work):
         return False, 1.0
@@ -360,6 +364,16 @@ def upper_row(st: Store, d: int, layer: int, unit: int, x: Floats) -> None:
         st.UP[d, layer, unit, q] = out[q]
     st.UE[d, layer, unit] = (error + 4.0 * UNIT * (g + 4) * total) * (1.0 + 1e-9)
     st.UV[d, layer, unit] = 1
+    st.FORM[layer, unit] = ON_BASIS
+
+
+@njit(**INNER)
+def _forget(st: Store, d: int, p: int) -> None:
+    """Drop all upper bounds: a certificate has whole rounds of them or none."""
+    if st.gi[RECORD]:
+        for k in range(p, st.gi[LAYERS] - 1):
+            for i in range(st.m[k]):
+                st.UV[d, k, i] = 0
 
 
 @njit(**INNER)
@@ -370,14 +384,23 @@ def bounds(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
     """
     L = st.gi[LAYERS]
     g = st.ROWS.shape[2]
+    for k in range(p, L - 1):
+        for i in range(st.m[k]):
+            st.FORM[k, i] = KEEP
+    if st.gi[SHARPEN]:
+        path_coordinates(st, d, x)
     for i in range(st.m[p]):
         if st.SIGN[p, i] == 0:
             s = sign_on_basis(st, top, st.ROWS[p, i], st.ERR[p, i])
             if s != 0:
                 assign(st, p, i, s)
+                log_decide(st, i, s)
             else:
                 upper_row(st, d, p, i, x)
+                if st.gi[SHARPEN]:
+                    sharpen(st, d, top, st.ROWS[p, i], st.ERR[p, i], p, i, x)
                 if st.UV[d, p, i] == 0:
+                    _forget(st, d, p)
                     return False
         if st.SIGN[p, i] > 0:
             for q in range(g):
@@ -440,8 +463,12 @@ def bounds(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
                         st.UP[d, k, j, q] = w[q]
                     st.UE[d, k, j] = error
                     st.UV[d, k, j] = 1
+                    st.FORM[k, j] = ITSELF
             else:
                 upper_row(st, d, k, j, x)
+                if st.gi[SHARPEN]:
+                    sharpen(st, d, top, w, error, k, j, x)
                 if st.UV[d, k, j] == 0:
+                    _forget(st, d, p)
                     return False
     return True

@@ -28,6 +28,21 @@ from mcinj.decide.deep_bounds import (
     sign_on_basis,
     undo,
 )
+from mcinj.decide.deep_log import (
+    keep_slopes,
+    log_basis,
+    log_bounds,
+    log_branch,
+    log_circuit,
+    log_counted,
+    log_decide,
+    log_empty,
+    log_next,
+    log_positive,
+    log_ranked,
+    log_region,
+    log_single,
+)
 from mcinj.decide.deep_proof import UNIT, proved_empty
 from mcinj.decide.deep_store import (
     BLOCK,
@@ -46,7 +61,10 @@ from mcinj.decide.deep_store import (
     LAYERS,
     LEAVE,
     LIMIT,
+    LOGFULL,
+    LOGGED,
     MARK,
+    MET,
     NODE,
     NODES,
     NOWITNESS,
@@ -54,12 +72,15 @@ from mcinj.decide.deep_store import (
     PAUSED,
     PHASE,
     RANKED,
+    RECORD,
+    RECORDED,
     REFRESH,
     REGIONS,
     RESOLVE,
     ROOM,
     SECOND,
     SETS,
+    SHOWN,
     SLOT,
     TAIL,
     TARGET,
@@ -132,6 +153,7 @@ def push_set(st: Store, d: int, mask: Words) -> None:
     for w in range(mask.shape[0]):
         st.PS[d, q, w] = mask[w]
         st.PV[d, w] |= mask[w]
+    st.PID[d, q] = st.FI[d, RECORDED] - 1
     st.FI[d, SETS] = q + 1
 
 
@@ -160,6 +182,8 @@ def singles(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
     L = st.gi[LAYERS]
     need = st.gi[TARGET] - st.FI[d, COUNT]
     evaluate(st, d, p, x)
+    if p < L - 1:
+        log_bounds(st, p)
     mask = st.PS[st.PS.shape[0] - 1, 0]
     for j in range(st.m[L - 1]):
         if st.FI[d, SETS] >= need and st.gi[RANKED] == 0:
@@ -172,6 +196,7 @@ def singles(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
             for k in range(mask.shape[0]):
                 mask[k] = 0
             put(mask, j)
+            log_single(st, d, j)
             push_set(st, d, mask)
     return bool(st.FI[d, SETS] >= need and st.gi[RANKED] == 0)
 
@@ -217,6 +242,7 @@ def extend(st: Store, d: int, p: int, slot: int) -> int:
             if not set_cut(st, ncut, st.vec[6], error):
                 return 2
             st.CUTUNIT[ncut] = unit
+            keep_slopes(st, p, ncut)
             st.REQ[length + ncut] = cuts + ncut
             ncut += 1
             status, row = cell.settle(
@@ -226,6 +252,7 @@ def extend(st: Store, d: int, p: int, slot: int) -> int:
                 continue
             if status != cell.EMPTY or not _proved(st, s, row):
                 return 2
+            log_circuit(st, d, s, row, length)
             for w in range(NW):
                 mask[w] = 0
             if row >= cuts:
@@ -238,6 +265,7 @@ def extend(st: Store, d: int, p: int, slot: int) -> int:
                 if mask[w] != 0:
                     some = True
             if not some:
+                st.gi[SHOWN] = 1
                 return 0  # the path alone is contradictory: no such cell
             push_set(st, d, mask)
             break
@@ -271,6 +299,7 @@ def refresh(st: Store, d: int, p: int, slot: int) -> int:
     D = st.PS.shape[0] - 1
     # Frame D keeps the old family; row 0 of it is scratch for masks, so the copy starts at row 1.
     for i in range(q):
+        st.PID[D, i] = st.PID[d, i]
         for w in range(NW):
             st.PS[D, i + 1, w] = st.PS[d, i, w]
     for w in range(NW):
@@ -280,6 +309,7 @@ def refresh(st: Store, d: int, p: int, slot: int) -> int:
         st.PV[d, w] = 0
     for i in range(q):
         if i != worst:
+            st.PID[d, p2] = st.PID[D, i]
             for w in range(NW):
                 st.PS[d, p2, w] = st.PS[D, i + 1, w]
                 st.PV[d, w] |= st.PS[d, p2, w]
@@ -291,6 +321,7 @@ def refresh(st: Store, d: int, p: int, slot: int) -> int:
     if status == 0 or (status == 1 and st.FI[d, SETS] >= q):
         return status
     for i in range(q):
+        st.PID[d, i] = st.PID[D, i]
         for w in range(NW):
             st.PS[d, i, w] = st.PS[D, i + 1, w]
     for w in range(NW):
@@ -325,6 +356,7 @@ def solve_with(st: Store, source: int, target: int, length: int, row: int) -> in
     status, met = cell.settle(
         st.G, st.REQ, length + 1, st.FM[target], st.FX[target], st.FU[target], st.FIDS[target], st.vec[7], st.vec[8]
     )
+    st.gi[MET] = met
     if status == cell.FEASIBLE:
         return 1
     return 0 if status == cell.EMPTY and _proved(st, target, met) else 2
@@ -439,7 +471,16 @@ def emit(st: Store, d: int) -> bool:
     st.OUT_N[r, 0] = length
     st.OUT_N[r, 1] = st.FI[d, COUNT]
     st.gi[REGIONS] = r + 1
+    log_region(st)
     return True
+
+
+@njit(**INNER)
+def _log_closed(st: Store, d: int) -> None:
+    if st.gi[SHOWN]:
+        log_empty(st, d)
+    else:
+        log_counted(st, d)
 
 
 @njit(**INNER)
@@ -448,7 +489,9 @@ def node(st: Store, d: int) -> tuple[int, int]:
     L = st.gi[LAYERS]
     slot = d
     st.FI[d, TAIL] = 0
+    st.gi[SHOWN] = 0
     if st.FI[d, COUNT] >= st.gi[TARGET] and st.gi[RANKED] == 0:
+        log_counted(st, d)
         return _CLOSED, 0
     while True:
         p = st.FI[d, LAYER]
@@ -462,6 +505,7 @@ def node(st: Store, d: int) -> tuple[int, int]:
                 if st.FI[d, BUILT] != p + 1 and not block(st, p + 1):
                     st.gi[SLOT] = p + 1
                     return _ASK, BLOCK
+                log_next(st)
                 install(st, p + 1)
                 st.FI[d, LAYER] = p + 1
                 st.FI[d, BUILT] = 0
@@ -473,6 +517,8 @@ def node(st: Store, d: int) -> tuple[int, int]:
                 st.gi[SLOT] = 0
                 return _FOUND, 0
         found, top = choose_basis(st, d, slot)
+        if found:
+            log_basis(st)
         if p < L - 1:
             if not found or st.gi[RANKED]:
                 if found:
@@ -481,12 +527,13 @@ def node(st: Store, d: int) -> tuple[int, int]:
                             s = sign_on_basis(st, top, st.ROWS[p, i], st.ERR[p, i])
                             if s != 0:
                                 assign(st, p, i, s)
+                                log_decide(st, i, s)
                 unit = nearest_unit(st, p, x)
                 if unit < 0:
                     continue
                 return _OPEN, unit
             mark = st.gi[TRAIL]
-            if st.gi[IMPLY]:
+            if st.gi[IMPLY] and st.gi[RECORD] == 0:  # a certificate has no instruction for it
                 imply(st, d, p, slot)
                 if st.gi[TRAIL] > mark:
                     found, top = choose_basis(st, d, slot)
@@ -501,11 +548,15 @@ def node(st: Store, d: int) -> tuple[int, int]:
                     complete = False
                     break
             if complete:
+                if p + 1 < L - 1:
+                    log_bounds(st, p)
                 continue
             if singles(st, d, p, top, x):
+                log_counted(st, d)
                 return _CLOSED, 0
             status = improve(st, d, p, slot)
             if status == 0:
+                _log_closed(st, d)
                 return _CLOSED, 0
             if status == 1:
                 st.FI[d, TAIL] = 1
@@ -519,15 +570,18 @@ def node(st: Store, d: int) -> tuple[int, int]:
         # Last layer: every row is linear on the cell.
         tail = False
         if found and singles(st, d, p, top, x):
+            log_counted(st, d)
             return _CLOSED, 0
         if st.gi[RANKED]:
             if found and certain(st, d, p, slot):
+                log_ranked(st, d)
                 return _CLOSED, 0
         else:
             status = 2
             if found:
                 status = improve(st, d, p, slot)
             if status == 0:
+                _log_closed(st, d)
                 return _CLOSED, 0
             if status == 1:
                 tail = True
@@ -542,17 +596,20 @@ def node(st: Store, d: int) -> tuple[int, int]:
             if size(st.PS[d, i]) == 1:
                 unit = first(st.PS[d, i])
                 # A set of one unit: it is positive on the whole cell.
+                log_positive(st, d, i, unit)
                 assign(st, L - 1, unit, 1)
                 st.FI[d, COUNT] += 1
                 shrink_family(st, d, unit, True)
                 break
         if unit >= 0:
             if st.FI[d, COUNT] >= st.gi[TARGET] and st.gi[RANKED] == 0:
+                log_counted(st, d)
                 return _CLOSED, 0
             continue
         unit = last_unit(st, d, x, tail)
         if unit < 0:
             if st.gi[RANKED] and rank_closed(st, d):
+                log_ranked(st, d)
                 return _CLOSED, 0
             if st.gi[ENUMERATE]:
                 return (_CLOSED, 0) if emit(st, d) else (_ASK, FULL)
@@ -578,6 +635,7 @@ def certain(st: Store, d: int, p: int, slot: int) -> bool:
             for k in range(mask.shape[0]):
                 mask[k] = 0
             put(mask, j)
+            log_circuit(st, d, s, st.gi[MET], length)
             push_set(st, d, mask)
             if rank_closed(st, d):
                 return True
@@ -596,6 +654,7 @@ def shrink_family(st: Store, d: int, unit: int, whole: bool) -> None:
             if whole:
                 continue
             drop(st.PS[d, i], unit)
+        st.PID[d, q] = st.PID[d, i]
         for w in range(NW):
             st.PS[d, q, w] = st.PS[d, i, w]
             st.PV[d, w] |= st.PS[d, i, w]
@@ -618,6 +677,7 @@ def make_child(st: Store, d: int, sign: int) -> int:
     st.FI[e, TAIL] = 0
     NW = st.PS.shape[2]
     for i in range(st.FI[d, SETS]):
+        st.PID[e, i] = st.PID[d, i]
         for w in range(NW):
             st.PS[e, i, w] = st.PS[d, i, w]
     for w in range(NW):
@@ -627,11 +687,13 @@ def make_child(st: Store, d: int, sign: int) -> int:
         if sign > 0:
             st.FI[e, COUNT] += 1
             if st.FI[e, COUNT] >= st.gi[TARGET] and st.gi[RANKED] == 0:
+                log_counted(st, e)
                 return 0
         shrink_family(st, e, unit, sign > 0)
     row = st.BASE[p] + 2 * unit + (1 if sign > 0 else 0)
     length = st.FI[d, PATH]
     st.PATHS[length] = row
+    st.PINDEX[row] = length
     st.FI[e, PATH] = length + 1
     for k in range(p, L - 1):
         for i in range(st.m[k]):
@@ -641,6 +703,9 @@ def make_child(st: Store, d: int, sign: int) -> int:
                 for q in range(st.ROWS.shape[2]):
                     st.UP[e, k, i, q] = st.UP[d, k, i, q]
     status = solve_with(st, d, e, length, row)
+    if status == 0:
+        log_circuit(st, e, e, st.gi[MET], length + 1)
+        log_empty(st, e)
     if status != 2:
         return status
     copy_center(st, d, e)
@@ -654,6 +719,7 @@ def advance(st: Store) -> int:
     WITNESS: the candidate is the center (gi[SLOT] = 0) or tail (1) of the top frame. RESOLVE: decide exactly whether
     the cell of frame gi[SLOT] is empty; if that is above the top frame, push it (gi[DEPTH] += 1) unless it is empty.
     BLOCK: exact rows of layer gi[SLOT] are wanted. PAUSED: gi[LIMIT] nodes are used up. FULL: the output is full.
+    LOGFULL: the log has more than gi[RECORD] numbers, take them out.
     """
     while st.gi[DEPTH] >= 0:
         d = st.gi[DEPTH]
@@ -661,6 +727,8 @@ def advance(st: Store) -> int:
         if phase == ENTER:
             if st.gi[NODES] >= st.gi[LIMIT]:
                 return PAUSED
+            if st.gi[RECORD] and st.gi[LOGGED] > st.gi[RECORD]:
+                return LOGFULL
             st.gi[NODES] += 1
             st.FI[d, PHASE] = NODE
         elif phase == NODE:
@@ -671,6 +739,7 @@ def advance(st: Store) -> int:
                 st.FI[d, UNIT_FIELD] = value
                 st.FI[d, MARK] = st.gi[TRAIL]
                 st.FI[d, PHASE] = FIRST
+                log_branch(st, value)
             elif what == _FOUND:
                 return WITNESS
             else:

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.certify.position import rows_look_generic
+from mcinj.certify.position import rows_look_generic, without_opposites
 from mcinj.certify.rational import product, to_flint
 from mcinj.decide.kernel_rank import PRIME
 from mcinj.networks import Network
@@ -188,7 +188,7 @@ class DeepModel:
         """
         biases = self.network.biases or [np.zeros(m) for m in self.network.widths]
         return self.network.floats_are_exact and all(
-            rows_look_generic(_without_opposites(np.column_stack([w, b]))[:, :-1])
+            rows_look_generic(without_opposites(np.column_stack([w, b]))[:, :-1])
             for w, b in zip(self.network.weights, biases, strict=True)
         )
 
@@ -221,16 +221,3 @@ class DeepModel:
 
 def _last_unit(columns: int) -> tuple[Fraction, ...]:
     return (*(Fraction(0) for _ in range(columns - 1)), Fraction(1))
-
-
-def _without_opposites(w: FloatArray) -> FloatArray:
-    """The rows of w but the second of every two rows that are exactly opposite."""
-    seen: set[bytes] = set()
-    keep = []
-    for i, row in enumerate(w + 0.0):
-        if (0.0 - row).tobytes() in seen:
-            seen.discard((0.0 - row).tobytes())
-            continue
-        seen.add(row.tobytes())
-        keep.append(i)
-    return w[keep]

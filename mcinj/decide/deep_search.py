@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.certify.collision import collision_at, rationalise
+from mcinj.certify.deep_ops import BITS, COUNTED, RANKED, SET, SHIFT
 from mcinj.certify.rational import rank
 from mcinj.certify.witness import Witness
 from mcinj.decide import cell, deep_bounds, deep_kernel
 from mcinj.decide import deep_store as ds
+from mcinj.decide.deep_log import START
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_proof import UNIT
 from mcinj.decide.onelayer_exact import circuit_or_point, integer_row
@@ -23,6 +25,7 @@ from mcinj.networks.network import FractionMatrix
 _SLICE = 2_000  # nodes between two looks at the outside world
 _ROOM = 8_192  # regions per batch; the first batches are smaller, for whoever looks for a collision early
 _FIRST = 256
+_LOG = 1 << 20  # numbers of a certificate that wait in the log
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class DeepSearch:
         Close nodes by exact rank instead of count.
     width
         Start with the first `width` units of the last layer; `grow` adds more.
+    record
+        Keep what a certificate needs (`log`).
     """
 
     found: tuple[Witness, int] | None = None
@@ -62,6 +67,7 @@ class DeepSearch:
         enumerate_regions: bool = False,
         ranked: bool = False,
         width: int | None = None,
+        record: bool = False,
     ) -> None:
         self.model, self.target, self.ranked = model, target, ranked
         # What a witness is checked on; `grow` moves on to a wider one.
@@ -81,6 +87,7 @@ class DeepSearch:
         gi = np.zeros(ds.GLOBALS, dtype=np.int64)
         gi[ds.TARGET], gi[ds.LAYERS], gi[ds.ENUMERATE], gi[ds.RANKED] = target, L, enumerate_regions, ranked
         gi[ds.INTEGRAL], gi[ds.CUTS], gi[ds.IMPLY], gi[ds.REFRESH] = model.integral, cuts, 0, 1
+        gi[ds.SHARPEN] = not record
         weights = np.zeros((L, m, m))
         for k, w in enumerate(model.floats):
             weights[k, : w.shape[0], : w.shape[1]] = w
@@ -94,6 +101,10 @@ class DeepSearch:
                 q[k, : r.shape[0], : r.shape[1]] = r
             qr[0, : widths[0]] = residues[0][:, :n]
         span = max(lanes, 2 * g, m) + 8
+        bits = sum(widths[:-1]) // BITS + 3
+        node = int(4 * (widths[-1] + families) * (g + 2) * (bits + 2) + 4 * total + 64) * L if record else 0
+        gi[ds.RECORD] = _LOG if record else 0
+        self._log: list[npt.NDArray[np.int32]] = []
         self.st = ds.Store(
             gi=gi, m=widths, WP=np.maximum(transposed, 0.0), WM=np.maximum(-transposed, 0.0), WR=weights,
             ROWS=np.zeros((L, m, g)), ERR=np.zeros((L, m)), SIZE=np.zeros((L, m)), NORM=np.ones((L, m)),
@@ -113,6 +124,11 @@ class DeepSearch:
             low=np.zeros((L, m)), high=np.zeros((L, m)), val=np.zeros((L, m)), coef=np.zeros((L, m)),
             score=np.zeros((4, max(m, total + fences + 16))),
             REQ=np.zeros(total + fences + room + 16, dtype=np.int64), CUTUNIT=np.zeros(room, dtype=np.int64),
+            LOG=np.zeros(_LOG + node if record else 1, dtype=np.int32),
+            PID=np.zeros((frames + 1, families + 1), dtype=np.int64), PINDEX=np.zeros(cuts + room, dtype=np.int64),
+            BROW=np.zeros(g, dtype=np.int64), FORM=np.zeros((L, m), dtype=np.int64),
+            CUTBITS=np.zeros((room + 1, bits + 1 if record else 1), dtype=np.int64),
+            RQ=np.zeros((total + fences + 8, g)), RS=np.zeros(total + fences + 8),
         )  # fmt: skip
         gi[ds.ROOM] = min(_FIRST, outputs)
         self.exact_calls = 0
@@ -158,7 +174,7 @@ class DeepSearch:
             norm = float(np.sqrt(line @ line))
             st.G[i, :g] = line / norm
             st.GE[i] = 8 * UNIT
-            st.PATHS[i] = i
+            st.PATHS[i] = st.PINDEX[i] = i
         if model.biased:
             for k in range(model.depth - 1):
                 st.SIGN[k, model.widths[k] - 1] = 1
@@ -186,7 +202,9 @@ class DeepSearch:
         while True:
             st.gi[ds.LIMIT] = min(limit, self.nodes + _SLICE)
             reason = int(deep_kernel.advance(st))
-            if reason == ds.BLOCK:
+            if reason == ds.LOGFULL:
+                self._flush()
+            elif reason == ds.BLOCK:
                 self._block(int(st.gi[ds.SLOT]))
             elif reason == ds.RESOLVE:
                 if self._resolve():
@@ -231,6 +249,25 @@ class DeepSearch:
             if reason != ds.FULL:
                 return
 
+    def _write(self, numbers: list[int]) -> None:
+        gi = self.st.gi
+        if gi[ds.RECORD]:
+            at = int(gi[ds.LOGGED])
+            self.st.LOG[at : at + len(numbers)] = numbers
+            gi[ds.LOGGED] = at + len(numbers)
+
+    def _flush(self) -> None:
+        gi = self.st.gi
+        if gi[ds.LOGGED] > len(self.st.LOG):
+            raise RuntimeError("the log of a proof has overflowed; please report this network")
+        self._log.append(self.st.LOG[: int(gi[ds.LOGGED])].copy())
+        gi[ds.LOGGED] = 0
+
+    def log(self) -> npt.NDArray[np.int32]:
+        """The instructions of a certificate (`mcinj.decide.deep_log`) of a search with `record` that is done."""
+        self._flush()
+        return np.concatenate(self._log)
+
     def _collision(self, z: tuple[Fraction, ...]) -> tuple[Witness, int] | None:
         x = self.model.input(z)
         if x is None or not any(z) or not self.model.inside(x):
@@ -273,7 +310,11 @@ class DeepSearch:
         layer = int(st.FI[frame, ds.LAYER])
         pattern = self._pattern(layer)
         rows = self.path_rows(st.PATHS[: int(st.FI[frame, ds.PATH])], pattern)
-        _, point = circuit_or_point([[-v for v in integer_row(row)] for row in rows])
+        circuit, point = circuit_or_point([[-v for v in integer_row(row)] for row in rows])
+        if circuit is not None:
+            self._write([START + SET + (len(circuit) << SHIFT), *(2 * t for t in circuit)])
+            st.FI[frame, ds.RECORDED] += 1
+            self._write([START + COUNTED + (1 << SHIFT), int(st.FI[frame, ds.RECORDED]) - 1])
         if frame > d:
             if point is not None:
                 st.gi[ds.DEPTH] = frame
@@ -287,6 +328,7 @@ class DeepSearch:
             active = [row[: self.model.n] for row, s in zip(jacobian, st.SIGN[layer], strict=False) if s > 0]
             if rank(active, self.model.n) < self.model.n:
                 raise RuntimeError("a region that loses rank gave no exact collision; please report this network")
+            self._write([START + RANKED])
             st.gi[ds.DEPTH] = d - 1
             return False
         self.found = found  # the frame stays: with more units of the last layer the search goes on in it

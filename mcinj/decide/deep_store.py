@@ -12,17 +12,17 @@ Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
 # Why the loop returned.
-DONE, WITNESS, PAUSED, RESOLVE, BLOCK, FULL, DEGENERATE = range(7)
+DONE, WITNESS, PAUSED, RESOLVE, BLOCK, FULL, DEGENERATE, LOGFULL = range(8)
 
 # gi: global integers.
 (
     DEPTH, NODES, LIMIT, TARGET, LAYERS, ENUMERATE, RANKED, REGIONS, SLOT, TRAIL, INTEGRAL, CUTS, IMPLY, REFRESH,
-    ROOM,
-) = range(15)  # fmt: skip
+    ROOM, SHARPEN, RECORD, LOGGED, MET, SHOWN,
+) = range(20)  # fmt: skip
 GLOBALS = 32
 
 # FI: integers of a frame.
-PHASE, LAYER, PATH, MARK, UNIT, SETS, COUNT, NOWITNESS, BUILT, TAIL = range(10)
+PHASE, LAYER, PATH, MARK, UNIT, SETS, COUNT, NOWITNESS, BUILT, TAIL, RECORDED = range(11)
 FIELDS = 12
 ENTER, NODE, FIRST, SECOND, LEAVE = range(5)
 
@@ -46,7 +46,10 @@ class Store(NamedTuple):
     FI (F, FIELDS), FM (F+2, g, W), FX, FU, FIDS (F+2, W), TX (F, W): frames, centers and tails.
     PS (F+1, T, NW), PV (F+1, NW): families of sets. PATHS (·,), TL, TU (·,): path rows, trail of decided units.
     OUT_SIGN (R, L, m) int8, OUT_X (R, g), OUT_PATH (R, ·) int32, OUT_N (R, 2): regions found. Q: residues by layer.
-    QR (L, m, n): residues of rows on the pattern. The others are scratch.
+    QR (L, m, n): residues of rows on the pattern.
+    For certificates (`mcinj.decide.deep_log`): LOG (·,) int32; PID (F+1, T) numbers of the sets; PINDEX (·,) where on
+    the path a row of G is; BROW (g,) rows of the basis; FORM (L, m) which upper bounds the latest `bounds` replaced;
+    CUTBITS (·, words + 1) slopes of cuts. RQ (·, g), RS (·,): see `deep_sharpen`. The others are scratch.
     """
 
     gi: Ints
@@ -97,3 +100,11 @@ class Store(NamedTuple):
     score: Floats
     REQ: Ints
     CUTUNIT: Ints
+    LOG: npt.NDArray[np.int32]
+    PID: Ints
+    PINDEX: Ints
+    BROW: Ints
+    FORM: Ints
+    CUTBITS: Ints
+    RQ: Floats
+    RS: Floats

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from mcinj.certify.deep_checker import write_global
+from mcinj.certify.deep_pairs import PairsProof
+from mcinj.certify.deep_proof import DeepProof
+from mcinj.certify.format import join
 from mcinj.certify.witness import Witness
 from mcinj.decide import pairs_group as pg
 from mcinj.decide.deep_model import DeepModel
+from mcinj.decide.deep_record import deep_proof
 from mcinj.decide.deep_search import DeepSearch, Regions
 from mcinj.decide.joint import joint_collision
 from mcinj.decide.pairs_exact import ExactPair
@@ -25,9 +30,11 @@ from mcinj.errors import InputError
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix
 
+Proof = DeepProof | PairsProof
+
 _UNLIMITED = 2**62
 _LOOK = 256  # regions before the first look at pairs
-_EXACT = 500  # exact pair decisions for weights not in general position, where no pass can come of them
+_NO_LOG = np.zeros(1, dtype=np.int32)
 
 
 @dataclass
@@ -42,23 +49,20 @@ class FewActive:
     paths: npt.NDArray[np.int32]
     sizes: npt.NDArray[np.int64]
     counters: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(8, dtype=np.int64))
-    exact_pairs: int = 0
-    exact_limit: int | None = None
 
     @classmethod
-    def of(cls, search: DeepSearch, batches: list[Regions], exact_limit: int | None = None) -> FewActive:
+    def of(cls, search: DeepSearch, batches: list[Regions]) -> FewActive:
         """Join batches of a search of the same model and width as `search`."""
         if not batches:
             L, m, _ = search.st.ROWS.shape
             none = np.zeros((0, 2), dtype=np.int64)
-            return cls(search, np.zeros((0, L, m), dtype=np.int8), none.astype(np.int32), none, exact_limit=exact_limit)
+            return cls(search, np.zeros((0, L, m), dtype=np.int8), none.astype(np.int32), none)
         longest = max(int(b.sizes[:, 0].max()) for b in batches)
         return cls(
             search,
             np.concatenate([b.signs for b in batches]),
             np.concatenate([b.paths[:, :longest] for b in batches]),
             np.concatenate([b.sizes for b in batches]),
-            exact_limit=exact_limit,
         )
 
     def groups(self) -> Iterator[npt.NDArray[np.int64]]:
@@ -89,20 +93,20 @@ class FewActive:
                 continue
             self.counters[4:] = 0
             while True:
-                status = int(pg.scan(st, group, self.counters, point))
+                status = int(pg.scan(st, group, self.counters, point, _NO_LOG))
                 if status == pg.CLOSED:
                     break
                 first, second = (int(members[i]) for i in self.counters[6:8])
-                pair = self._pair(network, first, second)
+                pair = self.pair(network, first, second)
                 witness = pair.near(point.tolist()) if status == pg.MEETS else None
-                if witness is None and (self.exact_limit is None or self.exact_pairs < self.exact_limit):
-                    self.exact_pairs += 1
+                if witness is None:
                     witness = pair.decide()
                 if witness is not None:
                     return witness
         return None
 
-    def _pair(self, network: Network, a: int, b: int) -> ExactPair:
+    def pair(self, network: Network, a: int, b: int) -> ExactPair:
+        """Two regions, to be decided exactly."""
         return ExactPair(
             self.search, network, (self.signs[a], self.signs[b]),
             (self.paths[a, : self.sizes[a, 0]], self.paths[b, : self.sizes[b, 0]]),
@@ -111,28 +115,25 @@ class FewActive:
     def _all_exact(self, network: Network, members: npt.NDArray[np.int64]) -> Witness | None:
         for i, a in enumerate(members.tolist()):
             for b in members[:i].tolist():
-                if self.exact_limit is not None and self.exact_pairs >= self.exact_limit:
-                    return None
-                self.exact_pairs += 1
-                witness = self._pair(network, a, b).decide()
+                witness = self.pair(network, a, b).decide()
                 if witness is not None:
                     return witness
         return None
 
 
 def pair_collision(
-    model: DeepModel, network: Network, limit: int, *, width: int | None = None
+    model: DeepModel, network: Network, limit: int, *, width: int | None = None, proofs: list[Proof] | None = None
 ) -> tuple[Witness | bool | None, int]:
     """Decide the pairs of `model`, whose earlier prefixes are injective and which passes the regional criterion.
 
     Returns a verified collision of `network`, True if there is none (weights in general position), None past `limit`
     nodes; and the nodes entered. Pairs are also decided on the way, each time the regions have doubled: where there are
     collisions, there are many. Where the weights are not in general position, True only means that none was found.
+    What a certificate needs for True is appended to `proofs`.
     """
-    exact_limit = None if model.looks_generic else _EXACT
     # Without a fixed t the equations are homogeneous: 2n of them leave only 0. With it, 2n + 1 are needed.
     target = 2 * model.g - 1 if model.biased else 2 * model.n
-    search = DeepSearch(model, target, enumerate_regions=True, width=width)
+    search = DeepSearch(model, target, enumerate_regions=True, width=width, record=proofs is not None)
     rows = DeepSearch(model, target, width=width)
     batches: list[Regions] = []
     tested = total = 0
@@ -143,19 +144,24 @@ def pair_collision(
         total += len(batch.signs)
         if total >= 2 * tested and total >= _LOOK:
             tested = total
-            witness = FewActive.of(rows, batches, exact_limit).collision(network)
+            witness = FewActive.of(rows, batches).collision(network)
             if witness is not None:
                 return witness, search.nodes
     if total > tested:
-        witness = FewActive.of(rows, batches, exact_limit).collision(network)
+        witness = FewActive.of(rows, batches).collision(network)
         if witness is not None:
             return witness, search.nodes
+    if proofs is not None:
+        from mcinj.decide.pairs_record import pairs_proof
+
+        proofs += [deep_proof(search), pairs_proof(FewActive.of(rows, batches))]
     return True, search.nodes
 
 
 def decide_global(
-    network: Network, *, node_budget: int | None = None, fence: FractionMatrix = (), exact: bool = False
-) -> DeepDecision:
+    network: Network, *, node_budget: int | None = None, fence: FractionMatrix = (), exact: bool = False,
+    certificate: bool = False,
+) -> DeepDecision:  # fmt: skip
     """Decide whether `f(x) = f(x')` implies `x = x'`.
 
     Parameters
@@ -169,11 +175,13 @@ def decide_global(
         Rows over (x, t), shape `(·, n + 1)`: only inputs x with `row·(x, 1) > 0` for all of them count.
     exact
         Decide networks in general position in that way too: a pass is then `exact`.
+    certificate
+        Keep the proof of a pass (not with a fence): in general position, or where every layer alone is injective.
 
     Raises
     ------
     InputError
-        A negative node budget.
+        A negative node budget, or a certificate that does not exist.
     """
     if node_budget is not None and node_budget < 0:
         raise InputError(f"node_budget is {node_budget}; give a number of nodes >= 0, or None for no limit")
@@ -186,31 +194,51 @@ def decide_global(
     ) -> DeepDecision:
         return DeepDecision(outcome, layer, certified, nodes, time.perf_counter() - started, witness)
 
-    regional = decide_regional(network, node_budget=node_budget, fence=fence, exact=exact)
+    alone = certificate and network.depth == 1
+    regional = decide_regional(network, node_budget=node_budget, fence=fence, exact=exact, certificate=alone)
     nodes = regional.nodes
     if regional.outcome is not Outcome.INJECTIVE or network.depth == 1:
-        return decision(regional.outcome, regional.certified, regional.layer, regional.witness)
+        return regional
     generic = not exact and DeepModel.of(network, fence).looks_generic
-    if not generic and not fence and _layers_injective(network):
-        return decision(Outcome.INJECTIVE, Certified.EXACT)
+    proofs: list[Proof] | None = None
+    if not generic and not fence:
+        layers = _layers_injective(network, certificate)
+        if layers is not None:
+            proof = join(network, layers) if certificate else None
+            return replace(decision(Outcome.INJECTIVE, Certified.EXACT), certificate=proof)
+        if certificate:
+            raise InputError(
+                "there is no certificate yet for the criterion global out of general position (or with exact), unless"
+                " every layer alone is injective; leave it out"
+            )
+    if generic and certificate:
+        first = DeepSearch(DeepModel.of(network.prefix(1), fence), network.n, record=True)
+        first.decide(_UNLIMITED)
+        proofs = [deep_proof(first)]
     # Not generic: the last prefix is not either, so rank was proved on its regions, and its pairs prove the pass.
     for k in range(2, network.depth + 1):
         model = DeepModel.of(network.prefix(k), fence)
-        answer, used = (pair_collision if generic else joint_collision)(model, network, limit - nodes)
+        if generic:
+            answer, used = pair_collision(model, network, limit - nodes, proofs=proofs)
+        else:
+            answer, used = joint_collision(model, network, limit - nodes)
         nodes += used
         if answer is None:
             return decision(Outcome.UNKNOWN, Certified.NONE)
         if isinstance(answer, Witness):
             return decision(Outcome.NOT_INJECTIVE, Certified.EXACT, k, answer)
-    return decision(Outcome.INJECTIVE, Certified.GENERIC if generic else Certified.EXACT)
+    proof = None if proofs is None else write_global(network, proofs)
+    return replace(decision(Outcome.INJECTIVE, Certified.GENERIC if generic else Certified.EXACT), certificate=proof)
 
 
-def _layers_injective(network: Network) -> bool:
-    """Whether every layer alone is proved injective on its whole input space (then the network is)."""
+def _layers_injective(network: Network, certificate: bool) -> list[bytes] | None:
+    """Certificates, if every layer alone is proved injective on its input space (then the network is); else None."""
     from mcinj.decide.tree import decide_one_layer
 
+    proofs = []
     for k in range(1, network.depth + 1):
-        decided = decide_one_layer(network.layer(k), exact=True, node_budget=100_000)
+        decided = decide_one_layer(network.layer(k), exact=True, node_budget=100_000, certificate=certificate)
         if decided.outcome is not Outcome.INJECTIVE or decided.certified is not Certified.EXACT:
-            return False
-    return True
+            return None
+        proofs.append(decided.certificate or b"")
+    return proofs

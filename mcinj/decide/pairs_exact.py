@@ -21,7 +21,12 @@ Path = npt.NDArray[np.int32]
 
 
 class ExactPair:
-    """Regions a, b given by their signs and path rows; `network` is what a witness is checked on."""
+    """Regions a, b given by their signs and path rows; `network` is what a witness is checked on.
+
+    When `decide` has said None, `circuit` has the path rows (of a, then of b) that contradict the equations.
+    """
+
+    circuit: Sequence[int] = ()
 
     def __init__(
         self, search: DeepSearch, network: Network, signs: tuple[Signs, Signs], paths: tuple[Path, Path]
@@ -72,11 +77,13 @@ class ExactPair:
         g2 = 2 * self.model.g
         basis = kernel(self.equations, g2)
         if not basis:
+            self.circuit = []
             return None
         span = to_flint([list(column) for column in zip(*basis, strict=True)], len(basis))
         rows = product(to_flint(self.strict, g2), span)
         circuit, point = circuit_or_point([[-v for v in integer_row(row)] for row in rows])
         if circuit is not None or point is None:
+            self.circuit = circuit or []
             return None
         z = [sum((c * b[j] for c, b in zip(point, basis, strict=True)), Fraction(0)) for j in range(g2)]
         witness = self._witness(z)

@@ -12,9 +12,11 @@ from mcinj.decide.deep_proof import UNIT
 from mcinj.decide.deep_store import LAYERS, Floats, Ints, Store
 from mcinj.decide.pairs_kernel import (
     CLOSED,
+    LOGGED,
     MEETS,
     UNPROVED,
     Floats32,
+    Ints32,
     Paths,
     Signs,
     box_of,
@@ -32,7 +34,8 @@ PAIRS, BOXES, RANKS, TESTS, POSITION_A, POSITION_B, FIRST_REGION, SECOND_REGION 
 
 class Group(NamedTuple):
     """Regions of one group: signs (c, L, m), path rows P (c, K, g) and lengths, last-layer rows J (c, s, g), hidden
-    rows H (c, h, g), their errors PE, JE, HE, proved boxes lo, hi (c, D), sweep order (c,)."""
+    rows H (c, h, g), their errors PE, JE, HE, proved boxes lo, hi (c, D), sweep order (c,); bases (c, 2 D, g): path
+    rows that prove them (for certificates only)."""
 
     signs: Signs
     lengths: Ints
@@ -45,12 +48,13 @@ class Group(NamedTuple):
     lo: Floats32
     hi: Floats32
     order: Ints
+    bases: Ints32
 
 
 @njit()
 def prepare(
     st: Store, signs: Signs, paths: Paths, lengths: Ints, constant: bool, P: Floats, PE: Floats, J: Floats, JE: Floats,
-    H: Floats, HE: Floats, lo: Floats32, hi: Floats32, boxes: bool,
+    H: Floats, HE: Floats, lo: Floats32, hi: Floats32, boxes: bool, bases: Ints32,
 ) -> int:  # fmt: skip
     """Fill the arrays of a group; returns -1, or a region whose rows floats do not hold accurately enough."""
     g = st.ROWS.shape[2]
@@ -74,16 +78,34 @@ def prepare(
             return a
         if boxes:
             box_of(
-                P[a], PE[a], lengths[a], J[a], JE[a], s, lo[a], hi[a], V, Z, T, TZ, work, inv, base, B, BE, vec, Y, best
-            )
+                P[a], PE[a], lengths[a], J[a], JE[a], s, lo[a], hi[a], V, Z, T, TZ, work, inv, base, B, BE, vec, Y,
+                best, bases[a if bases.shape[0] > 1 else 0],
+            )  # fmt: skip
     return -1
 
 
 @njit()
-def scan(st: Store, group: Group, counters: Ints, point: Floats) -> int:
+def _log_pair(log: Ints32, a: int, b: int, ids: Ints, size: int, d: int, length: int) -> None:
+    at = log[0]
+    log[at] = a
+    log[at + 1] = b
+    log[at + 2] = size
+    for e in range(size):
+        row = ids[e]
+        if row >= 2 * d:  # path rows: those of a, then those of b
+            row -= 2 * d
+            row = 2 * (d + row) if row < length else 2 * (d + row - length) + 1
+        log[at + 3 + e] = row
+    log[0] = at + 3 + size
+
+
+@njit()
+def scan(st: Store, group: Group, counters: Ints, point: Floats, log: Ints32) -> int:
     """Test pairs from where the counters stand: CLOSED at the end, MEETS with a candidate in `point`, UNPROVED.
 
-    The pair in question is in counters[FIRST_REGION], counters[SECOND_REGION]; calling again goes on behind it.
+    The pair in question is in counters[FIRST_REGION], counters[SECOND_REGION]; calling again goes on behind it. If
+    `log` has more than one entry, each closed cell is written behind its first log[0] numbers: the regions, the number
+    of rows, rows (2 (d + path row) + side or, for hidden units that differ, 2 f + side); LOGGED where it is full.
     """
     L = st.gi[LAYERS]
     g = st.ROWS.shape[2]
@@ -125,6 +147,8 @@ def scan(st: Store, group: Group, counters: Ints, point: Floats) -> int:
             b = group.order[counters[POSITION_B]]
             if group.lo[b, 0] > group.hi[a, 0]:
                 break
+            if log.shape[0] > 1 and log[0] + 2 * size + 8 > log.shape[0]:
+                return LOGGED
             counters[POSITION_B] += 1
             counters[PAIRS] += 1
             apart = False
@@ -202,6 +226,8 @@ def scan(st: Store, group: Group, counters: Ints, point: Floats) -> int:
                         E2, EE, s, SR, SE, 2 * d, g + d, Zn, A, B, BE, inv, work, vec, G, M, x, u, ids, required, point
                     )
                 if status == CLOSED:
+                    if log.shape[0] > 1:
+                        _log_pair(log, a, b, ids, g + d - s + 1, d, 2 * d)
                     continue
             count = 0
             for i in range(d):
@@ -230,13 +256,15 @@ def scan(st: Store, group: Group, counters: Ints, point: Floats) -> int:
             )
             if status != CLOSED:
                 return status
+            if log.shape[0] > 1:
+                _log_pair(log, a, b, ids, size - s + 1, d, group.lengths[a])
         counters[POSITION_A] += 1
         counters[POSITION_B] = 0
     return CLOSED
 
 
 def make_group(
-    st: Store, signs: Signs, paths: Paths, lengths: Ints, count: int, constant: bool
+    st: Store, signs: Signs, paths: Paths, lengths: Ints, count: int, constant: bool, record: bool = False
 ) -> tuple[Group, int]:
     """Arrays of one group with `count` active units; second, -1 or a region that floats do not hold accurately."""
     c, g = len(signs), st.ROWS.shape[2]
@@ -249,9 +277,10 @@ def make_group(
     P, PE = np.zeros((c, K, g)), np.zeros((c, K))
     J, JE = np.zeros((c, s, g)), np.zeros((c, s))
     H, HE = np.zeros((c, hidden, g)), np.zeros((c, hidden))
-    bad = int(prepare(st, signs, paths, lengths, constant, P, PE, J, JE, H, HE, lo, hi, c >= BOXED))
+    bases = np.zeros((c if record else 1, 2 * D if record else 0, g), dtype=np.int32)
+    bad = int(prepare(st, signs, paths, lengths, constant, P, PE, J, JE, H, HE, lo, hi, c >= BOXED, bases))
     order: npt.NDArray[np.int64] = np.argsort(lo[:, 0], kind="stable").astype(np.int64)
-    return Group(signs, lengths, P, PE, J, JE, H, HE, lo, hi, order), bad
+    return Group(signs, lengths, P, PE, J, JE, H, HE, lo, hi, order, bases), bad
 
 
-__all__ = ["BOXES", "CLOSED", "MEETS", "PAIRS", "RANKS", "TESTS", "UNPROVED", "Group", "make_group", "scan"]
+__all__ = ["BOXES", "CLOSED", "LOGGED", "MEETS", "PAIRS", "RANKS", "TESTS", "UNPROVED", "Group", "make_group", "scan"]

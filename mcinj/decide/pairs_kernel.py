@@ -25,8 +25,9 @@ from mcinj.decide.deep_store import LAYERS, TRAIL, Floats, Ints, Store, Words
 Signs = npt.NDArray[np.int8]
 Paths = npt.NDArray[np.int32]
 Floats32 = npt.NDArray[np.float32]
+Ints32 = npt.NDArray[np.int32]
 
-CLOSED, MEETS, UNPROVED = 0, 1, 2
+CLOSED, MEETS, UNPROVED, LOGGED = 0, 1, 2, 3
 _SLACK = 1e-7
 
 
@@ -206,9 +207,12 @@ def rays(
 def box_of(
     P: Floats, PE: Floats, length: int, J: Floats, JE: Floats, s: int, lo: Floats32, hi: Floats32, V: Floats, Z: Words,
     T: Floats, TZ: Words, work: Floats, inv: Floats, base: Ints, B: Floats, BE: Floats, vec: Floats, Y: Floats,
-    best: Ints,
-) -> None:
-    """Proved bounds lo, hi of the s + s(s-1)/2 image coordinates of one region; infinite where nothing is proved."""
+    best: Ints, bases: Ints32,
+) -> None:  # fmt: skip
+    """Proved bounds lo, hi of the s + s(s-1)/2 image coordinates of one region; infinite where nothing is proved.
+
+    `bases` (2 D, g), unless it is empty, gets the rows of P that prove each (lo of c at 2 c, hi at 2 c + 1).
+    """
     g = P.shape[1]
     D = s + s * (s - 1) // 2
     for c in range(D):
@@ -265,6 +269,7 @@ def box_of(
         T[2 * c, 0] = low - _SLACK
         T[2 * c + 1, 0] = high + _SLACK
     row = vec[8]
+    tight = base
     for v in range(count):
         wanted = False
         for e in range(2 * D):
@@ -284,6 +289,7 @@ def box_of(
                 farthest = f
                 far = t
             if have < g - 1 and (Z[v, t >> 6] >> np.uint64(t & 63)) & np.uint64(1) != 0:
+                tight[have] = t
                 for q in range(g):
                     B[have, q] = P[t, q]
                 BE[have] = PE[t]
@@ -293,6 +299,7 @@ def box_of(
         for q in range(g):
             B[g - 1, q] = P[far, q]
         BE[g - 1] = PE[far]
+        tight[g - 1] = far
         if not invert(B, g, inv, work):
             continue
         top = quality(B, BE, inv, g, vec[0], vec[4])
@@ -328,6 +335,9 @@ def box_of(
                     lo[c] = np.float32(value - 2e-7)
                 else:
                     hi[c] = np.float32(value + 2e-7)
+                if bases.shape[0] > 0:
+                    for k in range(g):
+                        bases[e, k] = tight[k]
 
 
 @njit()
@@ -421,7 +431,7 @@ def cell_in_kernel(
 ) -> int:  # fmt: skip
     """Is `{z : E z = 0, S z > 0}` empty? CLOSED (proved), MEETS (point in `point`, floats) or UNPROVED.
 
-    E (k, D), S (count, D) with entrywise errors EE, SE.
+    E (k, D), S (count, D) with entrywise errors EE, SE. CLOSED by the rows ids[: D - k + 1] of S.
     """
     q = D - k
     if q < 1 or not null_space(E, k, D, Zn, A, vec[9]):
@@ -472,4 +482,5 @@ def cell_in_kernel(
     for e in range(q):
         if not vec[2, k + e] + vec[3, k + e] < 0.0:
             return UNPROVED
+    ids[q] = met
     return CLOSED

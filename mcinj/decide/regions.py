@@ -7,10 +7,13 @@ independent active rows (always). So layers are decided in order, each by one se
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from mcinj.certify.deep_checker import write_regional
+from mcinj.certify.deep_proof import DeepProof
 from mcinj.certify.witness import Witness
 from mcinj.decide.deep_model import DeepModel
+from mcinj.decide.deep_record import deep_proof
 from mcinj.decide.deep_search import DeepSearch
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.errors import InputError
@@ -34,6 +37,8 @@ class DeepDecision:
         Cost; nodes are machine-independent.
     witness
         Colliding inputs of a failure, verified in exact arithmetic, else None.
+    certificate
+        Content of the certificate file of a pass, if it was asked for.
     """
 
     outcome: Outcome
@@ -42,6 +47,7 @@ class DeepDecision:
     nodes: int
     seconds: float
     witness: Witness | None = None
+    certificate: bytes | None = field(default=None, repr=False)
 
 
 def decide_regional(
@@ -50,6 +56,7 @@ def decide_regional(
     node_budget: int | None = None,
     fence: FractionMatrix = (),
     exact: bool = False,
+    certificate: bool = False,
 ) -> DeepDecision:
     """Decide whether the Jacobian of every prefix of `network` has rank n on every open region.
 
@@ -63,6 +70,9 @@ def decide_regional(
         Rows over (x, t), shape `(·, n + 1)`: only inputs x with `row·(x, 1) > 0` for all of them count.
     exact
         Prove rank on every region also where weights look generic.
+
+    certificate
+        Keep the proof of a pass (not with a fence).
 
     Raises
     ------
@@ -81,12 +91,13 @@ def decide_regional(
         return DeepDecision(outcome, layer, certified, nodes, time.perf_counter() - started, witness)
 
     proved = True
+    proofs: list[DeepProof] = []
     for k in range(1, network.depth + 1):
         model = DeepModel.of(network.prefix(k), fence)
         ranked = exact or not model.looks_generic
         if ranked and model.residues is None:
             return decision(Outcome.UNKNOWN, Certified.NONE)
-        search = DeepSearch(model, model.n, ranked=ranked)
+        search = DeepSearch(model, model.n, ranked=ranked, record=certificate)
         try:
             answer = search.decide(limit - nodes)
         except OverflowError:
@@ -100,4 +111,9 @@ def decide_regional(
                 raise RuntimeError("a witness failed its exact check; please report this network")
             return decision(Outcome.NOT_INJECTIVE, Certified.EXACT, layer, witness)
         proved = proved and ranked
-    return decision(Outcome.INJECTIVE, Certified.EXACT if proved else Certified.GENERIC)
+        if certificate:
+            proofs.append(deep_proof(search))
+    return replace(
+        decision(Outcome.INJECTIVE, Certified.EXACT if proved else Certified.GENERIC),
+        certificate=write_regional(network, proofs) if certificate else None,
+    )

@@ -324,17 +324,29 @@ class _Tasks:
                 self._cost[id(known)] = mean if old is None else (1 - weight) * old + weight * mean
 
     def eta(self) -> float | None:
-        """Seconds to go on all workers; a group not yet begun is taken to cost 3 times the one before per input."""
-        total, last = 0.0, None
+        """Seconds to go on all workers; None before the first task ends."""
+        known = [(group, self._cost[id(group)]) for group, _ in self.todo if id(group) in self._cost]
+        if not known:
+            return None
+        total = 0.0
         for group, _ in self.todo:
             cost = self._cost.get(id(group))
-            if cost is None and last is not None:
-                cost = last[1] * 3.0 ** max(group.n - last[0], 0)
-            if cost is None:
-                return None
-            last = (group.n, cost)
-            total += cost * self._left[id(group)]
+            total += (_guess(group, known) if cost is None else cost) * self._left[id(group)]
         return total / self._workers
+
+
+def _guess(group: Group, known: list[tuple[Group, float]]) -> float:
+    """Seconds of a trial of a group not yet begun, from the nearest size of its kind (else of any kind) that was."""
+    near, cost = min(known, key=lambda item: (_kind(item[0]) != _kind(group), abs(item[0].n - group.n)))
+    growth = 3.0 if len(_kind(group)[1]) == 0 else 10.0
+    return cost * growth ** (group.n - near.n)
+
+
+def _kind(group: Group) -> tuple[str, tuple[int, ...], str]:
+    """Groups of one kind differ in n: earlier layers by their rough ratios, criterion."""
+    if isinstance(group, Series):
+        return type(group).__name__, tuple(round(w / group.n) for w in group.widths_before), group.criterion
+    return type(group).__name__, (), ""
 
 
 def _work(

@@ -10,6 +10,7 @@ from mcinj.infer.collapse import WidthScaling, collapse_quality, collapse_table,
 from mcinj.infer.curves import SeriesCurve, TransitionCurve, curve_of, curves_by_series, transition_curve
 from mcinj.infer.families import Family, extrapolate_family, families
 from mcinj.infer.fit_tables import fit_table, fitted_curves, residual_table
+from mcinj.infer.paired import Gap, gap_table, paired_gaps
 from mcinj.infer.points import LocationSeries, locations
 from mcinj.infer.quantiles import QuantileEstimate, TransitionWidth, quantile, standard_error, transition_width
 from mcinj.infer.reference import ReferenceSeries, reference_series
@@ -27,6 +28,7 @@ __all__ = [
     "Extrapolation",
     "Family",
     "FixedCount",
+    "Gap",
     "LocationSeries",
     "QuantileEstimate",
     "ReferenceSeries",
@@ -53,9 +55,11 @@ __all__ = [
     "families",
     "fit_table",
     "fitted_curves",
+    "gap_table",
     "locations",
     "mean_test",
     "overall_p",
+    "paired_gaps",
     "parse_rule",
     "quantile",
     "reference_series",

@@ -6,6 +6,7 @@ ratios α explains all their widths, that is, when the intervals [(w - 1/2)/n, (
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -43,11 +44,11 @@ class Family:
     @property
     def label(self) -> str:
         """A short name: "gaussian, global" or "gaussian, global, after 6.7"."""
-        before = ", ".join(_shortest(lo, hi) for lo, hi in self.ratios)
+        before = ", ".join(shortest(lo, hi) for lo, hi in self.ratios)
         return f"{self.ensemble}, {self.criterion}" + (f", after {before}" if before else "")
 
 
-def _shortest(low: float, high: float) -> str:
+def shortest(low: float, high: float) -> str:
     """The number with the fewest decimals in an interval, nearest to its middle."""
     for digits in range(6):
         text = f"{(low + high) / 2:.{digits}f}"
@@ -85,14 +86,22 @@ def families(table: pd.DataFrame) -> list[Family]:
 
 
 def extrapolate_family(
-    family: Family, *, statistic: Statistic = "median", resamples: int = 2000, seed: int = 0, level: float = 0.95
+    family: Family,
+    *,
+    statistic: Statistic = "median",
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+    levels: Mapping[SeriesKey, float] | None = None,
 ) -> Extrapolation:
     """The frozen scaling procedure on one family: with both reference series for one layer, without for deep networks.
 
     For other one-layer ensembles the references are yardsticks all the same: N_j holds for symmetric rows in general
-    position. Raises InputError when there are too few sizes (see scaling.extrapolate).
+    position. levels: of single intervals under the stopping rules of some series (see `locations`). Raises InputError
+    when there are too few sizes (see scaling.extrapolate).
     """
-    points = locations(family.samples, statistic=statistic, resamples=resamples, seed=seed)
+    at = {key.n: level for key, level in (levels or {}).items() if key in family.keys}
+    points = locations(family.samples, statistic=statistic, resamples=resamples, seed=seed, levels=at)
     names: tuple[SeriesName, ...] = ("union", "euler") if family.layers == 1 else ()
     sizes = [int(k) for k in points.n if k >= N_MIN]
     references = [reference_series(name, sizes) for name in names] if sizes else []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -57,12 +58,16 @@ def locations(
     statistic: Statistic = "median",
     resamples: int = 1000,
     seed: int = 0,
+    levels: Mapping[int, float] | None = None,
 ) -> LocationSeries:
     """Locations of the samples of one family (same ensemble, criterion and expansions; different n).
 
     statistic: "median" (interpolated in m; stands with censored and infinite draws) or "mean" (needs every draw
     exact and finite). Sizes without a finite location, error or replicate are skipped, with the reason. Seeded: the
     replicates of a size depend on `seed`, n and its trials only.
+
+    levels: by n, the level of a single interval that covers with 95 % under a size's stopping rule (Bonferroni over its
+    looks, `StoppingRule.look_level`). Errors and replicates of such a size are stretched to match.
     """
     if statistic not in ("median", "mean"):
         raise InputError(f"unknown statistic {statistic!r}: use 'median' or 'mean'")
@@ -95,8 +100,9 @@ def locations(
         if reason:
             skipped.append((n, reason))
             continue
-        rows.append((n, value / n, error / n, least / n, most / n))
-        boots.append(boot / n)
+        stretch = _stretch(levels[n]) if levels and n in levels else 1.0
+        rows.append((n, value / n, stretch * error / n, least / n, most / n))
+        boots.append((boot if stretch == 1.0 else value + stretch * (boot - value)) / n)
     if not rows:
         raise InputError(f"no size has a usable {statistic}: {dict(skipped)}")
     table = np.array(rows)
@@ -110,6 +116,11 @@ def locations(
         statistic=statistic,
         skipped=tuple(skipped),
     )
+
+
+def _stretch(level: float) -> float:
+    """Normal quantile of a level over that of 95 %."""
+    return NormalDist().inv_cdf(0.5 + level / 2) / NormalDist().inv_cdf(0.975)
 
 
 def _share(value: float, least: float, most: float) -> float:

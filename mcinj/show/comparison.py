@@ -45,10 +45,10 @@ class FamilyReport:
         return max(key.n for key in self.family.keys)
 
 
-def examine(family: Family) -> FamilyReport:
-    """Collect what a report says of one family."""
+def examine(family: Family, levels: Mapping[SeriesKey, float] | None = None) -> FamilyReport:
+    """Collect what a report says of one family; levels: of single intervals, where series have stopping rules."""
     try:
-        limit, reason = extrapolate_family(family), ""
+        limit, reason = extrapolate_family(family, levels=levels), ""
     except InputError as error:
         limit, reason = None, str(error)
     return FamilyReport(family, bounds_for(family), limit, reason)

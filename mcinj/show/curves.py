@@ -82,7 +82,8 @@ def median_axes(
         # Too few trials leave an end open (0 or ∞): such a point is drawn hollow, without a bar.
         vague = ~np.isfinite(high) | (low >= y)
         low, top = np.where(vague, 0.0, low), np.where(vague, 0.0, high)
-        offset = 0.0 if len(groups) == 1 else 0.08 * (k - (len(groups) - 1) / 2)
+        # Side by side, but nearer to their own n than to the next.
+        offset = 0.0 if len(groups) == 1 else min(0.08, 0.4 / (len(groups) - 1)) * (k - (len(groups) - 1) / 2)
         axes.errorbar(
             x + offset,
             y,

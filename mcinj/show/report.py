@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mcinj.errors import InputError
 from mcinj.experiment.store import read_table
-from mcinj.files import atomic_write, make_directory
+from mcinj.files import make_directory
+from mcinj.show.tables import note, write_csv
 
 if TYPE_CHECKING:
     import pandas
@@ -78,9 +78,10 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
     from mcinj.show.bounds import for_plot
     from mcinj.show.comparison import comparison_rows, examine
     from mcinj.show.curves import median_axes, transition_axes, transition_range
+    from mcinj.show.deep import deep_sections
     from mcinj.show.page import Page
     from mcinj.show.rules import look_levels, recorded_rules, stopped_table
-    from mcinj.show.scaling import residual_axes, scaling_axes
+    from mcinj.show.scaling import collapse_axes, residual_axes, scaling_axes, sharpening, sharpening_axes
     from mcinj.show.style import figure, save
 
     several = len(loaded) > 1
@@ -89,7 +90,7 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
     loaded = [(source, stopped_table(t, given), meta) for (source, t, meta), given in zip(loaded, rules, strict=True)]
     page = Page(f"mcinj: {' against '.join(names)}")
     for (_, table, meta), name, given in zip(loaded, names, rules, strict=True):
-        described = _note(meta, "description")
+        described = note(meta, "description")
         seconds = float(table["seconds"].sum())
         graded = table["certified"].value_counts().to_dict()
         page.text(
@@ -113,7 +114,8 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
         summaries.append(summary.assign(experiment=name) if several else summary)
         for family in families(table):
             prefix = f"{name}: " if several else ""
-            examined.append((prefix + family.label, examine(family), look_levels(given)))
+            levels = look_levels(given)
+            examined.append((prefix + family.label, examine(family, levels), levels))
     for k, (title, item, levels) in enumerate(examined):
         suffix = "" if len(examined) == 1 else f"_{k + 1}"
         plotted = for_plot(item.bounds)
@@ -158,6 +160,19 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
             )
         else:
             page.text(f"No extrapolation to n → ∞: {item.reason}", note=True)
+        sharp = sharpening(item.family)
+        if sharp is not None:
+            with figure(ncols=2, figsize=(12.0, 4.6)) as (fig, axes):
+                sharpening_axes(axes[0], sharp)
+                collapse_axes(axes[1], [c for c in curves if c.key.n in sharp.n], sharp.exponent)
+                fig.suptitle(f"How the transition sharpens: {title}", fontsize=10)
+                fig.legend(*axes[1].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+                written += save(fig, figures, f"collapse{suffix}")
+            page.picture(
+                written[-2],
+                f"Left: the transition's width, from 10 % to 90 %, falls as n^-{sharp.exponent:.2f} "
+                f"(± {1.96 * sharp.se:.2f}). Right: the curves about their own medians, stretched by that power.",
+            )
         rows = comparison_rows(item, levels)
         comparisons.append(rows)
         if len(rows):
@@ -175,11 +190,15 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
             written += save(fig, figures, "medians_compared")
         page.heading("All families together")
         page.picture(written[-2], "Median of m*/n with 95 % intervals against n, by family.")
+    pictures, extra = deep_sections(
+        page, [t for _, t, _ in loaded], [item.family for _, item, _ in examined], folder, figures
+    )
+    written += pictures
     summary = pandas.concat(summaries, ignore_index=True)
     page.heading("Series")
     page.table(summary)
     comparison = pandas.concat(comparisons, ignore_index=True)
-    tables = [_csv(summary, folder / "summary.csv"), _csv(comparison, folder / "comparison.csv")]
+    tables = [*extra, write_csv(summary, folder / "summary.csv"), write_csv(comparison, folder / "comparison.csv")]
     page.write(folder / "report.html")
     return Report(folder / "report.html", tuple(written), tuple(tables), comparison)
 
@@ -189,16 +208,3 @@ def _legend(axes: Any) -> None:
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
     axes.figure.set_size_inches(9.6, 4.6)
-
-
-def _csv(frame: pandas.DataFrame, path: Path) -> Path:
-    with atomic_write(path, "w") as stream:
-        stream.write(frame.to_csv(index=False, lineterminator="\n"))
-    return path
-
-
-def _note(meta: dict[str, str], key: str) -> str:
-    try:
-        return str(json.loads(meta[key]))
-    except (KeyError, ValueError):
-        return ""

@@ -362,7 +362,8 @@ def search_report(kind: str, loaded: Loaded, folder: Path, figures: Path) -> Rep
     import pandas
 
     from mcinj.show.page import Page
-    from mcinj.show.report import Report, _csv, _note
+    from mcinj.show.report import Report
+    from mcinj.show.tables import note, write_csv
 
     page = Page(f"mcinj: {' and '.join(meta.get('name', name) for name, _, meta in loaded)}")
     written: list[Path] = []
@@ -370,11 +371,11 @@ def search_report(kind: str, loaded: Loaded, folder: Path, figures: Path) -> Rep
     for k, (name, table, meta) in enumerate(loaded):
         page.heading(meta.get("name", name))
         versions = ", ".join(sorted(table["version"].unique()))
-        page.text(f"{_note(meta, 'description')} mcinj {versions}, seed {meta.get('seed')}.")
+        page.text(f"{note(meta, 'description')} mcinj {versions}, seed {meta.get('seed')}.")
         made, summary = _PARTS[kind](page, table, figures, "" if len(loaded) == 1 else f"_{k + 1}")
         written += made
         page.table(summary)
         summaries.append(summary if len(loaded) == 1 else summary.assign(experiment=meta.get("name", name)))
-    path = _csv(pandas.concat(summaries, ignore_index=True), folder / "summary.csv")
+    path = write_csv(pandas.concat(summaries, ignore_index=True), folder / "summary.csv")
     page.write(folder / "report.html")
     return Report(folder / "report.html", tuple(written), (path,), pandas.DataFrame())

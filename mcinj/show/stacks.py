@@ -68,7 +68,8 @@ def stacks_report(loaded: list[tuple[str, pandas.DataFrame, dict[str, str]]], fo
     import pandas
 
     from mcinj.show.page import Page
-    from mcinj.show.report import Report, _csv, _note
+    from mcinj.show.report import Report
+    from mcinj.show.tables import note, write_csv
 
     page = Page(f"mcinj: {' and '.join(meta.get('name', name) for name, _, meta in loaded)}")
     written: list[Path] = []
@@ -76,7 +77,7 @@ def stacks_report(loaded: list[tuple[str, pandas.DataFrame, dict[str, str]]], fo
     for k, (_, table, meta) in enumerate(loaded):
         suffix = "" if len(loaded) == 1 else f"_{k + 1}"
         page.heading(meta.get("name", ""))
-        page.text(_note(meta, "description"))
+        page.text(note(meta, "description"))
         groups = table["n"].astype(str) + table["widths"] + table["criterion"] + table["engine"]
         with figure(figsize=(8.0, 1.6 + 0.55 * groups.nunique())) as (fig, axes):
             verdict_axes(axes, table)
@@ -106,7 +107,7 @@ def stacks_report(loaded: list[tuple[str, pandas.DataFrame, dict[str, str]]], fo
         ]
         page.table(table[columns].head(200))
     summary = pandas.concat(summaries, ignore_index=True)
-    path = _csv(summary, folder / "summary.csv")
+    path = write_csv(summary, folder / "summary.csv")
     page.write(folder / "report.html")
     return Report(folder / "report.html", tuple(written), (path,), pandas.DataFrame())
 

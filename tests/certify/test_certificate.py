@@ -101,7 +101,8 @@ def test_every_single_bit_is_guarded(ranked):
 
 def test_other_versions_and_other_files_are_rejected(generic):
     network, certificate = generic
-    other = reseal(MAGIC + b"02" + certificate[8:])
+    assert not verify(reseal(MAGIC + b"02" + certificate[8:]), network).accepted
+    other = reseal(MAGIC + b"03" + certificate[8:])
     assert "version" in verify(other, network).reason
     assert not verify(b"", network).accepted
     assert not verify(b"PK\x03\x04" + certificate, network).accepted

@@ -75,6 +75,29 @@ def test_sample_check_verify(cli: Cli, tmp_path: Path) -> None:
     assert cli("verify", "a.cert", "none.npz")[0] == 2
 
 
+def test_deep_passes_are_written_and_verified(cli: Cli, tmp_path: Path) -> None:
+    cli("sample", "--n", "2", "--widths", "13,16", "--seed", "1", "-o", "a.npz")
+    for criterion in ("regional", "global"):
+        code, out, _ = cli("check", "a.npz", "--criterion", criterion, "--certificate", "a.cert")
+        assert (code, "certificate: a.cert" in out) == (0, True)
+        for exact in ([], ["--exact"]):
+            code, out, _ = cli("verify", "a.cert", "a.npz", *exact)
+            assert (code, out.startswith(f"accepted: {criterion}: ")) == (0, True)
+    cli("sample", "--n", "2", "--widths", "13,16", "--seed", "2", "-o", "b.npz")
+    assert cli("verify", "a.cert", "b.npz")[0] == 1
+    (tmp_path / "a.cert").write_bytes(b"MCINJC02" + bytes(100))
+    assert cli("verify", "a.cert", "a.npz")[0] == 1
+    code, out, err = cli("check", "a.npz", "--domain", "box:-1,1", "--certificate", "a.cert")
+    assert (code, len(err.splitlines())) == (2, 1)
+
+
+def test_a_linear_last_layer_is_verified_as_it_was_checked(cli: Cli) -> None:
+    cli("sample", "--n", "2", "--widths", "13,5", "--seed", "1", "-o", "a.npz")
+    assert cli("check", "a.npz", "--criterion", "regional", "--last", "linear", "--certificate", "a.cert")[0] == 0
+    assert cli("verify", "a.cert", "a.npz", "--last", "linear")[0] == 0
+    assert cli("verify", "a.cert", "a.npz")[0] == 1
+
+
 def test_check_failure_gives_a_witness(cli: Cli) -> None:
     cli("sample", "--n", "3", "--expansions", "2", "-o", "a.npz")
     code, out, _ = cli("check", "a.npz", "--json")

@@ -260,6 +260,17 @@ def test_locations_scale_and_skip() -> None:
         locations([good, good])
 
 
+def test_errors_are_stretched_under_a_stopping_rule() -> None:
+    draws = np.random.default_rng(2).integers(20, 30, 400)
+    sample = ThresholdSample.build(draws - 1, draws, 5)
+    plain = locations([sample], resamples=300)
+    # Five looks: each interval at 99 %, 2.5758 standard errors instead of 1.9600.
+    ruled = locations([sample], resamples=300, levels={5: 0.99})
+    assert ruled.alpha[0] == plain.alpha[0]
+    assert ruled.sigma[0] / plain.sigma[0] == pytest.approx(2.5758 / 1.9600, rel=1e-4)
+    assert ruled.replicates.std() / plain.replicates.std() == pytest.approx(2.5758 / 1.9600, rel=1e-4)
+
+
 def test_censoring_widens_the_systematic_interval() -> None:
     points = known_points()
     wide = LocationSeries(

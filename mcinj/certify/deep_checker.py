@@ -1,0 +1,96 @@
+"""The independent check of a certificate of a deep network: `regional` or `global`, prefix by prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mcinj.certify.checker import Verification
+from mcinj.certify.deep_pairs import PairsProof, check_pairs
+from mcinj.certify.deep_proof import DeepProof, Signs, check
+from mcinj.certify.deep_rows import PrefixRows
+from mcinj.certify.format import DEEP_VERSION, MalformedError, pack
+from mcinj.certify.position import rows_look_generic, without_opposites
+from mcinj.certify.varints import decode, encode
+from mcinj.networks import Network
+
+_CRITERIA = {1: "regional", 2: "global"}
+_SHOWN = {
+    "regional": "every region of every prefix has rank n",
+    "global": "the network is injective",
+}
+
+
+def write_regional(network: Network, proofs: Sequence[DeepProof]) -> bytes:
+    """The certificate of a regional pass from the proofs of the prefixes, first layer first."""
+    head = encode(np.array([1], dtype=np.int64))
+    return pack(network, DEEP_VERSION, [head, *(proof.to_bytes() for proof in proofs)])
+
+
+def write_global(network: Network, proofs: Sequence[DeepProof | PairsProof]) -> bytes:
+    """The certificate of a global pass: the first layer, then regions and pairs of every longer prefix."""
+    head = encode(np.array([2], dtype=np.int64))
+    return pack(network, DEEP_VERSION, [head, *(proof.to_bytes() for proof in proofs)])
+
+
+def check_parts(parts: Sequence[bytes | memoryview], network: Network, exact: bool) -> Verification:
+    """Check a certificate of version 02 for `network`, whose digest it names; raises `MalformedError` for bad parts."""
+    numbers = []
+    for part in parts:
+        try:
+            numbers.append(decode(part))
+        except ValueError as error:
+            raise MalformedError(str(error)) from None
+    if not numbers or numbers[0].size != 1 or int(numbers[0][0]) not in _CRITERIA:
+        raise MalformedError("the certificate does not say what it proves")
+    criterion = _CRITERIA[int(numbers[0][0])]
+    rest = numbers[1:]
+    wanted = network.depth if criterion == "regional" else 2 * network.depth - 1
+    if len(rest) != wanted:
+        return Verification(False, f"the certificate has {len(rest)} proofs, the network needs {wanted}")
+    exactly = criterion == "regional"
+    for k in range(1, network.depth + 1):
+        proof = DeepProof.from_numbers(rest.pop(0))
+        exactly = exactly and proof.ranked
+        rows = PrefixRows(network, k)
+        listed = _listed(proof, rows, network, exact, listing=criterion == "global" and k > 1)
+        if isinstance(listed, str):
+            return Verification(False, f"prefix {k}: {listed}")
+        if criterion == "global" and k > 1:
+            pairs = PairsProof.from_numbers(rest.pop(0))
+            fault = check_pairs(pairs, rows, listed, exact) if pairs.layers == k else "the pairs of another prefix"
+            if fault is not None:
+                return Verification(False, f"prefix {k}: {fault}")
+    shown = f"{criterion}: {_SHOWN[criterion]}"
+    if exactly:
+        return Verification(True, f"{shown}; every step is proved", "exact", criterion)
+    reason = f"{shown}; counts are proved, rank follows for weights in general position"
+    return Verification(True, reason, "generic", criterion)
+
+
+def looks_generic(network: Network) -> bool:
+    """Whether counts may stand for ranks: nothing speaks against general position of any layer's weights.
+
+    Opposite rows count once if their biases are opposite too: then one of the two is active. Otherwise both may be.
+    """
+    biases = network.biases or [np.zeros(m) for m in network.widths]
+    return network.floats_are_exact and all(
+        rows_look_generic(without_opposites(np.column_stack([w, b]))[:, :-1])
+        for w, b in zip(network.weights, biases, strict=True)
+    )
+
+
+def target_of_listing(rows: PrefixRows) -> int:
+    """Regions with at least this many active units collide with none: 2n equations leave only 0; with t, 2n + 1."""
+    return 2 * rows.g - int(rows.biased)
+
+
+def _listed(proof: DeepProof, rows: PrefixRows, network: Network, exact: bool, listing: bool) -> str | Signs:
+    """The signs of the listed regions of a right proof, or what is wrong with it."""
+    target = target_of_listing(rows) if listing else rows.n
+    if proof.layers != rows.depth or proof.target != target or (listing and proof.ranked):
+        return f"this proof is about {proof.target} active units of prefix {proof.layers}"
+    if not proof.ranked and not looks_generic(network.prefix(rows.depth)):
+        return "counts are no proof for these weights: they are not in general position"
+    return check(proof, rows, listing, exact)

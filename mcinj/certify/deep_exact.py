@@ -1,0 +1,414 @@
+"""The walk through a deep proof in rational arithmetic: the reference, and the judge of what floats leave open.
+
+The bounds are those of `mcinj.certify.deep_linear`, with exact coefficients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import flint
+import numpy as np
+import numpy.typing as npt
+
+from mcinj.certify import deep_ops as ops
+from mcinj.certify import deep_state as ds
+from mcinj.certify.deep_rows import PrefixRows
+
+Row = list[Any]  # of flint.fmpq
+
+_ZERO = flint.fmpq(0)
+
+
+class Fault(Exception):
+    """A fault of the proof, one of those in `deep_state`."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(ds.REASONS[code])
+        self.code = code
+
+
+@dataclass
+class _Here:
+    """What children inherit; `uppers` maps (layer, unit) to an upper bound of its output that is linear on the cell."""
+
+    layer: int = 0
+    signs: list[list[int]] = field(default_factory=list)
+    rows: Any = None
+    path: list[Row] = field(default_factory=list)
+    uppers: dict[tuple[int, int], Row] = field(default_factory=dict)
+    sets: list[frozenset[int]] = field(default_factory=list)
+
+    def copy(self) -> _Here:
+        return _Here(
+            self.layer, [list(s) for s in self.signs], self.rows, list(self.path), dict(self.uppers), list(self.sets)
+        )
+
+
+class ExactWalk:
+    """A walk through `stream`; `target`, `ranked`, `enumerate_regions` as the proof says."""
+
+    def __init__(
+        self, rows: PrefixRows, stream: npt.NDArray[np.int64], target: int, ranked: bool, enumerate_regions: bool
+    ) -> None:
+        self.rows, self.target, self.ranked, self.listing = rows, target, ranked, enumerate_regions
+        self.stream = stream
+        self.regions: list[list[int]] = []
+        self.steps = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Back to the root."""
+        rows = self.rows
+        self._done: list[tuple[int, int]] = []
+        here = self.here = _Here(signs=[[0] * m for m in rows.widths], rows=rows.matrices[0])
+        self.stack: list[tuple[_Here, int]] = []
+        if rows.biased:
+            here.path.append([_ZERO] * rows.n + [flint.fmpq(1)])
+            for k in range(rows.depth - 1):
+                here.signs[k][-1] = 1
+        self._declare_zero()
+        self._new_node()
+
+    def _new_node(self) -> None:
+        self.basis: list[Row] | None = None
+        self.inverse: Any = None
+        self.theta: dict[tuple[int, int], int] | None = None
+        self.states: dict[tuple[int, int], int] = {}
+
+    def run(self) -> int:
+        """Prove everything; OK or a fault."""
+        place = 0
+        try:
+            while place >= 0:
+                place = self.step(place, prove=True)
+        except Fault as fault:
+            return fault.code
+        return ds.OK
+
+    def proves(self, live: Iterable[int], sides: Iterable[int], place: int) -> bool:
+        """Whether the instruction at `place` is right, where those at `live` are in force (proved, to these sides)."""
+        side = iter(sides)
+        wanted = [(at, next(side) if self.stream[at] & 15 == ops.BRANCH else 0) for at in live]
+        known = len(self._done)
+        if self._done != wanted[:known]:
+            self.restart()
+            known = 0
+        try:
+            for at, child in wanted[known:]:
+                self.steps += 1
+                self.step(at, prove=False)
+                if child > 0:
+                    self._child(1)
+            self.step(place, prove=True)
+        except Fault:
+            return False
+        # After a leaf the state is that of another node.
+        self._done = [*wanted, (place, 0)]
+        return True
+
+    # One instruction.
+
+    def step(self, place: int, prove: bool) -> int:
+        """Carry out the instruction at `place`; where the next one is, -1 after the last leaf."""
+        value = self._number(place)
+        op, arg = value & 15, value >> ops.SHIFT
+        here, p, last = self.here, self.here.layer, self.rows.depth - 1
+        at = place + 1
+        if op == ops.BRANCH:
+            self._undecided(p, arg)
+            self.stack.append((here.copy(), arg))
+            self._enter(arg, -1)
+        elif op == ops.NEXT:
+            if p >= last:
+                raise Fault(ds.LAYER_FAULT)
+            if 0 in here.signs[p]:
+                raise Fault(ds.UNIT_FAULT)
+            here.rows = self.rows.next_rows(p + 1, here.rows, [s > 0 for s in here.signs[p]])
+            here.layer += 1
+            self._declare_zero()
+            self._new_node()
+        elif op == ops.BASIS:
+            self.basis = []
+            for k in range(self.rows.g):
+                t = self._number(at + k)
+                if t >= len(here.path):
+                    raise Fault(ds.ROW_FAULT)
+                self.basis.append(here.path[t])
+            at += self.rows.g
+            try:
+                self.inverse = flint.fmpq_mat(self.basis).inv()
+            except ZeroDivisionError:
+                self.inverse = None
+        elif op == ops.DECIDE:
+            self._undecided(p, arg >> 1)
+            sign = 1 if arg & 1 else -1
+            if prove and self._sign(self._row(arg >> 1)) != sign:
+                raise Fault(ds.CLAIM)
+            here.signs[p][arg >> 1] = sign
+        elif op == ops.BOUNDS:
+            if p >= last:
+                raise Fault(ds.LAYER_FAULT)
+            if self.basis is None:
+                raise Fault(ds.BASIS_FAULT)
+            at = self._bounds(at, prove)
+        elif op == ops.SINGLE:
+            if arg >= self.rows.widths[last]:
+                raise Fault(ds.UNIT_FAULT)
+            if p < last and self.theta is None:
+                raise Fault(ds.BOUND_FAULT)
+            if prove and self._sign(self._lower(last, arg, self.theta or {})) <= 0:
+                raise Fault(ds.CLAIM)
+            here.sets.append(frozenset([arg]))
+        elif op == ops.SET:
+            at = self._set(at, arg, prove)
+        elif op == ops.POSITIVE:
+            if p != last:
+                raise Fault(ds.LAYER_FAULT)
+            number = self._number(at)
+            at += 1
+            self._undecided(p, arg)
+            if self._rest(number) != {arg}:
+                raise Fault(ds.SET_FAULT)
+            here.signs[p][arg] = 1
+        elif op in (ops.COUNTED, ops.RANKED, ops.REGION):
+            at = self._region(at) if op == ops.REGION else self._leaf(at, arg, op == ops.RANKED, prove)
+            return self._back(at)
+        else:
+            raise Fault(ds.OPCODE)
+        return at
+
+    def _number(self, place: int) -> int:
+        if place >= len(self.stream):
+            raise Fault(ds.CUT)
+        return int(self.stream[place])
+
+    def _undecided(self, layer: int, unit: int) -> None:
+        if unit >= self.rows.widths[layer] or self.here.signs[layer][unit] != 0:
+            raise Fault(ds.UNIT_FAULT)
+
+    def _declare_zero(self) -> None:
+        here, p = self.here, self.here.layer
+        for i in range(self.rows.widths[p]):
+            if here.signs[p][i] == 0 and not any(self._row(i)):
+                here.signs[p][i] = -1
+
+    def _row(self, unit: int) -> Row:
+        return [self.here.rows[unit, q] for q in range(self.rows.g)]
+
+    def _enter(self, unit: int, sign: int) -> None:
+        here = self.here
+        here.signs[here.layer][unit] = sign
+        here.path.append([sign * v for v in self._row(unit)])
+        self._new_node()
+
+    def _child(self, sign: int) -> None:
+        self.here, unit = self.stack[-1][0].copy(), self.stack[-1][1]
+        self._enter(unit, sign)
+
+    def _back(self, at: int) -> int:
+        if not self.stack:
+            if at != len(self.stream):
+                raise Fault(ds.LONG)
+            return -1
+        self.here, unit = self.stack.pop()
+        self._enter(unit, 1)
+        return at
+
+    # Bounds.
+
+    def _coefficients(self, a: Row) -> Row:
+        if self.basis is None:
+            raise Fault(ds.BASIS_FAULT)
+        if self.inverse is None:
+            raise Fault(ds.CLAIM)
+        y = flint.fmpq_mat([a]) * self.inverse
+        return [y[0, k] for k in range(self.rows.g)]
+
+    def _sign(self, a: Row) -> int:
+        """1 if the row is positive on the cone of the basis, -1 if it is negative, else 0."""
+        y = self._coefficients(a)
+        if not any(y):
+            return 0
+        return 1 if min(y) >= 0 else (-1 if max(y) <= 0 else 0)
+
+    def _bits(self, at: int, units: list[tuple[int, int]]) -> tuple[int, dict[tuple[int, int], int]]:
+        end = at + (len(units) + ops.BITS - 1) // ops.BITS
+        words = [self._number(t) for t in range(at, end)]
+        return end, {u: words[c // ops.BITS] >> (c % ops.BITS) & 1 for c, u in enumerate(units)}
+
+    def _beyond(self) -> list[tuple[int, int]]:
+        widths, p = self.rows.widths, self.here.layer
+        return [(k, i) for k in range(p + 1, self.rows.depth - 1) for i in range(widths[k])]
+
+    def _open(self) -> list[tuple[int, int]]:
+        p = self.here.layer
+        return [(p, i) for i, s in enumerate(self.here.signs[p]) if s == 0]
+
+    def _bounds(self, at: int, prove: bool) -> int:
+        here, p, last = self.here, self.here.layer, self.rows.depth - 1
+        at, changed = self._bits(at, self._open())
+        at, self.theta = self._bits(at, [*self._open(), *self._beyond()])
+        forms = {}
+        for u in self._beyond():
+            value = self._number(at)
+            at += 1
+            if value >= 9:
+                raise Fault(ds.CUT)
+            forms[u] = value // 3
+            self.states[u] = (0, 1, -1)[value % 3]
+        for (_, i), bit in changed.items():
+            if bit:
+                here.uppers[p, i] = self._on_basis(self._row(i))
+        for k in range(p + 1, last):
+            for j in range(self.rows.widths[k]):
+                state, form = self.states[k, j], forms[k, j]
+                if prove and state > 0 and self._sign(self._lower(k, j, self.theta)) <= 0:
+                    raise Fault(ds.CLAIM)
+                if state < 0:
+                    if prove and self._sign(self._upper(k, j)) >= 0:
+                        raise Fault(ds.CLAIM)
+                    here.uppers[k, j] = [_ZERO] * self.rows.g
+                elif form != ops.KEEP:
+                    w = self._upper(k, j)
+                    if form == ops.ITSELF and prove and state == 0 and self._sign(w) <= 0:
+                        raise Fault(ds.CLAIM)
+                    here.uppers[k, j] = w if form == ops.ITSELF else self._on_basis(w)
+        return at
+
+    def _on_basis(self, a: Row) -> Row:
+        y = self._coefficients(a)
+        out = [_ZERO] * self.rows.g
+        for c, b in zip(y, self.basis or []):
+            if c > 0:
+                out = [v + c * e for v, e in zip(out, b)]
+        return out
+
+    def _state(self, layer: int, unit: int) -> int:
+        return self.here.signs[layer][unit] if layer == self.here.layer else self.states[layer, unit]
+
+    def _output_below(self, layer: int, unit: int) -> Row:
+        """Upper bound of a hidden unit's output."""
+        if layer == self.here.layer and self.here.signs[layer][unit] > 0:
+            return self._row(unit)
+        found = self.here.uppers.get((layer, unit))
+        if found is None:
+            raise Fault(ds.BOUND_FAULT)
+        return found
+
+    def _lower(self, layer: int, unit: int, theta: dict[tuple[int, int], int]) -> Row:
+        """Lower bound of a pre-activation: outputs are at least θ times theirs, and at most their upper bounds."""
+        p, g = self.here.layer, self.rows.g
+        if layer == p:
+            return self._row(unit)
+        out = [_ZERO] * g
+        weight: dict[int, Any] = {unit: flint.fmpq(1)}
+        for k in range(layer, p, -1):
+            below: dict[int, Any] = {}
+            for j, c in weight.items():
+                for i in range(self.rows.widths[k - 1]):
+                    v = self.rows.matrices[k][j, i]
+                    s = self._state(k - 1, i)
+                    if v == 0 or s < 0:
+                        continue
+                    if v < 0:
+                        out = [a + c * v * b for a, b in zip(out, self._output_below(k - 1, i))]
+                    elif s > 0 or theta[k - 1, i]:
+                        below[i] = below.get(i, _ZERO) + c * v
+            weight = below
+        for i, c in weight.items():
+            out = [a + c * b for a, b in zip(out, self._row(i))]
+        return out
+
+    def _upper(self, layer: int, unit: int) -> Row:
+        """Upper bound of a pre-activation beyond the present layer."""
+        out = [_ZERO] * self.rows.g
+        theta = self.theta or {}
+        for i in range(self.rows.widths[layer - 1]):
+            v = self.rows.matrices[layer][unit, i]
+            s = self._state(layer - 1, i)
+            if v == 0 or s < 0 or (v < 0 and s == 0 and not theta[layer - 1, i]):
+                continue
+            row = self._output_below(layer - 1, i) if v > 0 else self._lower(layer - 1, i, theta)
+            out = [a + v * b for a, b in zip(out, row)]
+        return out
+
+    # Sets and leaves.
+
+    def _set(self, at: int, size: int, prove: bool) -> int:
+        here, g, last = self.here, self.rows.g, self.rows.depth - 1
+        if not 2 <= size <= g + 1:
+            raise Fault(ds.ROW_FAULT)
+        items: list[Row] = []
+        units = []
+        for _ in range(size):
+            value = self._number(at)
+            at += 1
+            if value & 1 == 0:
+                if value >> 1 >= len(here.path):
+                    raise Fault(ds.ROW_FAULT)
+                items.append(here.path[value >> 1])
+                continue
+            unit = value >> 1
+            if unit >= self.rows.widths[last]:
+                raise Fault(ds.UNIT_FAULT)
+            theta: dict[tuple[int, int], int] = {}
+            if here.layer < last:
+                if self.theta is None:
+                    raise Fault(ds.BOUND_FAULT)
+                at, theta = self._bits(at, [*self._open(), *self._beyond()])
+            units.append(unit)
+            items.append([-v for v in self._lower(last, unit, theta)] if prove else [_ZERO] * g)
+        if prove:
+            relations, nullity = flint.fmpq_mat(items).transpose().numer_denom()[0].nullspace()
+            signs = {(relations[i, 0] > 0) - (relations[i, 0] < 0) for i in range(size)}
+            # With no row of the path, all of them could vanish together unless they span the space.
+            if nullity != 1 or signs not in ({1}, {-1}) or (len(units) == size and size <= g):
+                raise Fault(ds.CLAIM)
+        here.sets.append(frozenset(units))
+        return at
+
+    def _rest(self, number: int) -> frozenset[int]:
+        """Units of a set that are not declared negative."""
+        if number >= len(self.here.sets):
+            raise Fault(ds.SET_FAULT)
+        signs = self.here.signs[-1]
+        return frozenset(j for j in self.here.sets[number] if signs[j] >= 0)
+
+    def _leaf(self, at: int, k: int, ranked: bool, prove: bool) -> int:
+        here, last = self.here, self.rows.depth - 1
+        if ranked and (here.layer != last or not self.ranked):
+            raise Fault(ds.LAYER_FAULT)
+        if k > len(self.stream) - at:
+            raise Fault(ds.CUT)
+        rests = [self._rest(self._number(at + i)) for i in range(k)]
+        at += k
+        if any(not rest for rest in rests):
+            return at
+        positive = [j for j, s in enumerate(here.signs[last]) if s > 0]
+        together = [j for rest in rests for j in rest]
+        if len(set(together)) < len(together):
+            raise Fault(ds.OVERLAP)
+        if not set(together).isdisjoint(positive):
+            raise Fault(ds.DECLARED)
+        if not ranked:
+            if self.ranked or len(positive) + k < self.target:
+                raise Fault(ds.SHORT)
+            return at
+        if len(together) != k:
+            raise Fault(ds.SHORT)
+        rows = [self._row(j)[: self.rows.n] for j in [*positive, *together]]
+        if prove and (not rows or flint.fmpq_mat(rows).rank() < self.target):
+            raise Fault(ds.CLAIM)
+        return at
+
+    def _region(self, at: int) -> int:
+        signs = self.here.signs
+        if self.here.layer != self.rows.depth - 1 or not self.listing:
+            raise Fault(ds.LAYER_FAULT)
+        if any(0 in s for s in signs) or sum(s > 0 for s in signs[-1]) < self.rows.n:
+            raise Fault(ds.REGION_FAULT)
+        self.regions.append([s for layer in signs for s in layer])
+        return at

@@ -1,0 +1,244 @@
+"""Figures of deep networks: the gap between the two criteria, and thresholds against depth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcinj.infer import Family, Gap, curve_of, gap_table, paired_gaps, quantile
+from mcinj.infer.families import shortest
+from mcinj.show.style import COLOURS, MARKERS, figure, save, shade
+from mcinj.show.tables import write_csv
+from mcinj.theory import deep_plain
+from mcinj.theory.published import FIRST_LAYER, published
+
+if TYPE_CHECKING:
+    import pandas
+
+    from mcinj.show.page import Page
+
+DEPTH_COLUMNS = (
+    "n",
+    "layers",
+    "criterion",
+    "widths_before",
+    "trials",
+    "median",
+    "median_lo",
+    "median_hi",
+    "expansion",
+    "published",
+    "published_width",
+    "passing",
+    "passing_lo",
+    "passing_hi",
+)
+
+
+@dataclass(frozen=True)
+class DepthPoint:
+    """One series of a chain: medians in units of n; `passing` is the share that passes at the published width.
+
+    `expansion` is the median threshold over the width before it. `published` is nan where nothing is published.
+    """
+
+    n: int
+    layers: int
+    criterion: str
+    widths_before: str
+    trials: int
+    median: float
+    median_lo: float
+    median_hi: float
+    expansion: float
+    published: float
+    published_width: float
+    passing: float
+    passing_lo: float
+    passing_hi: float
+
+
+def depth_points(families: Sequence[Family]) -> list[DepthPoint]:
+    """Points of all Gaussian families whose earlier layers have the published ratios, by n, criterion and depth."""
+    points = []
+    for family in families:
+        if family.ensemble != "gaussian" or family.criterion == "layerwise" or not _on_chain(family):
+            continue
+        value = _published(family.layers)
+        for key, sample in zip(family.keys, family.samples, strict=True):
+            if key.n < 2:
+                continue  # one input: a handful of rows decides, and every ratio is a small whole number
+            at, curve = quantile(sample, 0.5), curve_of(sample)
+            share = low = high = width = math.nan
+            if math.isfinite(value):
+                width = round(value * key.n)
+                k = min(max(width - int(curve.m[0]), 0), len(curve.m) - 1)
+                share, low, high = float(curve.p[k]), float(curve.lo[k]), float(curve.hi[k])
+            before = int(key.widths_before.split(",")[-1]) if key.widths_before else key.n
+            points.append(
+                DepthPoint(
+                    key.n, family.layers, family.criterion, key.widths_before, curve.trials, at.alpha, at.alpha_lo,
+                    at.alpha_hi, at.interpolated / before, value, width, share, low, high,
+                )
+            )  # fmt: skip
+    return sorted(points, key=lambda p: (p.n, p.criterion, p.layers))
+
+
+def depth_axes(axes: Any, points: Sequence[DepthPoint], chain: Sequence[float] = ()) -> Any:
+    """Median m_l*/n against the depth l, one line per n and criterion, beside the published and the computed values.
+
+    chain: plain RDT values behind the published widths for depth 1, 2, …
+    """
+    sizes = sorted({p.n for p in points})
+    for k, n in enumerate(sizes):
+        for criterion, line in (("regional", "-"), ("global", "--")):
+            # One layer: both criteria are the same thing, recorded once.
+            part = [p for p in points if p.n == n and (p.criterion == criterion or p.layers == 1)]
+            part = sorted((p for p in part if math.isfinite(p.median)), key=lambda p: p.layers)
+            if len(part) < 2:
+                continue
+            below = [p.median - p.median_lo if p.median_lo > 0 else 0.0 for p in part]
+            above = [p.median_hi - p.median if math.isfinite(p.median_hi) else 0.0 for p in part]
+            axes.errorbar(
+                [p.layers + 0.05 * (k - (len(sizes) - 1) / 2) for p in part],
+                [p.median for p in part],
+                yerr=[below, above],
+                color=shade(k, len(sizes)),
+                marker=MARKERS[k % len(MARKERS)],
+                markerfacecolor="white" if criterion == "global" else None,
+                linestyle=line,
+                linewidth=1.2,
+                markersize=5,
+                capsize=2.5,
+                label=f"n = {n}, {criterion}",
+            )
+    deepest = max(p.layers for p in points)
+    values = [(k, _published(k)) for k in range(1, deepest + 1) if math.isfinite(_published(k))]
+    axes.plot(*zip(*values, strict=True), color="0.25", marker="x", linestyle=":", label="published values (n → ∞)")
+    if len(chain) > 1:
+        axes.plot(
+            range(1, len(chain) + 1), chain, color="0.25", marker="+", linestyle="-.",
+            label="plain RDT behind these widths (regional, n → ∞)",
+        )  # fmt: skip
+    axes.set_xlabel("layers l")
+    axes.set_ylabel("median threshold of the last width, m*/n")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    return axes
+
+
+def gap_axes(axes: Any, gaps: Sequence[Gap]) -> Any:
+    """Mean of (m*_global - m*_regional)/n against n with Student-t intervals, one line per ratios of earlier layers."""
+    for k, (name, part) in enumerate(_by_ratio(gaps)):
+        inside = [g for g in part if math.isfinite(g.gap_lo)]
+        axes.errorbar(
+            [g.n + 0.04 * k for g in inside],
+            [g.gap for g in inside],
+            yerr=[[g.gap - g.gap_lo for g in inside], [g.gap_hi - g.gap for g in inside]],
+            color=COLOURS[k % len(COLOURS)],
+            marker=MARKERS[k % len(MARKERS)],
+            markersize=5,
+            linewidth=1.2,
+            capsize=3,
+            label=name,
+        )
+    axes.set_ylim(bottom=0.0)
+    axes.set_xlabel("inputs n")
+    axes.set_ylabel("mean of (m*global − m*regional)/n")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    return axes
+
+
+def deep_sections(
+    page: Page, tables: Sequence[pandas.DataFrame], families: Sequence[Family], folder: Path, figures: Path
+) -> tuple[list[Path], list[Path]]:
+    """Add what deep networks have to show to a report, where there are data for it; figures and tables written."""
+    pictures: list[Path] = []
+    written: list[Path] = []
+    gaps = [gap for table in tables for gap in paired_gaps(table)]
+    if gaps:
+        page.heading("Between the count criterion and injectivity")
+        if any(math.isfinite(g.gap_lo) for g in gaps):
+            with figure() as (fig, axes):
+                gap_axes(axes, gaps)
+                axes.set_title("How much wider the last layer must be to be injective", fontsize=10)
+                axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, title="earlier m/n")
+                fig.set_size_inches(8.6, 4.6)
+                pictures += save(fig, figures, "gap")
+            page.picture(
+                pictures[-2],
+                "Paired draws: the same earlier layers and the same rows for both criteria. Mean difference of the two "
+                "thresholds over n with 95 % Student-t intervals, over the trials in which both are finite.",
+            )
+        frame = gap_table(gaps)
+        page.table(frame)
+        written.append(write_csv(frame, folder / "gaps.csv"))
+    points = depth_points(families)
+    if len({p.layers for p in points}) >= 3:
+        import pandas
+
+        chain = _plain_values(max(p.layers for p in points))
+        with figure() as (fig, axes):
+            depth_axes(axes, points, chain)
+            axes.set_title("The last layer's threshold behind earlier layers of the published widths", fontsize=10)
+            axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
+            fig.set_size_inches(9.6, 5.0)
+            pictures += save(fig, figures, "depth")
+        page.heading("Depth")
+        page.picture(
+            pictures[-2],
+            "Median of the last layer's threshold width over n (interpolated in m, 95 % intervals) against depth. Open "
+            "markers, dashed: global injectivity. The published values are about n → ∞ and the count criterion.",
+        )
+        frame = pandas.DataFrame([[getattr(p, c) for c in DEPTH_COLUMNS] for p in points], columns=list(DEPTH_COLUMNS))
+        page.table(frame)
+        written.append(write_csv(frame, folder / "depth.csv"))
+    return pictures, written
+
+
+def _on_chain(family: Family) -> bool:
+    """Whether the earlier layers have the published ratios (as far as there are any, then the last one of them)."""
+    wanted = _earlier(len(family.ratios))
+    # The published values are rounded to 3 or 4 digits, and widths to whole numbers.
+    return all(lo - 2e-3 <= value <= hi + 2e-3 for value, (lo, hi) in zip(wanted, family.ratios, strict=True))
+
+
+def _earlier(layers: int) -> list[float]:
+    """Published ratios of that many layers; behind the last published one, that one again."""
+    known = [value for k in range(1, layers + 1) if math.isfinite(value := _published(k))]
+    return known + known[-1:] * (layers - len(known))
+
+
+def _plain_values(layers: int) -> list[float]:
+    """The published first layer, then the plain RDT value of each further layer behind the published widths."""
+    return [FIRST_LAYER, *(deep_plain(_earlier(k)).value for k in range(1, layers))]
+
+
+def _published(layers: int) -> float:
+    if layers == 1:
+        return FIRST_LAYER
+    return next((b.value for b in published(layers) if b.name == "published deep table"), math.nan)
+
+
+def _by_ratio(gaps: Sequence[Gap]) -> list[tuple[str, list[Gap]]]:
+    """Gaps of one ensemble and depth whose earlier widths have common ratios, by increasing n, with a name."""
+    groups: list[tuple[list[tuple[float, float]], str, list[Gap]]] = []
+    for gap in sorted(gaps, key=lambda g: -g.n):
+        spans = [((int(w) - 0.5) / gap.n, (int(w) + 0.5) / gap.n) for w in gap.widths_before.split(",")]
+        for k, (known, ensemble, members) in enumerate(groups):
+            if ensemble != gap.ensemble or len(known) != len(spans) or members[-1].n == gap.n:
+                continue
+            common = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(known, spans, strict=True)]
+            if all(lo <= hi for lo, hi in common):
+                members.append(gap)
+                groups[k] = (common, ensemble, members)
+                break
+        else:
+            groups.append((spans, gap.ensemble, [gap]))
+    named = []
+    for spans, ensemble, members in sorted(groups, key=lambda g: (len(g[0]), g[0])):
+        middle = ", ".join(shortest(lo, hi) for lo, hi in spans)
+        named.append((middle if ensemble == "gaussian" else f"{ensemble}, {middle}", members[::-1]))
+    return named

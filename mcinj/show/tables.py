@@ -1,0 +1,27 @@
+"""What every report writes besides figures: tables as CSV, and the notes that a record carries."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mcinj.files import atomic_write
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def write_csv(frame: pandas.DataFrame, path: Path) -> Path:
+    """Write a table whole or not at all; returns the path."""
+    with atomic_write(path, "w") as stream:
+        stream.write(frame.to_csv(index=False, lineterminator="\n"))
+    return path
+
+
+def note(meta: dict[str, str], key: str) -> str:
+    """A text of the record's metadata, empty where there is none."""
+    try:
+        return str(json.loads(meta[key]))
+    except (KeyError, ValueError):
+        return ""
