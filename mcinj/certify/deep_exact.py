@@ -250,18 +250,26 @@ class ExactWalk:
     def _bounds(self, at: int, prove: bool) -> int:
         here, p, last = self.here, self.here.layer, self.rows.depth - 1
         at, changed = self._bits(at, self._open())
+        at, sharpened = self._bits(at, self._open())
         at, self.theta = self._bits(at, [*self._open(), *self._beyond()])
         forms = {}
         for u in self._beyond():
             value = self._number(at)
             at += 1
-            if value >= 9:
+            if value >= 12:
                 raise Fault(ds.CUT)
             forms[u] = value // 3
             self.states[u] = (0, 1, -1)[value % 3]
-        for (_, i), bit in changed.items():
-            if bit:
-                here.uppers[p, i] = self._on_basis(self._row(i))
+        steps: dict[tuple[int, int], tuple[int, int]] = {}
+        for u in [*self._open(), *self._beyond()]:
+            if sharpened.get(u) or (forms.get(u) == ops.SHARPENED and self.states[u] >= 0):
+                steps[u] = divmod(self._number(at), self.rows.g)
+                at += 1
+                if steps[u][0] >= len(here.path):
+                    raise Fault(ds.ROW_FAULT)
+        for u, bit in changed.items():
+            if bit or u in steps:
+                here.uppers[u] = self._on_basis(self._row(u[1]), steps.get(u))
         for k in range(p + 1, last):
             for j in range(self.rows.widths[k]):
                 state, form = self.states[k, j], forms[k, j]
@@ -275,12 +283,21 @@ class ExactWalk:
                     w = self._upper(k, j)
                     if form == ops.ITSELF and prove and state == 0 and self._sign(w) <= 0:
                         raise Fault(ds.CLAIM)
-                    here.uppers[k, j] = w if form == ops.ITSELF else self._on_basis(w)
+                    here.uppers[k, j] = w if form == ops.ITSELF else self._on_basis(w, steps.get((k, j)))
         return at
 
-    def _on_basis(self, a: Row) -> Row:
+    def _on_basis(self, a: Row, step: tuple[int, int] | None) -> Row:
+        """Upper bound of max(a, 0) on the cone of the basis; a `step` (t, k) adds path row r = t: that of
+        `max(a + h r, 0) + max(-h, 0) r`, where coefficient k of `a + h r` vanishes (h = 0 where it never changes)."""
         y = self._coefficients(a)
         out = [_ZERO] * self.rows.g
+        if step is not None:
+            row = self.here.path[step[0]]
+            slopes = self._coefficients(row)
+            h = -y[step[1]] / slopes[step[1]] if slopes[step[1]] else _ZERO
+            y = [c + h * f for c, f in zip(y, slopes, strict=True)]
+            if h < 0:
+                out = [-h * v for v in row]
         for c, b in zip(y, self.basis or []):
             if c > 0:
                 out = [v + c * e for v, e in zip(out, b)]

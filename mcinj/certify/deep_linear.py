@@ -10,7 +10,7 @@ from typing import Any
 
 from mcinj._jit import njit
 from mcinj.certify.deep_ops import ACTIVE as STATE_ACTIVE
-from mcinj.certify.deep_ops import BITS, INACTIVE, ITSELF, KEEP, ON_BASIS
+from mcinj.certify.deep_ops import BITS, INACTIVE, ITSELF, KEEP, ON_BASIS, SHARPENED
 from mcinj.certify.deep_state import BASED, DEPTH, LAYER, LAYERS, LENGTH, TRAIL, Floats, Ints, Walk
 from mcinj.certify.enclosure import TINY, UNIT, coefficients
 
@@ -243,14 +243,22 @@ def _upper_row(st: Walk, layer: int, unit: int, w: Floats) -> float:
 
 
 @njit(**INNER)
-def _set_upper(st: Walk, h: int) -> bool:
-    """Upper bound `Σ max(y_k + bound_k, 0) b_k` of the functional whose coefficients are in vec."""
+def _set_upper(st: Walk, h: int, position: int, step: float) -> bool:
+    """Upper bound `Σ max(y_k + bound_k, 0) b_k + max(-step, 0) r`, r a path row.
+
+    The coefficients in vec are those of `a + step r`, a the functional to be bounded.
+    """
     d = st.gi[DEPTH]
     g = st.ROWS.shape[2]
     error = 0.0
     total = 0.0
     for q in range(g):
         st.UP[d, h, q] = 0.0
+    if step < 0.0:
+        error = -step * st.PE[position]
+        total = -step * (1.0 + st.PE[position])
+        for q in range(g):
+            st.UP[d, h, q] = -step * st.P[position, q]
     for k in range(g):
         f = st.vec[0, k] + st.vec[1, k]
         if not f < 1e200:
@@ -262,9 +270,39 @@ def _set_upper(st: Walk, h: int) -> bool:
                 top = max(top, abs(st.B[0, k, q]))
             error += f * st.BE[0, k]
             total += f * top
-    st.UE[d, h] = (error + 4.0 * UNIT * (g + 4) * total) * (1.0 + 1e-9) + TINY
+    st.UE[d, h] = (error + 4.0 * UNIT * (g + 5) * total) * (1.0 + 1e-9) + TINY
     st.UV[d, h] = 1
     return True
+
+
+@njit(**INNER)
+def _set_sharpened(st: Walk, h: int, a: Floats, ae: float, number: int) -> bool:
+    """Upper bound with one path row r more: `max(a, 0) <= max(a + h r, 0) + max(-h, 0) r` on the cell, for any h.
+
+    h is taken where a coefficient of `a + h r` vanishes; those of a are in vec. `number`: g (position of r) + which.
+    """
+    g = st.ROWS.shape[2]
+    position = number // g
+    k = number % g
+    r = st.P[position]
+    b = st.B[0]
+    if not coefficients(b, st.BE[0], st.R[0], st.DELTA[0], r, st.PE[position], st.vec[4], st.vec[5]):
+        return False
+    f = st.vec[4, k]
+    if f == 0.0:
+        return False
+    step = -st.vec[0, k] / f
+    if not abs(step) < 1e100:
+        return False
+    row = st.vec[3]
+    size = abs(step) * (1.0 + st.PE[position])
+    for q in range(g):
+        row[q] = a[q] + step * r[q]
+        size = max(size, abs(a[q]))
+    error = (ae + abs(step) * st.PE[position] + 16.0 * UNIT * size) * (1.0 + 1e-9) + TINY
+    if not coefficients(b, st.BE[0], st.R[0], st.DELTA[0], row, error, st.vec[0], st.vec[1]):
+        return False
+    return _set_upper(st, h, position, step)
 
 
 @njit(**INNER)
@@ -294,17 +332,30 @@ def bounds_end(st: Walk, stream: Ints, at: int) -> int:
     for i in range(st.m[p]):
         if st.SIGN[p, i] == 0:
             undecided += 1
-    at = read_slopes(st, stream, at + (undecided + BITS - 1) // BITS, st.THETA)
+    words = (undecided + BITS - 1) // BITS
+    if at + 2 * words > stream.shape[0]:
+        return -1
+    sharpened = 0
+    for c in range(undecided):
+        sharpened += (stream[at + words + c // BITS] >> (c % BITS)) & 1
+    at = read_slopes(st, stream, at + 2 * words, st.THETA)
     if at < 0:
         return -1
     for k in range(p + 1, L - 1):
         for i in range(st.m[k]):
-            if at >= stream.shape[0] or stream[at] >= 9:
+            if at >= stream.shape[0] or stream[at] >= 12:
                 return -1
             state = stream[at] % 3
+            if state != INACTIVE and stream[at] // 3 == SHARPENED:
+                sharpened += 1
             st.HS[st.first[k] + i] = 1 if state == STATE_ACTIVE else (-1 if state == INACTIVE else 0)
             at += 1
-    return at
+    if at + sharpened > stream.shape[0]:
+        return -1
+    for k in range(sharpened):
+        if stream[at + k] >= st.gi[LENGTH] * st.ROWS.shape[2]:
+            return -1
+    return at + sharpened
 
 
 @njit(**INNER)
@@ -314,18 +365,34 @@ def set_bounds(st: Walk, stream: Ints, at: int) -> bool:
     d = st.gi[DEPTH]
     L = st.gi[LAYERS]
     g = st.ROWS.shape[2]
+    undecided = 0
+    for i in range(st.m[p]):
+        if st.SIGN[p, i] == 0:
+            undecided += 1
+    words = (undecided + BITS - 1) // BITS
+    beyond = 0
+    for k in range(p + 1, L - 1):
+        beyond += st.m[k]
+    states = at + 2 * words + (undecided + beyond + BITS - 1) // BITS
+    sharp = states + beyond
     count = 0
     for i in range(st.m[p]):
         if st.SIGN[p, i] == 0:
-            if (stream[at + count // BITS] >> (count % BITS)) & 1:
-                sign_on_basis(st, st.ROWS[p, i], st.ERR[p, i])
-                if st.gi[BASED] != 1 or not _set_upper(st, st.first[p] + i):
-                    return False
+            h = st.first[p] + i
+            on_basis = (stream[at + count // BITS] >> (count % BITS)) & 1
+            sharpened = (stream[at + words + count // BITS] >> (count % BITS)) & 1
             count += 1
-    slopes = count
-    for k in range(p + 1, L - 1):
-        slopes += st.m[k]
-    at += (count + BITS - 1) // BITS + (slopes + BITS - 1) // BITS
+            if on_basis or sharpened:
+                sign_on_basis(st, st.ROWS[p, i], st.ERR[p, i])
+                if st.gi[BASED] != 1:
+                    return False
+                if sharpened:
+                    if not _set_sharpened(st, h, st.ROWS[p, i], st.ERR[p, i], stream[sharp]):
+                        return False
+                    sharp += 1
+                elif not _set_upper(st, h, 0, 0.0):
+                    return False
+    at = states
     w = st.vec[2]
     for k in range(p + 1, L - 1):
         for j in range(st.m[k]):
@@ -357,8 +424,13 @@ def set_bounds(st: Walk, stream: Ints, at: int) -> bool:
                     st.UP[d, h, q] = w[q]
                 st.UE[d, h] = error
                 st.UV[d, h] = 1
-            elif form == ON_BASIS and not (st.gi[BASED] == 1 and _set_upper(st, h)):
-                return False
+            elif form == ON_BASIS:
+                if st.gi[BASED] != 1 or not _set_upper(st, h, 0, 0.0):
+                    return False
+            else:
+                if st.gi[BASED] != 1 or not _set_sharpened(st, h, w, error, stream[sharp]):
+                    return False
+                sharp += 1
     return True
 
 

@@ -11,4 +11,4 @@ BITS = 28  # bits of a set of units per number: four bytes each in the file
 
 # What BOUNDS says of a unit beyond the present layer: 3 * form + state.
 UNKNOWN, ACTIVE, INACTIVE = range(3)
-KEEP, ITSELF, ON_BASIS = range(3)
+KEEP, ITSELF, ON_BASIS, SHARPENED = range(4)

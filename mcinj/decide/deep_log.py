@@ -14,12 +14,13 @@ from mcinj.certify.deep_ops import (
     BRANCH,
     COUNTED,
     DECIDE,
-    KEEP,
     NEXT,
+    ON_BASIS,
     POSITIVE,
     RANKED,
     REGION,
     SET,
+    SHARPENED,
     SHIFT,
     SINGLE,
 )
@@ -110,17 +111,12 @@ def keep_slopes(st: Store, p: int, cut: int) -> None:
 
 
 @njit(**INNER)
-def log_bounds(st: Store, p: int) -> None:
-    """What `bounds` did in frame d: upper bounds replaced on the basis, slopes, states and forms beyond layer p."""
-    if st.gi[RECORD] == 0:
-        return
-    L = st.gi[LAYERS]
-    _op(st, BOUNDS, 0)
+def _log_form(st: Store, p: int, form: int) -> None:
     word = 0
     count = 0
     for i in range(st.m[p]):
         if st.SIGN[p, i] == 0:
-            if st.FORM[p, i] != KEEP:
+            if st.FORM[p, i] == form:
                 word |= 1 << (count % BITS)
             count += 1
             if count % BITS == 0:
@@ -128,6 +124,17 @@ def log_bounds(st: Store, p: int) -> None:
                 word = 0
     if count % BITS:
         log(st, word)
+
+
+@njit(**INNER)
+def log_bounds(st: Store, p: int) -> None:
+    """What `bounds` did in frame d: upper bounds replaced on the basis, slopes, states and forms beyond layer p."""
+    if st.gi[RECORD] == 0:
+        return
+    L = st.gi[LAYERS]
+    _op(st, BOUNDS, 0)
+    _log_form(st, p, ON_BASIS)
+    _log_form(st, p, SHARPENED)
     scratch = st.CUTBITS[st.CUTBITS.shape[0] - 1, 1:]
     for w in range(slopes(st, p, scratch)):
         log(st, scratch[w])
@@ -135,6 +142,10 @@ def log_bounds(st: Store, p: int) -> None:
         for i in range(st.m[k]):
             state = 1 if st.HS[k, i] > 0 else (2 if st.HS[k, i] < 0 else 0)
             log(st, state + 3 * st.FORM[k, i])
+    for k in range(p, L - 1):
+        for i in range(st.m[k]):
+            if st.FORM[k, i] == SHARPENED and (k > p or st.SIGN[p, i] == 0):
+                log(st, st.SHARP[k, i])
 
 
 @njit(**INNER)

@@ -87,7 +87,7 @@ class DeepSearch:
         gi = np.zeros(ds.GLOBALS, dtype=np.int64)
         gi[ds.TARGET], gi[ds.LAYERS], gi[ds.ENUMERATE], gi[ds.RANKED] = target, L, enumerate_regions, ranked
         gi[ds.INTEGRAL], gi[ds.CUTS], gi[ds.IMPLY], gi[ds.REFRESH] = model.integral, cuts, 0, 1
-        gi[ds.SHARPEN] = not record
+        gi[ds.SHARPEN] = 1
         weights = np.zeros((L, m, m))
         for k, w in enumerate(model.floats):
             weights[k, : w.shape[0], : w.shape[1]] = w
@@ -127,6 +127,7 @@ class DeepSearch:
             LOG=np.zeros(_LOG + node if record else 1, dtype=np.int32),
             PID=np.zeros((frames + 1, families + 1), dtype=np.int64), PINDEX=np.zeros(cuts + room, dtype=np.int64),
             BROW=np.zeros(g, dtype=np.int64), FORM=np.zeros((L, m), dtype=np.int64),
+            SHARP=np.zeros((L, m), dtype=np.int64),
             CUTBITS=np.zeros((room + 1, bits + 1 if record else 1), dtype=np.int64),
             RQ=np.zeros((total + fences + 8, g)), RS=np.zeros(total + fences + 8),
         )  # fmt: skip

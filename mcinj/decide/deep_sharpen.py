@@ -13,6 +13,7 @@ the lowest of all such bounds. Half the nodes of a search go by it; further step
 from __future__ import annotations
 
 from mcinj._jit import njit
+from mcinj.certify.deep_ops import SHARPENED
 from mcinj.decide.deep_proof import UNIT, enclose
 from mcinj.decide.deep_store import INNER, PATH, Floats, Store
 
@@ -73,8 +74,8 @@ def _steepest(st: Store, length: int, c: Floats) -> tuple[int, float]:
 
 
 @njit(**INNER)
-def _step(st: Store, which: int, sign: float, c: Floats) -> float:
-    """|h| at the breakpoint where the slope turns positive; 0 where it stays negative or turns at once."""
+def _step(st: Store, which: int, sign: float, c: Floats) -> tuple[float, int]:
+    """|h| at the breakpoint where the slope turns positive (0: it does not, or at once), and its coordinate."""
     g = st.ROWS.shape[2]
     s = st.score[0]
     slope = 0.0 if sign > 0.0 else st.RS[which]
@@ -83,6 +84,7 @@ def _step(st: Store, which: int, sign: float, c: Floats) -> float:
         if c[k] > 0.0 or (c[k] == 0.0 and f > 0.0):
             slope += f
     at = 0.0
+    coordinate = -1
     while slope < 0.0:
         following = 1e300
         for k in range(g):
@@ -91,14 +93,15 @@ def _step(st: Store, which: int, sign: float, c: Floats) -> float:
                 b = -c[k] / f
                 if b > at and b < following:
                     following = b
+                    coordinate = k
         if following >= 1e299:
-            return 0.0
+            return 0.0, -1
         at = following
         for k in range(g):
             f = sign * st.RQ[which, k]
             if f != 0.0 and -c[k] / f == at:
                 slope += abs(f) * s[k]
-    return at
+    return at, coordinate
 
 
 @njit(**INNER)
@@ -113,7 +116,7 @@ def sharpen(st: Store, d: int, top: float, a: Floats, ea: float, layer: int, uni
     which, sign = _steepest(st, st.FI[d, PATH], c)
     if which < 0:
         return
-    at = _step(st, which, sign, c)
+    at, coordinate = _step(st, which, sign, c)
     if at == 0.0:
         return
     s = st.score[0]
@@ -165,3 +168,5 @@ def sharpen(st: Store, d: int, top: float, a: Floats, ea: float, layer: int, uni
         st.UP[d, layer, unit, q] = out[q]
     st.UE[d, layer, unit] = (error + 4.0 * UNIT * (g + 5) * total) * (1.0 + 1e-9)
     st.UV[d, layer, unit] = 1
+    st.FORM[layer, unit] = SHARPENED
+    st.SHARP[layer, unit] = which * g + coordinate

@@ -48,8 +48,9 @@ class Store(NamedTuple):
     OUT_SIGN (R, L, m) int8, OUT_X (R, g), OUT_PATH (R, ·) int32, OUT_N (R, 2): regions found. Q: residues by layer.
     QR (L, m, n): residues of rows on the pattern.
     For certificates (`mcinj.decide.deep_log`): LOG (·,) int32; PID (F+1, T) numbers of the sets; PINDEX (·,) where on
-    the path a row of G is; BROW (g,) rows of the basis; FORM (L, m) which upper bounds the latest `bounds` replaced;
-    CUTBITS (·, words + 1) slopes of cuts. RQ (·, g), RS (·,): see `deep_sharpen`. The others are scratch.
+    the path a row of G is; BROW (g,) rows of the basis; FORM (L, m) which upper bounds the latest `bounds` replaced,
+    SHARP (L, m) with which path row and breakpoint (position g + coordinate); CUTBITS (·, words + 1) slopes of cuts.
+    RQ (·, g), RS (·,): see `deep_sharpen`. The others are scratch.
     """
 
     gi: Ints
@@ -105,6 +106,7 @@ class Store(NamedTuple):
     PINDEX: Ints
     BROW: Ints
     FORM: Ints
+    SHARP: Ints
     CUTBITS: Ints
     RQ: Floats
     RS: Floats
