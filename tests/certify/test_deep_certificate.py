@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 
 from mcinj.certify import deep_ops as ops
 from mcinj.certify import deep_state, enclosure, verify
-from mcinj.certify.deep_checker import write_global, write_regional
+from mcinj.certify.deep_checker import looks_generic, write_global, write_regional
 from mcinj.certify.deep_pairs import PairsProof, check_pairs
 from mcinj.certify.deep_proof import DeepProof, check
 from mcinj.certify.deep_rows import PrefixRows
@@ -254,6 +254,19 @@ def test_counts_are_no_proof_for_degenerate_weights():
         proofs.append(deep_proof(search))
         assert isinstance(check(proofs[-1], PrefixRows(network, k)), np.ndarray)  # the counts are right
     assert "general position" in verify(write_regional(network, proofs), network).reason
+
+
+def test_opposite_rows_are_generic_only_with_opposite_biases():
+    """Otherwise both may be active, and two active units are no two independent rows."""
+    rows = np.random.default_rng(0).standard_normal((14, 2))
+    weights, biases = np.vstack([rows, -rows]), np.random.default_rng(1).standard_normal(14)
+    opposite = Network([weights], [np.concatenate([biases, -biases])])
+    other = Network([weights], [np.concatenate([biases, biases])])
+    assert looks_generic(opposite)
+    assert not looks_generic(other)
+    search = DeepSearch(DeepModel.of(other), 2, record=True)
+    assert search.decide(10_000) is True  # two active units everywhere
+    assert "general position" in verify(write_regional(other, [deep_proof(search)]), other).reason
 
 
 def test_every_instruction_matters(regional):
