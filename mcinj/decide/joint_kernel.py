@@ -25,7 +25,7 @@ from mcinj.decide.deep_store import INNER
 from mcinj.decide.joint_cells import ABOVE, BELOW, OPEN, WEAK, Cells, Floats, Ints
 from mcinj.decide.kernel_bits import popcount
 from mcinj.decide.kernel_rank import PRIME, reduce
-from mcinj.decide.pairs_kernel import null_space, pivots
+from mcinj.decide.pairs_kernel import independent, null_space, pivots
 
 # What a unit is at a node.
 NOTHING, SAME, OFF, FREE = range(4)
@@ -309,22 +309,6 @@ def spanning(cells: Cells, s: Scratch, a: int, d: int, r: int) -> bool:
 
 
 @njit(**INNER)
-def independent(cells: Cells, s: Scratch, a: int, d: int, r: int) -> bool:
-    """Whether the pivots left in s.F prove that its r rows are independent on the columns.
-
-    With complete pivoting both factors have inverses below 2^r entrywise, so the least singular value is at least the
-    least pivot over r 4^r; it has to exceed the rounding of the elimination (below 1e-13 here) and of the rows.
-    """
-    least = 1.0
-    error = 0.0
-    for c in range(r):
-        least = min(least, abs(s.F[c, s.columns[c]]))
-    for i in range(d):
-        error = max(error, cells.HE[a, s.flips[i]])
-    return least > r * 4.0**r * (1e-13 + r * error)
-
-
-@njit(**INNER)
 def test(cells: Cells, s: Scratch, a: int, b: int, status: Ints, constant: bool, si: Ints, point: Floats) -> int:
     """Test one node: _CLOSED, _MEETS (a point of both cells in `point`) or _UNPROVED."""
     g = cells.Z.shape[2]
@@ -420,7 +404,10 @@ def test(cells: Cells, s: Scratch, a: int, b: int, status: Ints, constant: bool,
                 si[BY_COPY] += 1
                 return _CLOSED
     # The quotient by V, in coordinates that determine a vector of V's annihilator.
-    if r < g and spanning(cells, s, a, d, r) and pivots(s.F, r, g, s.columns) and independent(cells, s, a, d, r):
+    error = 0.0
+    for i in range(d):
+        error = max(error, cells.HE[a, s.flips[i]])
+    if r < g and spanning(cells, s, a, d, r) and pivots(s.F, r, g, s.columns) and independent(s.F, s.columns, r, error):
         for i in range(d):
             f = s.flips[i]
             side_a = 1.0 if cells.on[a, f] > 0 else -1.0
@@ -554,7 +541,7 @@ def run(
                 si[DEPTH] = k + 1
                 continue
             if not enter:
-                    # Next child of frame k - 1, or back.
+                # Next child of frame k - 1, or back.
                 if k == 0:
                     si[DEPTH] = -1
                     break

@@ -21,6 +21,7 @@ from mcinj.decide.pairs_kernel import (
     Signs,
     box_of,
     cell_in_kernel,
+    independent,
     pivots,
     rows_of,
 )
@@ -207,7 +208,10 @@ def scan(st: Store, group: Group, counters: Ints, point: Floats, log: Ints32) ->
                 for i in range(d):
                     for q in range(g):
                         F[i, q] = group.H[a, flips[i], q]
-                if pivots(F, d, g, columns):
+                worst = 0.0
+                for i in range(d):
+                    worst = max(worst, group.HE[a, flips[i]])
+                if pivots(F, d, g, columns) and independent(F, columns, d, worst):
                     for i in range(d):
                         for q in range(g):
                             SR[2 * i, q] = side[i] * group.H[a, flips[i], q]

@@ -424,6 +424,19 @@ def pivots(F: Floats, d: int, g: int, columns: Ints) -> bool:
 
 
 @njit()
+def independent(F: Floats, columns: Ints, r: int, error: float) -> bool:
+    """Whether the pivots that `pivots` left in F prove that its r rows, known within `error`, are independent there.
+
+    With complete pivoting both factors have inverses below 2^r entrywise, so the least singular value is at least the
+    least pivot over r 4^r; it has to exceed the rounding of the elimination (below 1e-13 here) and of the rows.
+    """
+    least = 1.0
+    for c in range(r):
+        least = min(least, abs(F[c, columns[c]]))
+    return least > r * 4.0**r * (1e-13 + r * error)
+
+
+@njit()
 def cell_in_kernel(
     E: Floats, EE: Floats, k: int, S: Floats, SE: Floats, count: int, D: int, Zn: Floats, A: Floats, B: Floats,
     BE: Floats, inv: Floats, work: Floats, vec: Floats, G: Floats, M: Floats, x: Floats, u: Floats, ids: Ints,
