@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import signal
@@ -111,7 +112,9 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path: Path) -> None
     path.write_text('name = "long"\n[[threshold]]\nn = 2\ntrials = 50\n[[threshold]]\nn = 11\ntrials = 100000\n')
     results = tmp_path / "results"
     command = [sys.executable, "-m", "mcinj", "run", str(path), "--results", str(results), "--jobs", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A background job starts with the signal ignored, and would hand that on.
+    listen = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
     deadline = time.monotonic() + 300  # a cold cache compiles first
     while _rows(results) < 30 and time.monotonic() < deadline:
         time.sleep(0.1)
