@@ -154,8 +154,9 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
             page.picture(written[-2], "Fits of several finite-size forms (none privileged) and their residuals.")
             page.text(
                 f"Extrapolated limit of the median m*/n: {item.extrapolation.estimate:.3f}, total 95 % interval "
-                f"[{low:.3f}, {high:.3f}] (statistical error {item.extrapolation.statistical:.3f}, systematic "
-                f"half-width {item.extrapolation.systematic_error:.3f}); procedure “{item.extrapolation.procedure}”. "
+                f"[{low:.3f}, {high:.3f}] (statistical error {item.extrapolation.statistical:.3f}, accepted fits between "
+                f"{item.extrapolation.systematic[0]:.3f} and {item.extrapolation.systematic[1]:.3f}); procedure "
+                f"“{item.extrapolation.procedure}”. "
                 "The curve at each n is data; the limit is an extrapolation."
             )
         else:
