@@ -150,13 +150,13 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
                 axes[0].set_title(f"Finite-size scaling: {title}", fontsize=10)
                 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
                 written += save(fig, figures, f"scaling{suffix}")
-            low, high = item.extrapolation.total
+            limit = item.extrapolation
+            low, high = limit.total
             page.picture(written[-2], "Fits of several finite-size forms (none privileged) and their residuals.")
             page.text(
-                f"Extrapolated limit of the median m*/n: {item.extrapolation.estimate:.3f}, total 95 % interval "
-                f"[{low:.3f}, {high:.3f}] (statistical error {item.extrapolation.statistical:.3f}, accepted fits between "
-                f"{item.extrapolation.systematic[0]:.3f} and {item.extrapolation.systematic[1]:.3f}); procedure "
-                f"“{item.extrapolation.procedure}”. "
+                f"Extrapolated limit of the median m*/n: {limit.estimate:.3f}, total 95 % interval "
+                f"[{low:.3f}, {high:.3f}] (statistical error {limit.statistical:.3f}, accepted fits between "
+                f"{limit.systematic[0]:.3f} and {limit.systematic[1]:.3f}); procedure “{limit.procedure}”. "
                 "The curve at each n is data; the limit is an extrapolation."
             )
         else:
