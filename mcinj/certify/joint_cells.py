@@ -2,9 +2,9 @@
 
 On the closed cell of a pattern of layers 1 … L - 1 the last layer is linear. Two inputs x, x' of two cells have one
 output if every last-layer unit is SAME (equal in both and not negative) or OFF (positive in neither). What is known of
-the pairs (x, x') is a convex cone: equations, and rows that are nonnegative. A *circuit* is a set of these rows of which
-a combination with positive coefficients vanishes where the equations hold: then all of them vanish on the cone, and
-become equations. All matrices are exact (FLINT).
+the pairs (x, x') is a convex cone: equations, and rows that are nonnegative. A *circuit* is a set of these rows such
+that a combination with positive coefficients vanishes where the equations hold: then all of them vanish on the cone,
+and become equations. All matrices are exact (FLINT).
 """
 
 from __future__ import annotations
@@ -48,16 +48,25 @@ class ClosedCells:
     def __init__(self, rows: PrefixRows, signs: Signs) -> None:
         self.g, self.biased, self.widths = rows.g, rows.biased, rows.widths
         self.hidden, self.last = sum(rows.widths[:-1]), rows.widths[-1]
-        if self.biased:
-            # The constant unit of the last earlier layer is none where that layer is the last.
-            signs = np.column_stack([signs, np.ones(len(signs), dtype=np.int8)])
-        if signs.shape[1] != self.hidden:
-            raise ValueError(f"patterns of {signs.shape[1]} units, the earlier layers have {self.hidden}")
-        self.signs = signs
+        self.signs = self._with_constants(signs)
         self.kinds = np.full((len(signs), self.last), OPEN, dtype=np.int8)
         # Each layer times a positive integer: this changes no sign, and outputs of all cells by one factor.
         self._weights = [matrix.numer_denom()[0] for matrix in rows.matrices]
         self.lines = lru_cache(maxsize=_KEPT)(self._lines)
+
+    def _with_constants(self, signs: Signs) -> Signs:
+        """The patterns with all constant units: the list has none in its last layer, or none at all where only the
+        last layer has biases."""
+        if not self.biased:
+            return signs
+        own = [width - 1 for width in self.widths[:-1]]
+        step = 0 if signs.shape[1] == sum(own) else 1
+        ones = np.ones((len(signs), 1), dtype=np.int8)
+        parts, start = [], 0
+        for width in own:
+            parts += [signs[:, start : start + width], ones]
+            start += width + step
+        return np.hstack(parts)
 
     @property
     def reach(self) -> int:
@@ -147,8 +156,9 @@ class CellPair:
 
     def narrowed(self, kernel: Any, codes: Sequence[int]) -> Any | None:
         """Basis of the part of the kernel where these rows vanish; None unless they are a circuit on the kernel."""
-        rows = [self.row(code) for code in codes]
-        if not rows or any(row is None for row in rows):
+        found = [self.row(code) for code in codes]
+        rows = [row for row in found if row is not None]
+        if not rows or len(rows) < len(found):
             return None
         projected = flint.fmpz_mat(rows) * kernel
         return kernel * null_space(projected) if is_circuit(projected) else None

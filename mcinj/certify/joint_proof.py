@@ -56,7 +56,7 @@ class JointProof:
 
 
 def check_joint(proof: JointProof, rows: PrefixRows, signs: Signs) -> str | None:
-    """What is wrong with the proof for the network of `rows`, whose earlier layers have cells with these signs, or None.
+    """What is wrong with the proof for the network of `rows`, or None; `signs` are those of the earlier layers' cells.
 
     Raises `MalformedError` where the stream is cut.
     """

@@ -71,9 +71,7 @@ def _claims(cells: ClosedCells, c: int) -> list[int]:
     return [count, *claims]
 
 
-def _claim(
-    cells: ClosedCells, c: int, unit: int, names: list[int], rows: Floats
-) -> tuple[int, list[int]] | None:
+def _claim(cells: ClosedCells, c: int, unit: int, names: list[int], rows: Floats) -> tuple[int, list[int]] | None:
     """A proved kind of the unit, and rows that prove it."""
     line = cells.lines(c)[cells.hidden + unit]
     if not any(line):

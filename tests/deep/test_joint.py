@@ -19,7 +19,6 @@ from mcinj.decide.joint import Joint
 from mcinj.decide.pairs import decide_global
 from mcinj.decide.regions import DeepDecision, decide_regional
 from mcinj.decide.verdict import Certified, Outcome
-from mcinj.errors import InputError
 from mcinj.networks import Network, sample
 
 
@@ -281,10 +280,3 @@ def test_exact_on_request() -> None:
         assert mcinj.check(net, criterion, exact=True).certified is Certified.EXACT
     box = mcinj.check(sample(2, (12, 12), seed=1), exact=True, domain="box:0.5,1")
     assert (box.verdict, box.certified) == (Outcome.INJECTIVE, Certified.EXACT)
-
-
-def test_certificates_of_pairs_of_closed_cells_are_refused() -> None:
-    with pytest.raises(InputError, match="no certificate yet"):
-        mcinj.check(float32(1, 2, (13, 14)), certificate=True)
-    with pytest.raises(InputError, match="no certificate yet"):
-        mcinj.check(sample(2, (14, 14), seed=0), exact=True, certificate=True)
