@@ -49,6 +49,13 @@ def is_decided(network: Network, decision: DeepDecision, expected: bool) -> Outc
     return decision.outcome
 
 
+def last_biased(seed: int, n: int, widths: tuple[int, ...]) -> Network:
+    """Biases in the last layer only."""
+    weights = integers(seed, n, widths, 3).weights
+    last = np.random.default_rng(seed).integers(-3, 4, widths[-1])
+    return Network(weights, [*(np.zeros(m) for m in widths[:-1]), last])
+
+
 FAMILIES: dict[str, tuple[Callable[[int], Network], int]] = {
     "rademacher": (lambda s: sample(2, (12, 10), "rademacher", s), 12),
     "sparse": (lambda s: sample(2, (11, 10), "sparse:0.5", s), 12),
@@ -57,6 +64,8 @@ FAMILIES: dict[str, tuple[Callable[[int], Network], int]] = {
     "opposite rows": (opposites, 20),
     "float32": (lambda s: float32(s, 2, (12, 8)), 5),
     "one input with biases": (lambda s: integers(s, 1, (5, 5), 2, biases=True), 30),
+    "one input, biases of the last layer": (lambda s: last_biased(s, 1, (5, 5)), 40),
+    "one input, three layers, biases of the last": (lambda s: last_biased(s, 1, (5, 5, 5)), 20),
     "one input, three layers": (lambda s: integers(s, 1, (5, 5, 6), 2, biases=True), 12),
 }
 
