@@ -11,6 +11,7 @@ import pytest
 from exact_oracle import collides
 
 import mcinj
+from mcinj.certify import verify
 from mcinj.decide import joint_kernel as jk
 from mcinj.decide.deep_domain import Domain, decide_on
 from mcinj.decide.deep_model import DeepModel
@@ -78,6 +79,18 @@ def test_all_pairs_of_closed_cells_agree_exactly(family: str) -> None:
         net = make(seed)
         outcomes.add(is_decided(net, decide_global(net), collides(net)))
     assert outcomes == {Outcome.INJECTIVE, Outcome.NOT_INJECTIVE}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_networks_without_a_collision_have_certificates_that_hold(family: str) -> None:
+    make, count = FAMILIES[family]
+    for seed in range(min(count, 8)):
+        net = make(seed)
+        certificate = mcinj.check(net, certificate=True).certificate
+        assert (certificate is None) == collides(net)
+        if certificate is not None:
+            verification = verify(certificate, net)
+            assert (verification.accepted, verification.certified) == (True, "exact"), verification.reason
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1, 1), (1, 2), (-3, 1)])
