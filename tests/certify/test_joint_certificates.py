@@ -218,6 +218,12 @@ def test_changed_proofs_are_rejected(given):
         unit, kind = divmod(int(stream[place + 2]), 3)
         changed[place + 2] = 3 * unit + (0 if kind else 2)  # nowhere positive for positive, and back
         assert not holds(changed)
+    weak = [place for place in claims if stream[place + 2] % 3 == 1 and stream[place + 3] < network.n]
+    assert weak
+    for place in weak:
+        changed = stream.copy()
+        changed[place + 2] += 1  # positive but at 0, by rows that may all vanish elsewhere
+        assert not holds(changed)
     for length in range(0, len(stream), 37):
         assert not holds(stream[:length])
     assert not holds(np.append(stream, 0))
