@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from mcinj.certify.checker import Verification
 from mcinj.certify.deep_pairs import PairsProof, check_pairs
 from mcinj.certify.deep_proof import DeepProof, Signs, check
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.certify.format import DEEP_VERSION, MalformedError, pack
+from mcinj.certify.joint_proof import JointProof, check_joint
 from mcinj.certify.position import rows_look_generic, without_opposites
 from mcinj.certify.varints import decode, encode
 from mcinj.networks import Network
 
 _CRITERIA = {1: "regional", 2: "global"}
+_JOINT = 3  # global, for any weights
 _SHOWN = {
     "regional": "every region of every prefix has rank n",
     "global": "the network is injective",
@@ -34,6 +37,12 @@ def write_global(network: Network, proofs: Sequence[DeepProof | PairsProof]) -> 
     return pack(network, DEEP_VERSION, [head, *(proof.to_bytes() for proof in proofs)])
 
 
+def write_joint(network: Network, ranks: DeepProof, cells: DeepProof, pairs: JointProof) -> bytes:
+    """The certificate of a global pass for any weights: ranks, cells of the earlier layers, and pairs of these."""
+    head = encode(np.array([_JOINT], dtype=np.int64))
+    return pack(network, DEEP_VERSION, [head, *(proof.to_bytes() for proof in (ranks, cells, pairs))])
+
+
 def check_parts(parts: Sequence[bytes | memoryview], network: Network, exact: bool) -> Verification:
     """Check a certificate of version 02 for `network`, whose digest it names; raises `MalformedError` for bad parts."""
     numbers = []
@@ -42,8 +51,13 @@ def check_parts(parts: Sequence[bytes | memoryview], network: Network, exact: bo
             numbers.append(decode(part))
         except ValueError as error:
             raise MalformedError(str(error)) from None
-    if not numbers or numbers[0].size != 1 or int(numbers[0][0]) not in _CRITERIA:
+    if not numbers or numbers[0].size != 1 or int(numbers[0][0]) not in (*_CRITERIA, _JOINT):
         raise MalformedError("the certificate does not say what it proves")
+    if int(numbers[0][0]) == _JOINT:
+        fault = _joint_fault(numbers[1:], network, exact)
+        if fault is not None:
+            return Verification(False, fault)
+        return Verification(True, f"global: {_SHOWN['global']}; every step is proved", "exact", "global")
     criterion = _CRITERIA[int(numbers[0][0])]
     rest = numbers[1:]
     wanted = network.depth if criterion == "regional" else 2 * network.depth - 1
@@ -67,6 +81,27 @@ def check_parts(parts: Sequence[bytes | memoryview], network: Network, exact: bo
         return Verification(True, f"{shown}; every step is proved", "exact", criterion)
     reason = f"{shown}; counts are proved, rank follows for weights in general position"
     return Verification(True, reason, "generic", criterion)
+
+
+def _joint_fault(parts: Sequence[npt.NDArray[np.int64]], network: Network, exact: bool) -> str | None:
+    """What is wrong with a proof by pairs of closed cells, or None."""
+    if len(parts) != 3 or network.depth < 2:
+        return f"the certificate has {len(parts)} proofs, a network of {network.depth} layers needs another number"
+    whole, earlier = (PrefixRows(network, k) for k in (network.depth, network.depth - 1))
+    ranks, cells = (DeepProof.from_numbers(part) for part in parts[:2])
+    if (ranks.layers, ranks.target, ranks.ranked) != (whole.depth, whole.n, True):
+        return "the ranks that are proved are not those of the whole network"
+    found = check(ranks, whole, exact=exact)
+    if isinstance(found, str):
+        return f"ranks: {found}"
+    # Disjoint sets of a layer's m units never number m + 1: nothing is counted, only empty cells are left out.
+    if (cells.layers, cells.target, cells.ranked) != (earlier.depth, earlier.widths[-1] + 1, False):
+        return "the cells that are listed are not those of the earlier layers"
+    listed = check(cells, earlier, listing=True, exact=exact)
+    if isinstance(listed, str):
+        return f"cells: {listed}"
+    fault = check_joint(JointProof.from_numbers(parts[2]), whole, listed)
+    return None if fault is None else f"pairs: {fault}"
 
 
 def looks_generic(network: Network) -> bool:

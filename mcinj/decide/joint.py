@@ -27,7 +27,6 @@ from mcinj.decide.deep_search import DeepSearch, Regions
 from mcinj.decide.joint_cells import Cells, make_cells
 from mcinj.decide.joint_exact import ExactCells
 from mcinj.networks import Network
-from mcinj.networks.network import FractionMatrix
 
 _NEAR = 2  # pairs with at most so many units of different sides are decided first: most collisions are folds
 _PAIRS = 1 << 17  # pairs in one list
@@ -40,7 +39,7 @@ def joint_collision(model: DeepModel, network: Network, limit: int) -> tuple[Wit
     Returns a verified collision of `network`, True (proved: there is none) or None past `limit` nodes (or where numbers
     leave the range of floats); and the nodes: those of the enumeration of cells and those of pairs.
     """
-    earlier = DeepModel.of(model.network.prefix(model.depth - 1), _given_fence(model))
+    earlier = earlier_layers(model)
     # No region has this many active units: all are visited.
     search = DeepSearch(earlier, earlier.widths[-1] + 1, enumerate_regions=True)
     batches: list[Regions] = []
@@ -59,9 +58,15 @@ def joint_collision(model: DeepModel, network: Network, limit: int) -> tuple[Wit
     return joint.decide(limit), joint.nodes
 
 
-def _given_fence(model: DeepModel) -> FractionMatrix:
-    """The fence without `t > 0`, which `DeepModel.of` adds."""
-    return model.fence[:-1] if model.biased else ()
+def earlier_layers(model: DeepModel) -> DeepModel:
+    """All layers but the last, on the same domain and in the same coordinates.
+
+    Where only the last layer has biases, t and constant units are there all the same: paths count rows with them.
+    """
+    network = model.network.prefix(model.depth - 1)
+    if model.biased and not network.has_biases:
+        network = Network(network.exact_weights, [np.zeros(m) for m in network.widths])
+    return DeepModel(network, model.fence)
 
 
 class Joint:

@@ -176,15 +176,17 @@ def decide_global(
     exact
         Decide networks in general position in that way too: a pass is then `exact`.
     certificate
-        Keep the proof of a pass (not with a fence): in general position, or where every layer alone is injective.
+        Keep the proof of a pass (not with a fence).
 
     Raises
     ------
     InputError
-        A negative node budget, or a certificate that does not exist.
+        A negative node budget, or a certificate on a fence.
     """
     if node_budget is not None and node_budget < 0:
         raise InputError(f"node_budget is {node_budget}; give a number of nodes >= 0, or None for no limit")
+    if certificate and fence:
+        raise InputError("there is no certificate for a part of the input space yet; leave it out")
     started = time.perf_counter()
     limit = _UNLIMITED if node_budget is None else node_budget
     nodes = 0
@@ -206,11 +208,7 @@ def decide_global(
         if layers is not None:
             proof = join(network, layers) if certificate else None
             return replace(decision(Outcome.INJECTIVE, Certified.EXACT), certificate=proof)
-        if certificate:
-            raise InputError(
-                "there is no certificate yet for the criterion global out of general position (or with exact), unless"
-                " every layer alone is injective; leave it out"
-            )
+        # Otherwise all pairs of closed cells are decided, and their proof is found anew after a pass.
     if generic and certificate:
         first = DeepSearch(DeepModel.of(network.prefix(1), fence), network.n, record=True)
         first.decide(_UNLIMITED)
@@ -227,7 +225,13 @@ def decide_global(
             return decision(Outcome.UNKNOWN, Certified.NONE)
         if isinstance(answer, Witness):
             return decision(Outcome.NOT_INJECTIVE, Certified.EXACT, k, answer)
-    proof = None if proofs is None else write_global(network, proofs)
+    proof = None
+    if proofs is not None:
+        proof = write_global(network, proofs)
+    elif certificate:
+        from mcinj.decide.joint_record import joint_certificate
+
+        proof = joint_certificate(network)
     return replace(decision(Outcome.INJECTIVE, Certified.GENERIC if generic else Certified.EXACT), certificate=proof)
 
 

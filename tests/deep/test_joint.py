@@ -11,6 +11,7 @@ import pytest
 from exact_oracle import collides
 
 import mcinj
+from mcinj.certify import verify
 from mcinj.decide import joint_kernel as jk
 from mcinj.decide.deep_domain import Domain, decide_on
 from mcinj.decide.deep_model import DeepModel
@@ -19,7 +20,6 @@ from mcinj.decide.joint import Joint
 from mcinj.decide.pairs import decide_global
 from mcinj.decide.regions import DeepDecision, decide_regional
 from mcinj.decide.verdict import Certified, Outcome
-from mcinj.errors import InputError
 from mcinj.networks import Network, sample
 
 
@@ -50,6 +50,13 @@ def is_decided(network: Network, decision: DeepDecision, expected: bool) -> Outc
     return decision.outcome
 
 
+def last_biased(seed: int, n: int, widths: tuple[int, ...]) -> Network:
+    """Biases in the last layer only."""
+    weights = integers(seed, n, widths, 3).weights
+    last = np.random.default_rng(seed).integers(-3, 4, widths[-1])
+    return Network(weights, [*(np.zeros(m) for m in widths[:-1]), last])
+
+
 FAMILIES: dict[str, tuple[Callable[[int], Network], int]] = {
     "rademacher": (lambda s: sample(2, (12, 10), "rademacher", s), 12),
     "sparse": (lambda s: sample(2, (11, 10), "sparse:0.5", s), 12),
@@ -58,6 +65,8 @@ FAMILIES: dict[str, tuple[Callable[[int], Network], int]] = {
     "opposite rows": (opposites, 20),
     "float32": (lambda s: float32(s, 2, (12, 8)), 5),
     "one input with biases": (lambda s: integers(s, 1, (5, 5), 2, biases=True), 30),
+    "one input, biases of the last layer": (lambda s: last_biased(s, 1, (5, 5)), 40),
+    "one input, three layers, biases of the last": (lambda s: last_biased(s, 1, (5, 5, 5)), 20),
     "one input, three layers": (lambda s: integers(s, 1, (5, 5, 6), 2, biases=True), 12),
 }
 
@@ -70,6 +79,18 @@ def test_all_pairs_of_closed_cells_agree_exactly(family: str) -> None:
         net = make(seed)
         outcomes.add(is_decided(net, decide_global(net), collides(net)))
     assert outcomes == {Outcome.INJECTIVE, Outcome.NOT_INJECTIVE}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_networks_without_a_collision_have_certificates_that_hold(family: str) -> None:
+    make, count = FAMILIES[family]
+    for seed in range(min(count, 8)):
+        net = make(seed)
+        certificate = mcinj.check(net, certificate=True).certificate
+        assert (certificate is None) == collides(net)
+        if certificate is not None:
+            verification = verify(certificate, net)
+            assert (verification.accepted, verification.certified) == (True, "exact"), verification.reason
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1, 1), (1, 2), (-3, 1)])
@@ -281,10 +302,3 @@ def test_exact_on_request() -> None:
         assert mcinj.check(net, criterion, exact=True).certified is Certified.EXACT
     box = mcinj.check(sample(2, (12, 12), seed=1), exact=True, domain="box:0.5,1")
     assert (box.verdict, box.certified) == (Outcome.INJECTIVE, Certified.EXACT)
-
-
-def test_certificates_of_pairs_of_closed_cells_are_refused() -> None:
-    with pytest.raises(InputError, match="no certificate yet"):
-        mcinj.check(float32(1, 2, (13, 14)), certificate=True)
-    with pytest.raises(InputError, match="no certificate yet"):
-        mcinj.check(sample(2, (14, 14), seed=0), exact=True, certificate=True)
