@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import count, islice
 
+import flint
 import numpy as np
 import pytest
 
@@ -13,7 +14,7 @@ from mcinj.certify.deep_checker import write_joint
 from mcinj.certify.deep_proof import DeepProof, check
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.certify.format import DEEP_VERSION, pack, unpack
-from mcinj.certify.joint_cells import ABOVE, BELOW, ClosedCells
+from mcinj.certify.joint_cells import ABOVE, BELOW, WEAK, ClosedCells, is_circuit
 from mcinj.certify.joint_proof import JointProof
 from mcinj.certify.varints import decode, encode
 from mcinj.decide import joint_record
@@ -130,6 +131,41 @@ def relatives():
                 if mcinj.check(other, "regional").verdict is Outcome.INJECTIVE:
                     yield network, other
                 break
+
+
+def test_circuits_are_those_of_linear_algebra():
+    for rows, expected in (
+        ([[1], [-2]], True),
+        ([[1], [2]], False),  # opposite signs
+        ([[0, 0]], True),  # a row that vanishes
+        ([[1, 0]], False),
+        ([[1, 0], [0, 1], [-3, -5]], True),
+        ([[1, 0], [0, 1], [-3, 5]], False),
+        ([[1, 0], [0, 1], [-3, 0]], False),  # a coefficient is 0
+        ([[1, 0], [-1, 0], [0, 1], [0, -1]], False),  # two dependences
+        ([[1, 0], [-1, 0], [-1, 0]], False),
+    ):
+        assert is_circuit(flint.fmpz_mat(rows)) == expected
+
+
+def test_signs_are_claimed_by_rows_that_prove_them():
+    """On the quadrant x, y >= 0 units x + y, x, -x, x - y and 0."""
+    network = Network([np.eye(2), np.array([[1, 1], [1, 0], [-1, 0], [1, -1], [0, 0]])])
+    cells = ClosedCells(PrefixRows(network, 2), np.array([[1, 1]], dtype=np.int8))
+    proofs = [[], [0], [1], [0, 1]]
+    right = {
+        (0, ABOVE): [[0, 1]],
+        (0, WEAK): [[0, 1]],
+        (1, WEAK): [[0]],
+        (2, BELOW): [[0]],
+        (4, BELOW): [[]],
+        (4, WEAK): [[]],
+    }
+    for unit in range(5):
+        for kind in (BELOW, WEAK, ABOVE):
+            holds = [rows for rows in proofs if cells.claim_holds(0, unit, kind, rows)]
+            assert holds == right.get((unit, kind), [])
+    assert not cells.claim_holds(0, 1, WEAK, [3])  # by itself
 
 
 def test_a_colliding_relative_has_no_certificate():
