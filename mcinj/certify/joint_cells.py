@@ -27,7 +27,7 @@ BELOW, OPEN, WEAK, ABOVE = range(-1, 3)
 # What a unit is in a pair.
 FREE, SAME, OFF = range(3)
 
-_KEPT = 4_096  # cells whose rows are kept
+_KEPT = 8_192  # cells whose rows are kept: at n = 4 about 100 MB
 
 
 class ClosedCells:
