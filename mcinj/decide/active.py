@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.decide import kernel
+from mcinj.decide.budget import limit_of
 from mcinj.decide.kernel_state import Frames
 from mcinj.decide.kernel_stream import EXHAUSTED
 from mcinj.decide.onelayer import Layer
@@ -73,8 +74,7 @@ def least_active(rows: RowStream, n: int, widths: Sequence[int], *, node_budget:
     """
     if not widths or widths[0] < 1 or any(a >= b for a, b in pairwise(widths)):
         raise InputError(f"widths must be increasing whole numbers >= 1, got {list(widths)}")
-    if node_budget is not None and node_budget < 0:
-        raise InputError(f"node_budget is {node_budget}; give a number of nodes >= 0, or None for no limit")
+    limit = limit_of(node_budget)
     started = time.perf_counter()
     last = int(widths[-1])
     matrix = np.ascontiguousarray(rows.take(last), dtype=np.float64)
@@ -88,9 +88,8 @@ def least_active(rows: RowStream, n: int, widths: Sequence[int], *, node_budget:
         start = max(2 * j, proved[-1] + 1)
         if start > last:
             break
-        left = None if node_budget is None else node_budget - nodes
         search = _Search(matrix, j, start)
-        done = search.run(left)
+        done = search.run(limit - nodes)
         nodes += search.nodes
         if not done:
             open_from = search.width
@@ -125,12 +124,11 @@ class _Search:
         """Nodes entered in all searches."""
         return self.spent + self.frames.nodes
 
-    def run(self, limit: int | None) -> bool:
+    def run(self, limit: int) -> bool:
         """Whether the width was decided; it is m + 1 if no width up to all m rows passes."""
-        top = 2**62 if limit is None else limit
         while True:
             frames = self.frames
-            reason = frames.run_stream(min(top - self.spent, frames.nodes + _SLICE))
+            reason = frames.run_stream(min(limit - self.spent, frames.nodes + _SLICE))
             self.width = frames.rows
             if reason == kernel.DONE:
                 return True
@@ -141,7 +139,7 @@ class _Search:
                 point = frames.resolve()
                 if point is not None and not self._jump(small_multiple(point)):
                     return True
-            elif reason == kernel.PAUSED and self.nodes >= top:
+            elif reason == kernel.PAUSED and self.nodes >= limit:
                 return False
 
     def _jump(self, x: list[int]) -> bool:

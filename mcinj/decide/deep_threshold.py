@@ -19,6 +19,7 @@ import numpy.typing as npt
 from mcinj.certify.collision import collision_at
 from mcinj.certify.rational import rank
 from mcinj.certify.witness import Witness
+from mcinj.decide.budget import limit_of
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_search import DeepSearch
 from mcinj.decide.joint import joint_collision
@@ -29,7 +30,6 @@ from mcinj.errors import InputError
 from mcinj.networks import Network
 from mcinj.networks.network import exact_product
 
-_UNLIMITED = 2**62
 _WIDEST = 64  # times n: a stream that does not pass by then is reported as right-censored
 
 
@@ -93,10 +93,8 @@ def deep_threshold(
     rule = Criterion(criterion)
     if rule is Criterion.LAYERWISE:
         raise InputError("deep_threshold decides regional and global; layerwise is one layer at a time")
-    if node_budget is not None and node_budget < 0:
-        raise InputError(f"node_budget is {node_budget}; give a number of nodes >= 0, or None for no limit")
+    limit = limit_of(node_budget)
     started = time.perf_counter()
-    limit = _UNLIMITED if node_budget is None else node_budget
     decide = decide_regional if rule is Criterion.REGIONAL else decide_global
     earlier = decide(first, node_budget=node_budget)
     if earlier.outcome is Outcome.NOT_INJECTIVE:

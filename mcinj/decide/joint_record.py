@@ -16,6 +16,7 @@ from mcinj.certify.deep_checker import write_joint
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.certify.joint_cells import ABOVE, BELOW, FREE, OFF, SAME, WEAK, CellPair, ClosedCells, Line
 from mcinj.certify.joint_proof import KINDS, JointProof
+from mcinj.decide.budget import UNLIMITED
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_record import deep_proof
 from mcinj.decide.deep_search import DeepSearch
@@ -24,19 +25,18 @@ from mcinj.networks import Network
 
 Floats = npt.NDArray[np.float64]
 
-_UNLIMITED = 2**62
 _ZERO = 1e-9  # of rows of length 1: smaller is taken for 0 until exact arithmetic says otherwise
 
 
 def joint_certificate(network: Network) -> bytes:
     """The certificate of a network that `mcinj.decide.joint` has proved injective."""
     whole = DeepSearch(DeepModel.of(network), network.n, ranked=True, record=True)
-    if whole.decide(_UNLIMITED) is not True:
+    if whole.decide(UNLIMITED) is not True:
         raise RuntimeError("a certificate met a region that the search excluded; please report this network")
     earlier = DeepModel.of(network.prefix(network.depth - 1))
     # No region has this many active units: all are listed.
     search = DeepSearch(earlier, earlier.widths[-1] + 1, enumerate_regions=True, record=True)
-    batches = [batch.signs for batch in search.batches(_UNLIMITED) if batch is not None]
+    batches = [batch.signs for batch in search.batches(UNLIMITED) if batch is not None]
     signs = np.concatenate([
         np.concatenate([batch[:, k, :width] for k, width in enumerate(earlier.widths)], axis=1) for batch in batches
     ])  # fmt: skip

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.decide import kernel
+from mcinj.decide.budget import UNLIMITED
 from mcinj.decide.cell import padded
 from mcinj.decide.kernel_bits import to_rows, to_words, words
 from mcinj.decide.kernel_stream import EXHAUSTED, plant, stream
 from mcinj.decide.onelayer import Layer
 from mcinj.decide.onelayer_exact import circuit_or_point, is_circuit
 
-_UNLIMITED = 2**62
 # Compiled functions take arrays that mypy need not follow.
 _advance: Any = kernel.advance
 _leaf: Any = kernel.leaf_of_one
@@ -53,7 +53,7 @@ class Frames:
         width, lines, depth = padded(g), (m + 7) // 8 * 8, min(m + 2, _FIRST_DEPTH)
         nw = words(lines)
         gi = np.zeros(kernel.GLOBALS, dtype=np.int64)
-        gi[kernel.LIMIT], gi[kernel.ROWS], gi[kernel.TARGET] = _UNLIMITED, m if count is None else count, n
+        gi[kernel.LIMIT], gi[kernel.ROWS], gi[kernel.TARGET] = UNLIMITED, m if count is None else count, n
         gi[kernel.KEEP], gi[kernel.RANKED], gi[kernel.PRODUCT] = keep, ranked, products
         gi[kernel.CAP], gi[kernel.HALF] = -1, layer.half_space
         gi[kernel.SWAPS], gi[kernel.SHRINK] = (5, 1) if thorough else (1, 0)

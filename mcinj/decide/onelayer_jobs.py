@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from mcinj.decide import kernel
 from mcinj.decide.kernel_state import Frames
-from mcinj.decide.onelayer_search import UNLIMITED, End, Exploration, explore
+from mcinj.decide.onelayer_search import End, Exploration, explore
 
 _PER_JOB = 12  # subtrees per thread, for balance
 _DEEPEST = 14
@@ -185,4 +185,4 @@ def _join(
     return np.concatenate(pieces), np.concatenate([circuits, *(part.circuits for part in parts)])
 
 
-__all__ = ["UNLIMITED", "Shared", "search_shared"]
+__all__ = ["Shared", "search_shared"]

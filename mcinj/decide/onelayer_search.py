@@ -11,7 +11,6 @@ from mcinj.decide import kernel
 from mcinj.decide.kernel_state import Frames
 from mcinj.decide.onelayer_exact import small_multiple
 
-UNLIMITED = 2**62
 _SLICE = 20_000  # nodes between two looks at the outside world: about 0.2 s
 
 

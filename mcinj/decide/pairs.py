@@ -19,6 +19,7 @@ from mcinj.certify.deep_proof import DeepProof
 from mcinj.certify.format import join
 from mcinj.certify.witness import Witness
 from mcinj.decide import pairs_group as pg
+from mcinj.decide.budget import UNLIMITED, limit_of
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_record import deep_proof
 from mcinj.decide.deep_search import DeepSearch, Regions
@@ -32,7 +33,6 @@ from mcinj.networks.network import FractionMatrix
 
 Proof = DeepProof | PairsProof
 
-_UNLIMITED = 2**62
 _LOOK = 256  # regions before the first look at pairs
 _NO_LOG = np.zeros(1, dtype=np.int32)
 
@@ -183,12 +183,10 @@ def decide_global(
     InputError
         A negative node budget, or a certificate on a fence.
     """
-    if node_budget is not None and node_budget < 0:
-        raise InputError(f"node_budget is {node_budget}; give a number of nodes >= 0, or None for no limit")
+    limit = limit_of(node_budget)
     if certificate and fence:
         raise InputError("there is no certificate for a part of the input space yet; leave it out")
     started = time.perf_counter()
-    limit = _UNLIMITED if node_budget is None else node_budget
     nodes = 0
 
     def decision(
@@ -211,7 +209,7 @@ def decide_global(
         # Otherwise all pairs of closed cells are decided, and their proof is found anew after a pass.
     if generic and certificate:
         first = DeepSearch(DeepModel.of(network.prefix(1), fence), network.n, record=True)
-        first.decide(_UNLIMITED)
+        first.decide(UNLIMITED)
         proofs = [deep_proof(first)]
     # Not generic: the last prefix is not either, so rank was proved on its regions, and its pairs prove the pass.
     for k in range(2, network.depth + 1):

@@ -12,15 +12,13 @@ from dataclasses import dataclass, field, replace
 from mcinj.certify.deep_checker import write_regional
 from mcinj.certify.deep_proof import DeepProof
 from mcinj.certify.witness import Witness
+from mcinj.decide.budget import limit_of
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_record import deep_proof
 from mcinj.decide.deep_search import DeepSearch
 from mcinj.decide.verdict import Certified, Outcome
-from mcinj.errors import InputError
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix
-
-_UNLIMITED = 2**62
 
 
 @dataclass(frozen=True)
@@ -79,10 +77,8 @@ def decide_regional(
     InputError
         A negative node budget.
     """
-    if node_budget is not None and node_budget < 0:
-        raise InputError(f"node_budget is {node_budget}; give a number of nodes >= 0, or None for no limit")
+    limit = limit_of(node_budget)
     started = time.perf_counter()
-    limit = _UNLIMITED if node_budget is None else node_budget
     nodes = 0
 
     def decision(

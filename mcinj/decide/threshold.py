@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from mcinj.certify.witness import Witness
 from mcinj.decide import kernel
+from mcinj.decide.budget import limit_of
 from mcinj.decide.kernel_state import Frames
 from mcinj.decide.kernel_stream import EXHAUSTED
 from mcinj.decide.onelayer import Layer
@@ -21,7 +22,6 @@ from mcinj.decide.verdict import Certified
 from mcinj.errors import InputError
 
 _SLICE = 20_000
-_UNLIMITED = 2**62
 _THOROUGH = 14  # from this n on a thorough search of each node pays for streams
 _WIDEST = 2048  # about: a stream that has not become injective by then (or by 64 n) is reported as censored
 
@@ -91,11 +91,9 @@ def one_layer_threshold(
     exact
         Prove rank at every leaf.
     """
-    if node_budget is not None and node_budget < 0:
-        raise InputError(f"node_budget is {node_budget}; give a number of nodes >= 0, or None for no limit")
+    limit = limit_of(node_budget)
     started = time.perf_counter()
     start = 2 * n if m_start is None else max(m_start, 2 * n)
-    limit = _UNLIMITED if node_budget is None else node_budget
     search = _Search(rows, n, start, exact)
     search.run(limit)
     point = search.proved_point()

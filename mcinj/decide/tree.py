@@ -12,12 +12,13 @@ from fractions import Fraction
 
 from mcinj.certify.format import write
 from mcinj.certify.witness import Witness
+from mcinj.decide.budget import limit_of
 from mcinj.decide.kernel_state import Frames
 from mcinj.decide.onelayer import Layer
 from mcinj.decide.onelayer_exact import kernel_vector
 from mcinj.decide.onelayer_jobs import search_shared
 from mcinj.decide.onelayer_proof import layer_proof, proof_of
-from mcinj.decide.onelayer_search import UNLIMITED, End, explore
+from mcinj.decide.onelayer_search import End, explore
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.errors import InputError
 from mcinj.networks import Network
@@ -67,13 +68,11 @@ def decide_one_layer(
     """
     if network.depth != 1:
         raise InputError(f"decide_one_layer takes one layer, got {network.depth}; use prefix() or layer()")
-    if node_budget is not None and node_budget < 0:
-        raise InputError(f"node_budget is {node_budget}; give a number of nodes >= 0, or None for no limit")
+    limit = limit_of(node_budget)
     if jobs < 1:
         raise InputError(f"jobs is {jobs}; give a number of threads >= 1")
     started = time.perf_counter()
     layer = Layer.of(network)
-    limit = UNLIMITED if node_budget is None else node_budget
 
     def decided(outcome: Outcome, certified: Certified, nodes: int, **rest: object) -> LayerDecision:
         return LayerDecision(outcome, certified, nodes, time.perf_counter() - started, **rest)  # type: ignore[arg-type]
