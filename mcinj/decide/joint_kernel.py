@@ -540,6 +540,10 @@ def run(
                 phase[k] = 0
                 si[DEPTH] = k + 1
                 continue
+            if si[AGAIN]:
+                # The node as it stands, with the rank that the caller found.
+                si[AGAIN] = 0
+                enter = True
             if not enter:
                 # Next child of frame k - 1, or back.
                 if k == 0:
