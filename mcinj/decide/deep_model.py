@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mcinj.certify.position import rows_look_generic, without_opposites
 from mcinj.certify.rational import product, to_flint
+from mcinj.certify.witness import Witness
 from mcinj.decide.kernel_rank import PRIME
 from mcinj.networks import Network
 from mcinj.networks.network import FloatArray, FractionMatrix
@@ -211,6 +212,14 @@ class DeepModel:
         if z[-1] <= 0:
             return None
         return tuple(v / z[-1] for v in z[:-1])
+
+    def pair_witness(self, z: Sequence[Fraction], network: Network) -> Witness | None:
+        """The inputs that two points (2g coordinates) stand for, if they lie in the domain and collide in `network`."""
+        a, b = self.input(z[: self.g]), self.input(z[self.g :])
+        if a is None or b is None or not self.inside(a) or not self.inside(b):
+            return None
+        witness = Witness(a, b)
+        return witness if witness.collides(network) else None
 
     def inside(self, x: Sequence[Fraction]) -> bool:
         """Whether an input lies in the open domain."""

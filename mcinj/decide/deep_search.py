@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -36,6 +36,22 @@ class Regions:
     points: npt.NDArray[np.float64]
     paths: npt.NDArray[np.int32]
     sizes: npt.NDArray[np.int64]
+
+    @classmethod
+    def join(cls, batches: Sequence[Regions]) -> Regions:
+        """Several batches, at least one, as one; paths are as long as the longest."""
+        longest = max(int(b.sizes[:, 0].max()) for b in batches)
+        return cls(
+            np.concatenate([b.signs for b in batches]),
+            np.concatenate([b.points for b in batches]),
+            np.concatenate([b.paths[:, :longest] for b in batches]),
+            np.concatenate([b.sizes for b in batches]),
+        )
+
+
+def patterns(signs: npt.NDArray[np.int8], widths: Sequence[int]) -> npt.NDArray[np.int8]:
+    """Signs (R, L, m) of regions as (R, sum of widths), layer after layer."""
+    return np.concatenate([signs[:, k, :width] for k, width in enumerate(widths)], axis=1)
 
 
 class DeepSearch:

@@ -73,12 +73,10 @@ class Joint:
     """All pairs of the cells in `batches`; `nodes` counts those of the enumeration too."""
 
     def __init__(self, model: DeepModel, network: Network, batches: list[Regions], nodes: int) -> None:
-        longest = max(int(b.sizes[:, 0].max()) for b in batches)
-        signs = np.concatenate([b.signs for b in batches])
-        paths = np.concatenate([b.paths[:, :longest] for b in batches])
-        lengths = np.concatenate([b.sizes[:, 0] for b in batches])
+        regions = Regions.join(batches)
+        paths, lengths = regions.paths, np.ascontiguousarray(regions.sizes[:, 0])
         self.model = model
-        self.cells: Cells = make_cells(model, signs, paths, lengths)
+        self.cells: Cells = make_cells(model, regions.signs, paths, lengths)
         self.exact = ExactCells(model, network, self.cells.on, paths, lengths)
         self.exact_calls = 0
         self.si = np.zeros(jk.COUNTERS, dtype=np.int64)

@@ -12,6 +12,7 @@ import flint
 import numpy as np
 import numpy.typing as npt
 
+from mcinj.certify.joint_cells import null_space
 from mcinj.certify.witness import Witness
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.joint_kernel import FREE, OFF, SAME
@@ -131,21 +132,13 @@ class ExactCells:
             z = [sum((c * v[j] for c, v in zip(point, basis, strict=True)), Fraction(0)) for j in range(2 * g)]
             if z[:g] == z[g:]:
                 z = _aside(z, off[0], [*strict, *rows])
-            witness = self._witness(z)
+            witness = self.model.pair_witness(z, self.network)
             if witness is not None:
                 return witness
             if FREE not in status:
                 raise RuntimeError("an exact pair of one image failed its check; please report this network")
             top = max(abs(v) for v in z)
             return [float(v / top) for v in z]
-
-    def _witness(self, z: Sequence[Fraction]) -> Witness | None:
-        g = self.model.g
-        a, b = self.model.input(z[:g]), self.model.input(z[g:])
-        if a is None or b is None or not self.model.inside(a) or not self.model.inside(b):
-            return None
-        witness = Witness(a, b)
-        return witness if witness.collides(self.network) else None
 
 
 def _primitive(row: Sequence[int]) -> IntegerRow:
@@ -155,10 +148,8 @@ def _primitive(row: Sequence[int]) -> IntegerRow:
 
 def _kernel(rows: IntegerRows, columns: int) -> IntegerRows:
     """A basis of `{z : rows z = 0}` in integers."""
-    if not rows:
-        return [tuple(int(i == j) for j in range(columns)) for i in range(columns)]
-    matrix, nullity = flint.fmpz_mat([list(row) for row in rows]).nullspace()
-    return [_primitive([int(matrix[i, k]) for i in range(columns)]) for k in range(nullity)]
+    basis = null_space(flint.fmpz_mat(len(rows), columns, [v for row in rows for v in row]))
+    return [_primitive([int(basis[i, k]) for i in range(columns)]) for k in range(basis.ncols())]
 
 
 def _aside(z: list[Fraction], step: IntegerRow, rows: IntegerRows) -> list[Fraction]:

@@ -549,22 +549,14 @@ def run(
                 if k == 0:
                     si[DEPTH] = -1
                     break
-                if phase[k - 1] == 1:
-                    if si[NODES] >= si[LIMIT]:
-                        return PAUSED
-                    phase[k - 1] = 2
-                    status[units[k - 1]] = OFF
-                    enter = True
-                elif phase[k - 1] == 0:
-                    if si[NODES] >= si[LIMIT]:
-                        return PAUSED
-                    phase[k - 1] = 1
-                    status[units[k - 1]] = SAME
-                    enter = True
-                else:
+                if phase[k - 1] == 2:
                     status[units[k - 1]] = FREE
                     si[DEPTH] = k - 1
                     continue
+                if si[NODES] >= si[LIMIT]:
+                    return PAUSED
+                status[units[k - 1]] = SAME if phase[k - 1] == 0 else OFF
+                phase[k - 1] += 1
             enter = False
             si[NODES] += 1
             result = test(cells, s, a, b, status, constant, si, point)

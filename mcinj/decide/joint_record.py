@@ -19,7 +19,7 @@ from mcinj.certify.joint_proof import KINDS, JointProof
 from mcinj.decide.budget import UNLIMITED
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_record import deep_proof
-from mcinj.decide.deep_search import DeepSearch
+from mcinj.decide.deep_search import DeepSearch, Regions, patterns
 from mcinj.decide.onelayer_exact import circuit_or_point
 from mcinj.networks import Network
 
@@ -36,11 +36,8 @@ def joint_certificate(network: Network) -> bytes:
     earlier = DeepModel.of(network.prefix(network.depth - 1))
     # No region has this many active units: all are listed.
     search = DeepSearch(earlier, earlier.widths[-1] + 1, enumerate_regions=True, record=True)
-    batches = [batch.signs for batch in search.batches(UNLIMITED) if batch is not None]
-    signs = np.concatenate([
-        np.concatenate([batch[:, k, :width] for k, width in enumerate(earlier.widths)], axis=1) for batch in batches
-    ])  # fmt: skip
-    cells = ClosedCells(PrefixRows(network, network.depth), signs)
+    regions = Regions.join([batch for batch in search.batches(UNLIMITED) if batch is not None])
+    cells = ClosedCells(PrefixRows(network, network.depth), patterns(regions.signs, earlier.widths))
     return write_joint(network, deep_proof(whole), deep_proof(search), joint_proof(cells, network.depth))
 
 

@@ -57,13 +57,8 @@ class FewActive:
             L, m, _ = search.st.ROWS.shape
             none = np.zeros((0, 2), dtype=np.int64)
             return cls(search, np.zeros((0, L, m), dtype=np.int8), none.astype(np.int32), none)
-        longest = max(int(b.sizes[:, 0].max()) for b in batches)
-        return cls(
-            search,
-            np.concatenate([b.signs for b in batches]),
-            np.concatenate([b.paths[:, :longest] for b in batches]),
-            np.concatenate([b.sizes for b in batches]),
-        )
+        joined = Regions.join(batches)
+        return cls(search, joined.signs, joined.paths, joined.sizes)
 
     def groups(self) -> Iterator[npt.NDArray[np.int64]]:
         """Indices of regions with one active set, for every set that two regions share."""

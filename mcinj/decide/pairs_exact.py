@@ -67,7 +67,7 @@ class ExactPair:
                     v = reduced[i, f]
                     total -= Fraction(int(v.p), int(v.q)) * z[f]
                 z[j] = total
-            witness = self._witness(z)
+            witness = self.model.pair_witness(z, self.network)
             if witness is not None:
                 return witness
         return None
@@ -86,15 +86,7 @@ class ExactPair:
             self.circuit = circuit or []
             return None
         z = [sum((c * b[j] for c, b in zip(point, basis, strict=True)), Fraction(0)) for j in range(g2)]
-        witness = self._witness(z)
+        witness = self.model.pair_witness(z, self.network)
         if witness is None:
             raise RuntimeError("an exact pair of one image failed its check; please report this network")
         return witness
-
-    def _witness(self, z: Sequence[Fraction]) -> Witness | None:
-        g = self.model.g
-        a, b = self.model.input(z[:g]), self.model.input(z[g:])
-        if a is None or b is None or not self.model.inside(a) or not self.model.inside(b):
-            return None
-        witness = Witness(a, b)
-        return witness if witness.collides(self.network) else None

@@ -9,6 +9,7 @@ from mcinj.certify.deep_pairs import PairsProof
 from mcinj.certify.deep_regions import Regions
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.decide import pairs_group as pg
+from mcinj.decide.deep_search import patterns
 from mcinj.decide.pairs import FewActive
 
 Ints = npt.NDArray[np.int64]
@@ -27,7 +28,7 @@ class _Recorder:
         model = self.search.model
         self.model, self.st = model, self.search.st
         widths = model.widths
-        signs = np.concatenate([few.signs[:, k, :w] for k, w in enumerate(widths)], axis=1)
+        signs = patterns(few.signs, widths)
         self.regions = Regions(PrefixRows(model.network, model.depth), signs)
         self.base = np.concatenate([[0], np.cumsum(widths)])
         # (region) -> base rows -> bounds, as the file has them.
