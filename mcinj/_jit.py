@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+
+_IMPORT = re.compile(r"^\s*(?:from|import) +([\w.]+)(?: +import +(\([^)]*\)|[^\n]*))?", re.MULTILINE)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -86,12 +88,9 @@ def _imports(source: Path) -> tuple[Path, ...]:
     """Modules of the package that `source` imports, at any indentation: constants are compiled in as well."""
     package = Path(__file__).resolve().parent
     names: set[str] = set()
-    for node in ast.walk(ast.parse(source.read_bytes())):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module is not None and not node.level:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    for module, items in _IMPORT.findall(source.read_text(encoding="utf-8")):
+        names.add(module)
+        names.update(f"{module}.{item}" for item in re.findall(r"\w+", items))
     files = []
     for name in sorted(names):
         head, _, rest = name.partition(".")

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from mcinj.certify.deep_regions import Regions
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.certify.enclosure import UNIT, coefficients, invert, spread
-from mcinj.certify.format import MalformedError
+from mcinj.certify.format import Cursor, MalformedError
 from mcinj.certify.varints import encode
 
 Ints = npt.NDArray[np.int64]
@@ -75,14 +75,8 @@ def check_pairs(proof: PairsProof, rows: PrefixRows, signs: npt.NDArray[np.int8]
 
 class _Check:
     def __init__(self, proof: PairsProof, regions: Regions, exact: bool) -> None:
-        self.stream, self.regions, self.exact = proof.stream, regions, exact
-        self.place = 0
-
-    def _number(self) -> int:
-        if self.place >= len(self.stream):
-            raise MalformedError("a proof about pairs is cut")
-        self.place += 1
-        return int(self.stream[self.place - 1])
+        self.cursor = Cursor(proof.stream, "a proof about pairs")
+        self.regions, self.exact = regions, exact
 
     def fault(self) -> str | None:
         regions = self.regions
@@ -108,19 +102,19 @@ class _Check:
                     fault = self._pair(int(members[i]), int(members[j]))
                     if fault is not None:
                         return fault
-        return None if self.place == len(self.stream) else "a proof about pairs goes on after its last pair"
+        return None if self.cursor.done else "a proof about pairs goes on after its last pair"
 
     def _box(self, a: int) -> dict[int, np.float32] | str:
         regions = self.regions
         g, s = regions.g, regions.equations(a)
         box: dict[int, np.float32] = {}
-        for _ in range(self._number()):
-            units = [self._number() for _ in range(g)]
+        for _ in range(self.cursor.number()):
+            units = [self.cursor.number() for _ in range(g)]
             if max(units) >= regions.reach:
                 return "a basis names a row that does not exist"
             bounds = []
-            for _ in range(self._number()):
-                code, bits = self._number(), self._number()
+            for _ in range(self.cursor.number()):
+                code, bits = self.cursor.number(), self.cursor.number()
                 value = np.array([bits & 0xFFFFFFFF], dtype=np.uint32).view(np.float32)[0]
                 if code >= s * (s + 1) or bits >= 2**32 or not np.isfinite(value):
                     return "a bound is none of an image coordinate"
@@ -171,10 +165,10 @@ class _Check:
 
     def _pair(self, a: int, b: int) -> str | None:
         regions = self.regions
-        size = self._number()
+        size = self.cursor.number()
         if size > 2 * regions.g + 1:
             return "a pair has too many rows"
-        codes = [self._number() for _ in range(size)]
+        codes = [self.cursor.number() for _ in range(size)]
         if codes and max(codes) >= 2 * regions.reach:
             return "a pair names a row that does not exist"
         if (self.exact or not self._floats_close(a, b, codes)) and not self._exactly_closed(a, b, codes):

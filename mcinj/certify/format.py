@@ -28,6 +28,25 @@ class MalformedError(ValueError):
     """The bytes are not a certificate of this version."""
 
 
+class Cursor:
+    """Reads a stream number by number; raises `MalformedError` where it is cut."""
+
+    def __init__(self, stream: Ints, what: str) -> None:
+        self.stream, self.what, self.place = stream, what, 0
+
+    def number(self) -> int:
+        """The next number."""
+        if self.done:
+            raise MalformedError(f"{self.what} is cut")
+        self.place += 1
+        return int(self.stream[self.place - 1])
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left."""
+        return self.place >= len(self.stream)
+
+
 @dataclass(frozen=True, eq=False)
 class LayerProof:
     """Proof that one layer is injective.

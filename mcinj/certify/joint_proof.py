@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.certify.deep_rows import PrefixRows
-from mcinj.certify.format import MalformedError
+from mcinj.certify.format import Cursor, MalformedError
 from mcinj.certify.joint_cells import ABOVE, BELOW, FREE, OFF, SAME, WEAK, CellPair, ClosedCells
 from mcinj.certify.varints import encode
 
@@ -69,14 +69,8 @@ def check_joint(proof: JointProof, rows: PrefixRows, signs: Signs) -> str | None
 
 class _Check:
     def __init__(self, proof: JointProof, cells: ClosedCells) -> None:
-        self.stream, self.cells = proof.stream, cells
-        self.place = 0
-
-    def _number(self) -> int:
-        if self.place >= len(self.stream):
-            raise MalformedError("a proof about pairs of cells is cut")
-        self.place += 1
-        return int(self.stream[self.place - 1])
+        self.cursor = Cursor(proof.stream, "a proof about pairs of cells")
+        self.cells = cells
 
     def fault(self) -> str | None:
         cells = self.cells
@@ -89,20 +83,20 @@ class _Check:
                 fault = self._tree(CellPair(cells, a, b))
                 if fault is not None:
                     return fault
-        return None if self.place == len(self.stream) else "a proof about pairs of cells goes on after its last pair"
+        return None if self.cursor.done else "a proof about pairs of cells goes on after its last pair"
 
     def _claims(self, c: int) -> str | None:
         cells = self.cells
         before = -1
-        for _ in range(self._number()):
-            unit, kind = divmod(self._number(), len(KINDS))
+        for _ in range(self.cursor.number()):
+            unit, kind = divmod(self.cursor.number(), len(KINDS))
             if not before < unit < cells.last:
                 return "a sign is claimed of a unit that does not exist, or out of order"
             before = unit
-            size = self._number()
+            size = self.cursor.number()
             if size > cells.g:
                 return "a claimed sign has too many rows"
-            rows = [self._number() for _ in range(size)]
+            rows = [self.cursor.number() for _ in range(size)]
             if any(r >= cells.reach for r in rows):
                 return "a claimed sign names a row that does not exist"
             if not cells.claim_holds(c, unit, KINDS[kind], rows):
@@ -113,7 +107,7 @@ class _Check:
     def _tree(self, pair: CellPair) -> str | None:
         units: list[int] = []  # branched on, on the way here
         while True:
-            number = self._number()
+            number = self.cursor.number()
             if number & 1:
                 unit = number >> 1
                 if unit >= self.cells.last or pair.status[unit] != FREE:
@@ -134,10 +128,10 @@ class _Check:
         kernel = pair.kernel()
         strict = False
         for _ in range(count):
-            size = self._number()
+            size = self.cursor.number()
             if strict or not 1 <= size <= kernel.ncols() + 1:
                 return "a leaf of a pair goes on after it is closed, or has a set of rows that is no circuit"
-            codes = [self._number() for _ in range(size)]
+            codes = [self.cursor.number() for _ in range(size)]
             narrower = pair.narrowed(kernel, codes)
             if narrower is None:
                 return "a leaf of a pair has a set of rows that is no circuit"

@@ -82,31 +82,30 @@ def check(
     budget = _budget(node_budget)
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise InputError(f"jobs must be a whole number >= 1, got {jobs!r}")
-    if domain is not None or slope:
-        return _special(net, rule, wanted, budget, domain, slope, exact, certificate)
+    special = domain is not None or bool(slope)
     case = "one layer" if net.depth == 1 or rule is Criterion.LAYERWISE else f"deep {rule}"
     available = {"one layer": _ONE_LAYER, "deep regional": _DEEP_REGIONAL, "deep global": _DEEP_GLOBAL}[case]
     chosen = available[0] if wanted is Engine.AUTO else wanted
-    if chosen not in available:
+    if not special and chosen not in available:
         raise InputError(
             f"the engine {chosen} does not decide the criterion {rule} of a network with {net.depth} layers; "
             f"available there: {', '.join(available)}"
         )
-    if chosen is not Engine.TREE and (certificate or exact):
+    if not special and chosen is not Engine.TREE and (certificate or exact):
         raise InputError(f"only the engine tree proves its passes, so the engine {chosen} gives no certificate")
     started = time.perf_counter()
-    if net.depth == 1:
+    if special:
+        part, layer, implied = _special(net, rule, chosen, budget, domain, slope, exact, certificate)
+    elif net.depth == 1:
         part = _one_layer(net, chosen, budget, exact, certificate, jobs)
         layer = 1 if part.outcome is Outcome.NOT_INJECTIVE else None
-        implied = {Outcome.INJECTIVE: True, Outcome.NOT_INJECTIVE: False, Outcome.UNKNOWN: None}[part.outcome]
+        implied = _implied(part.outcome, True)
     elif rule is Criterion.LAYERWISE:
         part, layer = _layerwise(net, chosen, budget, exact, certificate, jobs)
         implied = True if part.outcome is Outcome.INJECTIVE else (False if layer == 1 else None)
     else:
         part, layer = _deep(net, rule, chosen, budget, exact, certificate)
-        implied = False if part.outcome is Outcome.NOT_INJECTIVE else None
-        if rule is Criterion.GLOBAL and part.outcome is Outcome.INJECTIVE:
-            implied = True
+        implied = _implied(part.outcome, True if rule is Criterion.GLOBAL else None)
     return Verdict(
         verdict=part.outcome,
         criterion=rule,
@@ -123,16 +122,21 @@ def check(
     )
 
 
+def _implied(outcome: Outcome, passed: bool | None) -> bool | None:
+    """What a verdict implies for the whole network; `passed`: what a pass does."""
+    return {Outcome.INJECTIVE: passed, Outcome.NOT_INJECTIVE: False, Outcome.UNKNOWN: None}[outcome]
+
+
 def _special(
-    net: Network, rule: Criterion, wanted: Engine, budget: int | None, domain: str | None, slope: float, exact: bool,
+    net: Network, rule: Criterion, engine: Engine, budget: int | None, domain: str | None, slope: float, exact: bool,
     certificate: bool,
-) -> Verdict:  # fmt: skip
+) -> tuple[_Part, int | None, bool | None]:  # fmt: skip
     """Bounded domains and leaky ReLUs."""
     what = "a domain" if domain is not None else "a leaky ReLU"
     if domain is not None and slope:
         raise InputError("a domain and a leaky ReLU cannot be combined; give one of the two")
-    if wanted not in (Engine.AUTO, Engine.TREE):
-        raise InputError(f"the engine {wanted} does not decide {what}; available there: tree")
+    if engine is not Engine.TREE:
+        raise InputError(f"the engine {engine} does not decide {what}; available there: tree")
     if certificate:
         raise InputError(f"there is no certificate for {what} yet; leave it out")
     if domain is not None:
@@ -148,20 +152,8 @@ def _special(
             raise InputError(f"for leaky ReLUs every region has full rank or none: ask for global, not {rule}")
         found = decide_leaky(net, slope, node_budget=budget)
         passed = True
-    outcomes = {Outcome.INJECTIVE: passed, Outcome.NOT_INJECTIVE: False, Outcome.UNKNOWN: None}
-    return Verdict(
-        verdict=found.outcome,
-        criterion=rule,
-        engine=Engine.TREE,
-        certified=Certified.EXACT if found.outcome is Outcome.NOT_INJECTIVE else found.certified,
-        n=net.n,
-        widths=net.widths,
-        nodes=found.nodes,
-        seconds=found.seconds,
-        layer=found.layer,
-        witness=found.witness,
-        network_injective=outcomes[found.outcome],
-    )
+    part = _Part(found.outcome, found.nodes, found.certified, found.witness)
+    return part, found.layer, _implied(found.outcome, passed)
 
 
 def as_network(network: Network | Sequence[Any] | np.ndarray[Any, Any]) -> Network:

@@ -15,7 +15,7 @@ from mcinj._jit import njit
 from mcinj.certify.deep_ops import ITSELF, KEEP, ON_BASIS
 from mcinj.decide.deep_log import log_decide
 from mcinj.decide.deep_proof import UNIT, enclose, invert, quality
-from mcinj.decide.deep_sharpen import path_coordinates, sharpen
+from mcinj.decide.deep_sharpen import path_coordinates, sharpen, take_upper
 from mcinj.decide.deep_store import INNER, INTEGRAL, LAYERS, RANKED, RECORD, SHARPEN, TRAIL, Floats, Store
 from mcinj.decide.kernel_rank import PRIME, reduce
 
@@ -341,30 +341,8 @@ def sign_on_basis(st: Store, top: float, a: Floats, ea: float) -> int:
 @njit(**INNER)
 def upper_row(st: Store, d: int, layer: int, unit: int, x: Floats) -> None:
     """Replace the unit's upper bound by Σ max(r_t + bound_t, 0) N_t (r, bound in vec) where that is lower at x."""
-    g = st.ROWS.shape[2]
-    r = st.vec[2]
-    bound = st.vec[3]
-    out = st.vec[5]
-    error = 0.0
-    total = 0.0
-    for q in range(g):
-        out[q] = 0.0
-    for k in range(g):
-        f = r[k] + bound[k]
-        if not f < 1e200:
-            return
-        if f > 0.0:
-            error += f * st.BE[k]
-            total += f
-            for q in range(g):
-                out[q] += f * st.B[k, q]
-    if st.UV[d, layer, unit] and dot(st.UP[d, layer, unit], x, g) <= dot(out, x, g):
-        return
-    for q in range(g):
-        st.UP[d, layer, unit, q] = out[q]
-    st.UE[d, layer, unit] = (error + 4.0 * UNIT * (g + 4) * total) * (1.0 + 1e-9)
-    st.UV[d, layer, unit] = 1
-    st.FORM[layer, unit] = ON_BASIS
+    if take_upper(st, d, layer, unit, x, 0, 0.0):
+        st.FORM[layer, unit] = ON_BASIS
 
 
 @njit(**INNER)

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from mcinj.certify.witness import Witness
 from mcinj.decide.deep_ball import decide_on_ball
 from mcinj.decide.pairs import decide_global
 from mcinj.decide.regions import DeepDecision, decide_regional
@@ -100,7 +101,7 @@ def decide_on(
     )  # fmt: skip
 
 
-def _shrunk(found: DeepDecision, domain: Domain):  # type: ignore[no-untyped-def]
+def _shrunk(found: DeepDecision, domain: Domain) -> Witness | None:
     """The witness, scaled into the domain (the network has no biases, 0 lies inside)."""
     witness = found.witness
     if witness is None:

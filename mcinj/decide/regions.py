@@ -10,7 +10,6 @@ import time
 from dataclasses import dataclass, field, replace
 
 from mcinj.certify.deep_checker import write_regional
-from mcinj.certify.deep_proof import DeepProof
 from mcinj.certify.witness import Witness
 from mcinj.decide.budget import limit_of
 from mcinj.decide.deep_model import DeepModel
@@ -68,7 +67,6 @@ def decide_regional(
         Rows over (x, t), shape `(·, n + 1)`: only inputs x with `row·(x, 1) > 0` for all of them count.
     exact
         Prove rank on every region also where weights look generic.
-
     certificate
         Keep the proof of a pass (not with a fence).
 
@@ -77,7 +75,16 @@ def decide_regional(
     InputError
         A negative node budget.
     """
-    limit = limit_of(node_budget)
+    decision, searches = search_regional(network, limit_of(node_budget), fence, exact=exact, record=certificate)
+    if not certificate or decision.outcome is not Outcome.INJECTIVE:
+        return decision
+    return replace(decision, certificate=write_regional(network, [deep_proof(search) for search in searches]))
+
+
+def search_regional(
+    network: Network, limit: int, fence: FractionMatrix = (), *, exact: bool = False, record: bool = False
+) -> tuple[DeepDecision, list[DeepSearch]]:
+    """`decide_regional` with at most `limit` nodes, and the searches of the prefixes that passed (`record`: with logs)."""
     started = time.perf_counter()
     nodes = 0
 
@@ -87,29 +94,25 @@ def decide_regional(
         return DeepDecision(outcome, layer, certified, nodes, time.perf_counter() - started, witness)
 
     proved = True
-    proofs: list[DeepProof] = []
+    searches: list[DeepSearch] = []
     for k in range(1, network.depth + 1):
         model = DeepModel.of(network.prefix(k), fence)
         ranked = exact or not model.looks_generic
         if ranked and model.residues is None:
-            return decision(Outcome.UNKNOWN, Certified.NONE)
-        search = DeepSearch(model, model.n, ranked=ranked, record=certificate)
+            return decision(Outcome.UNKNOWN, Certified.NONE), searches
+        search = DeepSearch(model, model.n, ranked=ranked, record=record)
         try:
             answer = search.decide(limit - nodes)
         except OverflowError:
-            return decision(Outcome.UNKNOWN, Certified.NONE)
+            return decision(Outcome.UNKNOWN, Certified.NONE), searches
         nodes += search.nodes
         if answer is None:
-            return decision(Outcome.UNKNOWN, Certified.NONE)
+            return decision(Outcome.UNKNOWN, Certified.NONE), searches
         if not isinstance(answer, bool):
             witness, layer = answer
             if not witness.collides(network):
                 raise RuntimeError("a witness failed its exact check; please report this network")
-            return decision(Outcome.NOT_INJECTIVE, Certified.EXACT, layer, witness)
+            return decision(Outcome.NOT_INJECTIVE, Certified.EXACT, layer, witness), searches
         proved = proved and ranked
-        if certificate:
-            proofs.append(deep_proof(search))
-    return replace(
-        decision(Outcome.INJECTIVE, Certified.EXACT if proved else Certified.GENERIC),
-        certificate=write_regional(network, proofs) if certificate else None,
-    )
+        searches.append(search)
+    return decision(Outcome.INJECTIVE, Certified.EXACT if proved else Certified.GENERIC), searches

@@ -44,11 +44,15 @@ class Family:
     @property
     def label(self) -> str:
         """A short name: "gaussian, global" or "gaussian, global, after 6.7"."""
-        before = ", ".join(shortest(lo, hi) for lo, hi in self.ratios)
-        return f"{self.ensemble}, {self.criterion}" + (f", after {before}" if before else "")
+        return f"{self.ensemble}, {self.criterion}" + (f", after {self.before}" if self.ratios else "")
+
+    @property
+    def before(self) -> str:
+        """The ratios of the earlier layers in few digits: "" or "6.7, 8.3"."""
+        return ", ".join(_shortest(lo, hi) for lo, hi in self.ratios)
 
 
-def shortest(low: float, high: float) -> str:
+def _shortest(low: float, high: float) -> str:
     """The number with the fewest decimals in an interval, nearest to its middle."""
     for digits in range(6):
         text = f"{(low + high) / 2:.{digits}f}"

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcinj.infer import Family, Gap, curve_of, gap_table, paired_gaps, quantile
-from mcinj.infer.families import shortest
 from mcinj.show.style import COLOURS, MARKERS, figure, save, shade
 from mcinj.show.tables import write_csv
 from mcinj.theory import deep_plain
@@ -129,9 +128,9 @@ def depth_axes(axes: Any, points: Sequence[DepthPoint], chain: Sequence[float] =
     return axes
 
 
-def gap_axes(axes: Any, gaps: Sequence[Gap]) -> Any:
-    """Mean of (m*_global - m*_regional)/n against n with Student-t intervals, one line per ratios of earlier layers."""
-    for k, (name, part) in enumerate(_by_ratio(gaps)):
+def gap_axes(axes: Any, lines: Sequence[tuple[str, list[Gap]]]) -> Any:
+    """Mean of (m*_global - m*_regional)/n against n with Student-t intervals, one line per named list of gaps."""
+    for k, (name, part) in enumerate(lines):
         inside = [g for g in part if math.isfinite(g.gap_lo)]
         axes.errorbar(
             [g.n + 0.04 * k for g in inside],
@@ -152,17 +151,21 @@ def gap_axes(axes: Any, gaps: Sequence[Gap]) -> Any:
 
 
 def deep_sections(
-    page: Page, tables: Sequence[pandas.DataFrame], families: Sequence[Family], folder: Path, figures: Path
+    page: Page, experiments: Sequence[tuple[pandas.DataFrame, Sequence[Family]]], folder: Path, figures: Path
 ) -> tuple[list[Path], list[Path]]:
-    """Add what deep networks have to show to a report, where there are data for it; figures and tables written."""
+    """Add what deep networks have to show to a report, where there are data for it; figures and tables written.
+
+    experiments: table of trials and its families.
+    """
     pictures: list[Path] = []
     written: list[Path] = []
-    gaps = [gap for table in tables for gap in paired_gaps(table)]
+    found = [(paired_gaps(table), families) for table, families in experiments]
+    gaps = [gap for part, _ in found for gap in part]
     if gaps:
         page.heading("Between the count criterion and injectivity")
         if any(math.isfinite(g.gap_lo) for g in gaps):
             with figure() as (fig, axes):
-                gap_axes(axes, gaps)
+                gap_axes(axes, [line for part, families in found for line in _by_family(part, families)])
                 axes.set_title("How much wider the last layer must be to be injective", fontsize=10)
                 axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, title="earlier m/n")
                 fig.set_size_inches(8.6, 4.6)
@@ -175,7 +178,7 @@ def deep_sections(
         frame = gap_table(gaps)
         page.table(frame)
         written.append(write_csv(frame, folder / "gaps.csv"))
-    points = depth_points(families)
+    points = depth_points([family for _, families in experiments for family in families])
     if len({p.layers for p in points}) >= 3:
         import pandas
 
@@ -222,23 +225,15 @@ def _published(layers: int) -> float:
     return next((b.value for b in published(layers) if b.name == "published deep table"), math.nan)
 
 
-def _by_ratio(gaps: Sequence[Gap]) -> list[tuple[str, list[Gap]]]:
-    """Gaps of one ensemble and depth whose earlier widths have common ratios, by increasing n, with a name."""
-    groups: list[tuple[list[tuple[float, float]], str, list[Gap]]] = []
-    for gap in sorted(gaps, key=lambda g: -g.n):
-        spans = [((int(w) - 0.5) / gap.n, (int(w) + 0.5) / gap.n) for w in gap.widths_before.split(",")]
-        for k, (known, ensemble, members) in enumerate(groups):
-            if ensemble != gap.ensemble or len(known) != len(spans) or members[-1].n == gap.n:
-                continue
-            common = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(known, spans, strict=True)]
-            if all(lo <= hi for lo, hi in common):
-                members.append(gap)
-                groups[k] = (common, ensemble, members)
-                break
-        else:
-            groups.append((spans, gap.ensemble, [gap]))
+def _by_family(gaps: Sequence[Gap], families: Sequence[Family]) -> list[tuple[str, list[Gap]]]:
+    """The gaps of every family of the criterion `global`, by increasing n, with the family's ratios as a name."""
     named = []
-    for spans, ensemble, members in sorted(groups, key=lambda g: (len(g[0]), g[0])):
-        middle = ", ".join(shortest(lo, hi) for lo, hi in spans)
-        named.append((middle if ensemble == "gaussian" else f"{ensemble}, {middle}", members[::-1]))
+    for family in families:
+        if family.criterion != "global":
+            continue
+        keys = {(key.n, key.widths_before, key.ensemble) for key in family.keys}
+        members = [gap for gap in gaps if (gap.n, gap.widths_before, gap.ensemble) in keys]
+        if members:
+            name = family.before if family.ensemble == "gaussian" else f"{family.ensemble}, {family.before}"
+            named.append((name, sorted(members, key=lambda gap: gap.n)))
     return named

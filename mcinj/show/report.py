@@ -16,7 +16,7 @@ from mcinj.show.tables import note, write_csv
 if TYPE_CHECKING:
     import pandas
 
-    from mcinj.infer import SeriesKey
+    from mcinj.infer import Family, SeriesKey
     from mcinj.show.comparison import FamilyReport
 
 
@@ -107,12 +107,15 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
                 note=True,
             )
     written: list[Path] = []
+    parts: list[tuple[pandas.DataFrame, list[Family]]] = []
     examined: list[tuple[str, FamilyReport, dict[SeriesKey, float]]] = []
     comparisons, summaries = [], []
     for (_, table, _), name, given in zip(loaded, names, rules, strict=True):
         summary = summarise(table, rules=given)
         summaries.append(summary.assign(experiment=name) if several else summary)
-        for family in families(table):
+        members = families(table)
+        parts.append((table, members))
+        for family in members:
             prefix = f"{name}: " if several else ""
             levels = look_levels(given)
             examined.append((prefix + family.label, examine(family, levels), levels))
@@ -191,9 +194,7 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
             written += save(fig, figures, "medians_compared")
         page.heading("All families together")
         page.picture(written[-2], "Median of m*/n with 95 % intervals against n, by family.")
-    pictures, extra = deep_sections(
-        page, [t for _, t, _ in loaded], [item.family for _, item, _ in examined], folder, figures
-    )
+    pictures, extra = deep_sections(page, parts, folder, figures)
     written += pictures
     summary = pandas.concat(summaries, ignore_index=True)
     page.heading("Series")
