@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mcinj.decide.verdict import Verdict
 
 MAX_CERTIFICATE = 2**30
-EXIT_PASS, EXIT_FAIL, EXIT_INPUT, EXIT_UNKNOWN, EXIT_INTERNAL, EXIT_INTERRUPT = 0, 1, 2, 3, 70, 130
+EXIT_PASS, EXIT_FAIL, EXIT_INPUT, EXIT_UNKNOWN, EXIT_GENERIC, EXIT_INTERNAL, EXIT_INTERRUPT = 0, 1, 2, 3, 4, 70, 130
 
 app = typer.Typer(
     name="mcinj",
@@ -173,7 +173,15 @@ def check(
     criterion: Annotated[CriterionName, typer.Option(help="What to decide.")] = CriterionName.GLOBAL,
     engine: Annotated[EngineName, typer.Option(help="auto: the fastest that supports the case.")] = EngineName.AUTO,
     node_budget: NodeBudget = None,
-    exact: Annotated[bool, typer.Option("--exact", help="Prove rank everywhere, not only count (any depth).")] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Take nothing for granted, also of networks that `mcinj sample` drew.")
+    ] = False,
+    assume_generic: Annotated[
+        bool,
+        typer.Option(
+            "--assume-generic", help="Take for granted that the weights are in general position; the verdict says so."
+        ),
+    ] = False,
     certificate: Annotated[
         Path | None, typer.Option(help="Write the proof of a pass here (not with --domain or --slope).")
     ] = None,
@@ -206,6 +214,7 @@ def check(
         str(engine),
         node_budget,
         exact=exact,
+        assume_generic=assume_generic,
         certificate=certificate is not None,
         jobs=jobs,
         domain=domain,
@@ -230,12 +239,15 @@ def check(
 def verify(
     certificate: Annotated[Path, typer.Argument(help="A certificate that `mcinj check --certificate` wrote.")],
     file: Annotated[Path, typer.Argument(help="The network that it is about.")],
-    exact: Annotated[bool, typer.Option("--exact", help="Everything in exact arithmetic.")] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Exact arithmetic only, and accept no proof that takes something for granted.")
+    ] = False,
     last: Annotated[LastLayer, typer.Option(help="linear, if `mcinj check` was told so.")] = LastLayer.RELU,
 ) -> None:
     """Check a verdict's certificate with code of its own. Exit code 0: accepted, 1: rejected, 2: unreadable network.
 
-    It says what the certificate shows (layerwise, regional or global) and what that rests on.
+    It says what the certificate shows (layerwise, regional or global), its grade and what that rests on. With --exact a
+    sound proof that is generic only (it takes general position for granted) ends with exit code 4.
 
     Example: mcinj verify stack.cert stack.npz
     """
@@ -252,8 +264,12 @@ def verify(
     except OSError as error:
         raise InputError(f"{certificate} cannot be read: {error.strerror or error}") from None
     result = check_certificate(data, network, exact=exact)
-    typer.echo(f"{'accepted' if result.accepted else 'rejected'}: {result.reason}")
-    raise typer.Exit(EXIT_PASS if result.accepted else EXIT_FAIL)
+    generic = not result.accepted and result.certified == "generic"
+    word = "accepted" if result.accepted else ("not accepted as exact" if generic else "rejected")
+    typer.echo(f"{word}: {result.reason}")
+    if result.certified != "none":
+        typer.echo(f"certified: {result.certified}")
+    raise typer.Exit(EXIT_PASS if result.accepted else (EXIT_GENERIC if generic else EXIT_FAIL))
 
 
 @app.command()
@@ -396,13 +412,14 @@ def export(
 
 def _explain(verdict: Verdict, file: Path, domain: str | None) -> None:
     shape = f"n = {verdict.n}, widths {', '.join(str(w) for w in verdict.widths)}"
-    words = {"injective": "passes", "not_injective": "fails", "unknown": "undecided within the node budget"}
+    words = {"injective": "passes", "not_injective": "fails", "unknown": "undecided"}
     typer.echo(f"{file}: {shape}")
     place = f" at layer {verdict.layer}" if verdict.layer is not None and len(verdict.widths) > 1 else ""
-    typer.echo(f"{verdict.criterion}: {words[verdict.verdict]}{place}")
+    because = f": {verdict.reason}" if verdict.reason else ""
+    typer.echo(f"{verdict.criterion}: {words[verdict.verdict]}{place}{because}")
     proof = {
-        "exact": "proved exactly",
-        "generic": "counts proved; rank follows for weights in general position (probability 1 for Gaussian weights)",
+        "exact": "every step is proved for these very weights",
+        "generic": f"counts are proved; that they are ranks is taken for granted: {verdict.assumption}",
         "none": "not proved: rests on floating-point computations",
     }
     if verdict.verdict == "injective":

@@ -8,24 +8,34 @@ import numpy as np
 
 from mcinj.certify.circuits import Rows
 from mcinj.certify.format import DEEP_VERSION, LayerProof, MalformedError, unpack
-from mcinj.certify.position import rows_look_generic
+from mcinj.certify.position import network_relation
 from mcinj.certify.walk import OK, REASONS, walk
-from mcinj.networks import Network
+from mcinj.networks import Network, Premise
 
 
 @dataclass(frozen=True)
 class Verification:
     """Whether a certificate proves its claim for a network, and why (not).
 
-    `certified` is what the proof shows if it is accepted: `exact`, or `generic` (counts; rank follows for weights in
-    general position); `none` if it is rejected. `criterion` is what it shows it of: `layerwise`, `regional` or
-    `global` (for one layer the three are the same), empty if it is rejected.
+    `certified` is what the proof shows: `exact`, `generic` (counts; rank follows from `assumption`) or, if it is no
+    proof, `none`. `criterion` is what it shows it of: `layerwise`, `regional` or `global` (for one layer the three are
+    the same), empty if it shows nothing. `assumption` is what a `generic` proof takes for granted, in words. A sound
+    `generic` proof is not accepted where an exact one is asked for: `accepted` False, `certified` "generic".
     """
 
     accepted: bool
     reason: str
     certified: str = "none"
     criterion: str = ""
+    assumption: str | None = None
+
+
+def accepted(shown: str, premise: Premise | None, criterion: str, exact: bool) -> Verification:
+    """A sound proof: of the network itself (`premise` None), or of counts that are ranks if the premise holds."""
+    if premise is None:
+        return Verification(True, shown + "every step is proved", "exact", criterion)
+    reason = f"{shown}counts are proved; that they are ranks is taken for granted: {premise}"
+    return Verification(not exact, reason, "generic", criterion, str(premise))
 
 
 def verify(certificate: bytes, network: Network, exact: bool = False) -> Verification:
@@ -38,8 +48,8 @@ def verify(certificate: bytes, network: Network, exact: bool = False) -> Verific
     network
         The network that it is for.
     exact
-        Use exact arithmetic for every circuit; by default only where floating point with a rigorous bound does not
-        decide. Ranks are always exact.
+        Use exact arithmetic for every circuit (by default only where floating point with a rigorous bound does not
+        decide; ranks are always exact), and accept only a proof that takes nothing for granted.
 
     Returns
     -------
@@ -66,10 +76,7 @@ def verify(certificate: bytes, network: Network, exact: bool = False) -> Verific
         return Verification(False, str(error))
     criterion = "layerwise" if network.depth > 1 else "global"
     shown = "layerwise: every layer, and so the network, is injective; " if network.depth > 1 else ""
-    if all(proof.ranked for proof in proofs):
-        return Verification(True, shown + "every step is proved", "exact", criterion)
-    reason = shown + "counts are proved; rank n follows for weights in general position"
-    return Verification(True, reason, "generic", criterion)
+    return accepted(shown, next((proof.premise for proof in proofs if not proof.ranked), None), criterion, exact)
 
 
 def _layer_fault(proof: LayerProof, layer: Network, exact: bool) -> str | None:
@@ -87,8 +94,9 @@ def _layer_fault(proof: LayerProof, layer: Network, exact: bool) -> str | None:
             return "the rows of a circuit are not ascending"
         if rows.zero[units].any():
             return "a circuit names a unit with zero weights"
-    if not proof.ranked and (not layer.floats_are_exact or not rows_look_generic(layer.weights[0])):
-        return "counts are no proof for these weights: they are not in general position"
+    relation = None if proof.ranked else network_relation(layer)
+    if relation is not None:
+        return f"counts are no proof for these weights: {relation}"
     used = np.zeros(proof.sizes.size, dtype=np.bool_)
     fault = walk(
         proof.tree, start.astype(np.int64), proof.rows, rows.n, proof.ranked, rows.biased, rows.idle, rows.zero,

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.certify.checker import Verification
+from mcinj.certify.checker import Verification, accepted
 from mcinj.certify.deep_pairs import PairsProof, check_pairs
 from mcinj.certify.deep_proof import DeepProof, Signs, check
 from mcinj.certify.deep_rows import PrefixRows
-from mcinj.certify.format import DEEP_VERSION, MalformedError, pack
+from mcinj.certify.format import DEEP_VERSION, NAMELESS, MalformedError, pack, premise_code, premise_of
 from mcinj.certify.joint_proof import JointProof, check_joint
-from mcinj.certify.position import rows_look_generic, without_opposites
+from mcinj.certify.position import network_relation
 from mcinj.certify.varints import decode, encode
-from mcinj.networks import Network
+from mcinj.networks import Network, Premise
 
 _CRITERIA = {1: "regional", 2: "global"}
 _JOINT = 3  # global, for any weights
@@ -25,21 +25,21 @@ _SHOWN = {
 }
 
 
-def write_regional(network: Network, proofs: Sequence[DeepProof]) -> bytes:
-    """The certificate of a regional pass from the proofs of the prefixes, first layer first."""
-    head = encode(np.array([1], dtype=np.int64))
+def write_regional(network: Network, proofs: Sequence[DeepProof], premise: Premise | None) -> bytes:
+    """The certificate of a regional pass: counts of all prefixes, first layer first, or ranks of the last alone."""
+    head = encode(np.array([1, premise_code(premise)], dtype=np.int64))
     return pack(network, DEEP_VERSION, [head, *(proof.to_bytes() for proof in proofs)])
 
 
-def write_global(network: Network, proofs: Sequence[DeepProof | PairsProof]) -> bytes:
+def write_global(network: Network, proofs: Sequence[DeepProof | PairsProof], premise: Premise) -> bytes:
     """The certificate of a global pass: the first layer, then regions and pairs of every longer prefix."""
-    head = encode(np.array([2], dtype=np.int64))
+    head = encode(np.array([2, premise_code(premise)], dtype=np.int64))
     return pack(network, DEEP_VERSION, [head, *(proof.to_bytes() for proof in proofs)])
 
 
 def write_joint(network: Network, ranks: DeepProof, cells: DeepProof, pairs: JointProof) -> bytes:
     """The certificate of a global pass for any weights: ranks, cells of the earlier layers, and pairs of these."""
-    head = encode(np.array([_JOINT], dtype=np.int64))
+    head = encode(np.array([_JOINT, premise_code(None)], dtype=np.int64))
     return pack(network, DEEP_VERSION, [head, *(proof.to_bytes() for proof in (ranks, cells, pairs))])
 
 
@@ -51,24 +51,36 @@ def check_parts(parts: Sequence[bytes | memoryview], network: Network, exact: bo
             numbers.append(decode(part))
         except ValueError as error:
             raise MalformedError(str(error)) from None
-    if not numbers or numbers[0].size != 1 or int(numbers[0][0]) not in (*_CRITERIA, _JOINT):
+    # Files of before the premise was named have the first number only: they can hold ranks alone.
+    head = [int(v) for v in numbers[0]] if numbers else []
+    if not 1 <= len(head) <= 2 or head[0] not in (*_CRITERIA, _JOINT):
         raise MalformedError("the certificate does not say what it proves")
-    if int(numbers[0][0]) == _JOINT:
+    premise = premise_of(head[1]) if len(head) == 2 else None
+    if head[0] == _JOINT:
         fault = _joint_fault(numbers[1:], network, exact)
         if fault is not None:
             return Verification(False, fault)
-        return Verification(True, f"global: {_SHOWN['global']}; every step is proved", "exact", "global")
-    criterion = _CRITERIA[int(numbers[0][0])]
+        return accepted(f"global: {_SHOWN['global']}; ", None, "global", exact)
+    relation = None if premise is None else network_relation(network)
+    if relation is not None:
+        return Verification(False, f"counts are no proof for these weights: {relation}")
+    criterion = _CRITERIA[head[0]]
     rest = numbers[1:]
     wanted = network.depth if criterion == "regional" else 2 * network.depth - 1
+    if premise is None and criterion == "global":
+        return Verification(False, NAMELESS)
+    # Rank n on every region of a network implies it for every prefix: the last proof alone is enough.
+    prefixes = range(1, network.depth + 1)
+    if premise is None and len(rest) == 1:
+        wanted, prefixes = 1, range(network.depth, network.depth + 1)
     if len(rest) != wanted:
         return Verification(False, f"the certificate has {len(rest)} proofs, the network needs {wanted}")
-    exactly = criterion == "regional"
-    for k in range(1, network.depth + 1):
+    for k in prefixes:
         proof = DeepProof.from_numbers(rest.pop(0))
-        exactly = exactly and proof.ranked
+        if premise is None and not proof.ranked:
+            return Verification(False, NAMELESS)
         rows = PrefixRows(network, k)
-        listed = _listed(proof, rows, network, exact, listing=criterion == "global" and k > 1)
+        listed = _listed(proof, rows, exact, listing=criterion == "global" and k > 1)
         if isinstance(listed, str):
             return Verification(False, f"prefix {k}: {listed}")
         if criterion == "global" and k > 1:
@@ -76,11 +88,7 @@ def check_parts(parts: Sequence[bytes | memoryview], network: Network, exact: bo
             fault = check_pairs(pairs, rows, listed, exact) if pairs.layers == k else "the pairs of another prefix"
             if fault is not None:
                 return Verification(False, f"prefix {k}: {fault}")
-    shown = f"{criterion}: {_SHOWN[criterion]}"
-    if exactly:
-        return Verification(True, f"{shown}; every step is proved", "exact", criterion)
-    reason = f"{shown}; counts are proved, rank follows for weights in general position"
-    return Verification(True, reason, "generic", criterion)
+    return accepted(f"{criterion}: {_SHOWN[criterion]}; ", premise, criterion, exact)
 
 
 def _joint_fault(parts: Sequence[npt.NDArray[np.int64]], network: Network, exact: bool) -> str | None:
@@ -104,28 +112,14 @@ def _joint_fault(parts: Sequence[npt.NDArray[np.int64]], network: Network, exact
     return None if fault is None else f"pairs: {fault}"
 
 
-def looks_generic(network: Network) -> bool:
-    """Whether counts may stand for ranks: nothing speaks against general position of any layer's weights.
-
-    Opposite rows count once if their biases are opposite too: then one of the two is active. Otherwise both may be.
-    """
-    biases = network.biases or [np.zeros(m) for m in network.widths]
-    return network.floats_are_exact and all(
-        rows_look_generic(without_opposites(np.column_stack([w, b]))[:, :-1])
-        for w, b in zip(network.weights, biases, strict=True)
-    )
-
-
 def target_of_listing(rows: PrefixRows) -> int:
     """Regions with at least this many active units collide with none: 2n equations leave only 0; with t, 2n + 1."""
     return 2 * rows.g - int(rows.biased)
 
 
-def _listed(proof: DeepProof, rows: PrefixRows, network: Network, exact: bool, listing: bool) -> str | Signs:
+def _listed(proof: DeepProof, rows: PrefixRows, exact: bool, listing: bool) -> str | Signs:
     """The signs of the listed regions of a right proof, or what is wrong with it."""
     target = target_of_listing(rows) if listing else rows.n
     if proof.layers != rows.depth or proof.target != target or (listing and proof.ranked):
         return f"this proof is about {proof.target} active units of prefix {proof.layers}"
-    if not proof.ranked and not looks_generic(network.prefix(rows.depth)):
-        return "counts are no proof for these weights: they are not in general position"
     return check(proof, rows, listing, exact)

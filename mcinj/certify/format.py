@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mcinj.certify.varints import decode, encode
 from mcinj.errors import InputError
-from mcinj.networks import Network
+from mcinj.networks import Network, Premise
 
 MAGIC = b"MCINJC"
 VERSION = b"01"  # one proof per layer
@@ -22,6 +22,8 @@ _HEAD = struct.Struct("<6s2s32sI")
 _PART = struct.Struct("<Q")
 
 Ints = npt.NDArray[np.int64]
+
+NAMELESS = "it proves counts and does not name what makes them ranks; certificates of that kind are made no more"
 
 
 class MalformedError(ValueError):
@@ -47,14 +49,28 @@ class Cursor:
         return self.place >= len(self.stream)
 
 
+def premise_code(premise: Premise | None) -> int:
+    """The number by which a file names what it rests on: 1 nothing (ranks), 2 drawn weights, 3 assumed."""
+    return 1 if premise is None else {Premise.DRAWN: 2, Premise.ASSUMED: 3}[premise]
+
+
+def premise_of(code: int) -> Premise | None:
+    """Inverse of `premise_code`; raises `MalformedError`."""
+    if code == 0:
+        raise MalformedError(NAMELESS)
+    if code > 3:
+        raise MalformedError("the certificate does not say what it rests on")
+    return {1: None, 2: Premise.DRAWN, 3: Premise.ASSUMED}[code]
+
+
 @dataclass(frozen=True, eq=False)
 class LayerProof:
     """Proof that one layer is injective.
 
     Attributes
     ----------
-    ranked
-        Whether leaves prove rank n (any matrix) or count n (matrices in general position).
+    premise
+        None if leaves prove rank n, for these very weights; else they prove count n, and this says why it is rank.
     sizes, rows
         Circuits: their numbers of rows, and the rows one circuit after the other, ascending. `2 i` is unit i assumed
         negative, `2 i + 1` unit i assumed positive; i = 0 is the half space t > 0 of a layer with biases.
@@ -63,14 +79,19 @@ class LayerProof:
         whose numbers follow.
     """
 
-    ranked: bool
+    premise: Premise | None
     sizes: Ints
     rows: Ints
     tree: Ints
 
+    @property
+    def ranked(self) -> bool:
+        """Whether leaves prove rank."""
+        return self.premise is None
+
     def to_bytes(self) -> bytes:
         """The part of the file for this layer."""
-        head = np.array([int(self.ranked), self.sizes.size, self.rows.size, self.tree.size], dtype=np.int64)
+        head = np.array([premise_code(self.premise), self.sizes.size, self.rows.size, self.tree.size], dtype=np.int64)
         return encode(np.concatenate([head, self.sizes, self.rows, self.tree]))
 
     @classmethod
@@ -82,13 +103,14 @@ class LayerProof:
             raise MalformedError(str(error)) from None
         if numbers.size < 4:
             raise MalformedError("a layer's proof is cut")
-        ranked, circuits, rows, tree = (int(v) for v in numbers[:4])
-        if ranked > 1 or numbers.size != 4 + circuits + rows + tree:
+        kind, circuits, rows, tree = (int(v) for v in numbers[:4])
+        premise = premise_of(kind)
+        if numbers.size != 4 + circuits + rows + tree:
             raise MalformedError("a layer's proof has another length than it says")
         sizes = numbers[4 : 4 + circuits]
         if int(sizes.sum()) != rows:
             raise MalformedError("the circuits have another number of rows than the proof says")
-        return cls(bool(ranked), sizes, numbers[4 + circuits : 4 + circuits + rows], numbers[4 + circuits + rows :])
+        return cls(premise, sizes, numbers[4 + circuits : 4 + circuits + rows], numbers[4 + circuits + rows :])
 
 
 def write(network: Network, proofs: Sequence[LayerProof]) -> bytes:

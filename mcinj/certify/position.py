@@ -1,4 +1,8 @@
-"""When may count stand for rank? A screen for weights that are plainly not in general position."""
+"""Plain relations between weights: what refutes general position, where somebody takes it for granted.
+
+Nothing here proves general position. A network's `premise` says why it may be taken for granted; these screens only
+catch a premise that is plainly wrong, and tell the search what to expect.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
+from mcinj.networks import Network
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -15,31 +20,62 @@ DIGITS = 40
 PRIME = 2**31 - 1
 
 
-def rows_look_generic(rows: Floats) -> bool:
-    """No zero entry, enough binary digits, no two or three dependent rows; rows of shape (m, n), n > 1.
+def network_relation(network: Network) -> str | None:
+    """What refutes general position of the weights, in words; None if nothing plain does (which proves nothing).
 
-    True is no proof of general position (a row may be an exact combination of three others): it is the licence under
-    which a pass is called `generic`. For n = 1 it is False, since rank then costs no more than count.
+    Zero entries, parallel rows or columns, three dependent rows. Opposite rows of the last layer, with opposite biases,
+    count once: that is how a layer without ReLU is written, and one of the two is active in every open region.
+    """
+    for k, w in enumerate(network.weights, 1):
+        rows = w
+        if k == network.depth:
+            biases = np.zeros(len(w)) if network.biases is None else network.biases[-1]
+            rows = without_opposites(np.column_stack([w, biases]))[:, :-1]
+        found = rows_relation(rows, triples=network.floats_are_exact)
+        if found is None and len(rows) > 1 and rows.shape[1] > 1 and _parallel(rows.T):
+            found = "two columns are parallel"
+        if found is not None:
+            return f"layer {k}: {found}" if network.depth > 1 else found
+    return None
+
+
+def rows_relation(rows: Floats, triples: bool = True) -> str | None:
+    """A plain relation between rows of shape (m, n), in words: a zero entry, two (or three) dependent rows; or None.
+
+    `triples`: look for three dependent rows too, which asks for floats that hold the weights exactly.
     """
     m, n = rows.shape
-    if m == 0 or n == 1 or not rows.all():
-        return False
-    if float(np.median(significant_digits(rows))) < DIGITS:
-        return False
-    unit = rows / np.abs(rows).max(axis=1, keepdims=True)
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    gram = np.abs(unit @ unit.T)
-    np.fill_diagonal(gram, 0.0)
-    if gram.max(initial=0.0) >= 1 - 1e-12:
-        return False
-    if n == 2:
-        return True
+    if not rows.all():
+        return "an entry is 0"
+    if m < 2 or n == 1:
+        return None
+    if _parallel(rows):
+        return "two rows are parallel"
+    if n == 2 or not triples:
+        return None
     forms = np.random.default_rng(2**31 - 1).integers(1, PRIME, (3, n))
     residues = float_residues(rows)
     shadow = np.zeros((m, 3), dtype=np.int64)
     for k in range(n):
         shadow = (shadow + residues[:, k : k + 1] * forms[:, k]) % PRIME
-    return not bool(_some_triple(shadow))
+    return "three rows are dependent" if _some_triple(shadow) else None
+
+
+def rows_look_generic(rows: Floats) -> bool:
+    """Whether rows of shape (m, n), n > 1, have many digits and no plain relation: a guess that guides, not a proof."""
+    m, n = rows.shape
+    if m == 0 or n == 1 or float(np.median(significant_digits(rows))) < DIGITS:
+        return False
+    return rows_relation(rows) is None
+
+
+def _parallel(rows: Floats) -> bool:
+    """Whether two of the rows, none of them zero, are parallel up to rounding."""
+    unit = rows / np.abs(rows).max(axis=1, keepdims=True)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    gram = np.abs(unit @ unit.T)
+    np.fill_diagonal(gram, 0.0)
+    return bool(gram.max(initial=0.0) >= 1 - 1e-12)
 
 
 def without_opposites(rows: Floats) -> Floats:

@@ -32,6 +32,14 @@ class Witness:
             return False
         return network.exact_forward(self.x) == network.exact_forward(self.x_prime)
 
+    def layer(self, network: Network) -> int | None:
+        """The first layer (from 1) whose outputs are the same for both inputs, in exact arithmetic; None if none is."""
+        pairs = zip(network.exact_pre_activations(self.x), network.exact_pre_activations(self.x_prime), strict=True)
+        for k, (a, b) in enumerate(pairs, 1):
+            if all(max(v, 0) == max(w, 0) for v, w in zip(a, b, strict=True)):
+                return k
+        return None
+
     def to_json(self) -> dict[str, list[str]]:
         """`{"x": ["p/q", …], "x_prime": […]}` with exact rationals as strings."""
         return {"x": [_text(v) for v in self.x], "x_prime": [_text(v) for v in self.x_prime]}

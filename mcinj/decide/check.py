@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from mcinj.certify.position import network_relation
 from mcinj.certify.witness import Witness
-from mcinj.decide.verdict import Certified, Criterion, Engine, Outcome, Verdict
+from mcinj.decide.verdict import Certified, Criterion, Engine, Outcome, Reason, Verdict
 from mcinj.errors import InputError
-from mcinj.networks import Network
+from mcinj.networks import Network, Premise
 
 # What each engine decides; `auto` takes the first that supports the case.
 _ONE_LAYER = (Engine.TREE, Engine.MILP, Engine.LP)
@@ -26,6 +27,7 @@ def check(
     node_budget: int | None = None,
     *,
     exact: bool = False,
+    assume_generic: bool = False,
     certificate: bool = False,
     jobs: int = 1,
     domain: str | None = None,
@@ -47,8 +49,13 @@ def check(
     node_budget
         Most search nodes; past it the verdict is UNKNOWN. None: no limit. Nodes are machine-independent.
     exact
-        Prove rank, not only count (`tree`): the pass is then `certified: exact` for every network. For deep networks
-        that visits every full pattern of the earlier layers, and for `global` all pairs of them.
+        Prove rank, not only count (`tree`), also for networks that `mcinj.sample` drew. All others get that anyway: a
+        pass is `certified: exact`, or the verdict is UNKNOWN with its reason. For deep networks rank takes a visit to
+        every full pattern of the earlier layers, and for `global` to pairs of them.
+    assume_generic
+        Take for granted that no algebraic coincidence is built into the weights, so that count is rank: much faster,
+        and the verdict names it (`certified: generic`, `assumption`). Weights with a plain relation (zero entries,
+        parallel rows or columns, three dependent rows) are refused.
     certificate
         Keep the proof of a pass in `Verdict.certificate` (`tree`).
     jobs
@@ -74,7 +81,7 @@ def check(
     >>> str(verdict.verdict), verdict.witness.collides(mcinj.sample(2, (3,), seed=1))
     ('not_injective', True)
 
-    Source: mathematics.md §2 (criteria), algorithms.md (engines, soundness).
+    The criteria and what a verdict rests on: docs/engine.md and docs/deep.md.
     """
     net = as_network(network)
     rule = _named(Criterion, criterion, "criterion")
@@ -93,6 +100,8 @@ def check(
         )
     if not special and chosen is not Engine.TREE and (certificate or exact):
         raise InputError(f"only the engine tree proves its passes, so the engine {chosen} gives no certificate")
+    if assume_generic:
+        net = _assumed(net, exact)
     started = time.perf_counter()
     if special:
         part, layer, implied = _special(net, rule, chosen, budget, domain, slope, exact, certificate)
@@ -119,7 +128,19 @@ def check(
         witness=part.witness,
         network_injective=implied,
         certificate=part.certificate,
+        assumption=str(net.premise) if part.certified is Certified.GENERIC else None,
+        reason=str(part.reason or Reason.BUDGET) if part.outcome is Outcome.UNKNOWN else None,
     )
+
+
+def _assumed(net: Network, exact: bool) -> Network:
+    """The network on the user's word that its weights are in general position, unless that is plainly false."""
+    if exact:
+        raise InputError("exact takes nothing for granted and assume_generic does; give one of the two")
+    relation = network_relation(net)
+    if relation is not None:
+        raise InputError(f"these weights are not in general position ({relation}); leave assume_generic out")
+    return net.with_premise(Premise.ASSUMED)
 
 
 def _implied(outcome: Outcome, passed: bool | None) -> bool | None:
@@ -152,7 +173,7 @@ def _special(
             raise InputError(f"for leaky ReLUs every region has full rank or none: ask for global, not {rule}")
         found = decide_leaky(net, slope, node_budget=budget)
         passed = True
-    part = _Part(found.outcome, found.nodes, found.certified, found.witness)
+    part = _Part(found.outcome, found.nodes, found.certified, found.witness, reason=found.reason)
     return part, found.layer, _implied(found.outcome, passed)
 
 
@@ -179,8 +200,10 @@ class _Part:
         certified: Certified = Certified.NONE,
         witness: Witness | None = None,
         certificate: bytes | None = None,
+        reason: str | None = None,
     ) -> None:
         self.outcome, self.nodes, self.witness, self.certificate = outcome, nodes, witness, certificate
+        self.reason = reason
         # A failure is proved by its witness, whichever engine found it.
         self.certified = Certified.EXACT if outcome is Outcome.NOT_INJECTIVE else certified
 
@@ -190,7 +213,7 @@ def _one_layer(net: Network, engine: Engine, budget: int | None, exact: bool, ce
         from mcinj.decide.tree import decide_one_layer
 
         found = decide_one_layer(net, node_budget=budget, exact=exact, certificate=certificate, jobs=jobs)
-        return _Part(found.outcome, found.nodes, found.certified, found.witness, found.certificate)
+        return _Part(found.outcome, found.nodes, found.certified, found.witness, found.certificate, found.reason)
     if engine is Engine.MILP:
         from mcinj.decide import milp
 
@@ -209,6 +232,7 @@ def _layerwise(
     nodes = 0
     outcome, certified = Outcome.INJECTIVE, Certified.EXACT
     proofs: list[bytes] = []
+    reason: str | None = None
     for k in range(1, net.depth + 1):
         left = None if budget is None else max(budget - nodes, 0)
         part = _one_layer(net.layer(k), engine, left, exact, certificate, jobs)
@@ -217,11 +241,12 @@ def _layerwise(
             return _Part(part.outcome, nodes, witness=part.witness), k
         if part.outcome is Outcome.UNKNOWN:
             outcome = Outcome.UNKNOWN
+            reason = reason or (part.reason and f"layer {k}: {part.reason}")
         certified = weaker(certified, part.certified)
         if part.certificate is not None:
             proofs.append(part.certificate)
     if outcome is not Outcome.INJECTIVE:
-        return _Part(outcome, nodes), None
+        return _Part(outcome, nodes, reason=reason), None
     joined = None
     if certificate:
         from mcinj.certify.format import join
@@ -252,7 +277,8 @@ def _deep(
         from mcinj.decide.regions import decide_regional
 
         found = decide_regional(net, node_budget=budget, exact=exact, certificate=certificate)
-    return _Part(found.outcome, found.nodes, found.certified, found.witness, found.certificate), found.layer
+    part = _Part(found.outcome, found.nodes, found.certified, found.witness, found.certificate, found.reason)
+    return part, found.layer
 
 
 def _named(kind: type[Any], value: Any, what: str) -> Any:

@@ -21,7 +21,7 @@ from mcinj.certify.rational import kernel, product, to_flint
 from mcinj.certify.witness import Witness
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.regions import DeepDecision
-from mcinj.decide.verdict import Certified, Outcome
+from mcinj.decide.verdict import Certified, Outcome, Reason
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix, FractionVector
 
@@ -81,7 +81,7 @@ def decide_on_ball(
             fence.extend(new)
             continue
         return found
-    return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, seconds)
+    return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, seconds, reason=Reason.TOUCH)
 
 
 def _inside(x: Sequence[Fraction], radius: Fraction) -> bool:

@@ -10,7 +10,6 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.certify.position import rows_look_generic, without_opposites
 from mcinj.certify.rational import product, to_flint
 from mcinj.certify.witness import Witness
 from mcinj.decide.kernel_rank import PRIME
@@ -43,7 +42,8 @@ class DeepModel:
         A fence over a network without biases makes the model biased (with zero biases): scaling an input matters there.
         """
         if fence and not network.has_biases:
-            network = Network(network.exact_weights, [np.zeros(m) for m in network.widths])
+            zeros = [np.zeros(m) for m in network.widths]
+            network = Network(network.exact_weights, zeros, premise=network.premise)
             return cls(network, (*fence, _last_unit(network.n + 1)))
         if network.has_biases:
             return cls(network, (*fence, _last_unit(network.n + 1)))
@@ -180,18 +180,10 @@ class DeepModel:
             layers.append(np.array(rows, dtype=np.int64))
         return layers
 
-    @cached_property
-    def looks_generic(self) -> bool:
-        """Whether nothing speaks against general position of the weights of every layer (see `rows_look_generic`).
-
-        Exactly opposite rows count once: in an open region one of the two is active, so rank is still count. With
-        biases these must be opposite too, or both may be active.
-        """
-        biases = self.network.biases or [np.zeros(m) for m in self.network.widths]
-        return self.network.floats_are_exact and all(
-            rows_look_generic(without_opposites(np.column_stack([w, b]))[:, :-1])
-            for w, b in zip(self.network.weights, biases, strict=True)
-        )
+    @property
+    def generic(self) -> bool:
+        """Whether count may stand for rank: the network has a premise (`mcinj.networks.Premise`)."""
+        return self.network.premise is not None and all(w.shape[1] > 1 for w in self.network.weights)
 
     def rows(self, pattern: Sequence[Sequence[bool]]) -> list[FractionMatrix]:
         """Exact rows of layers 1 … len(pattern) + 1 on the pattern (units that act, constant units included)."""

@@ -159,7 +159,7 @@ class DeepSearch:
         given = self.model.network
         weights = [*given.weights[:-1], given.weights[-1][:width]]
         biases = None if given.biases is None else [*given.biases[:-1], given.biases[-1][:width]]
-        return Network(weights, biases)
+        return Network(weights, biases, premise=given.premise)
 
     def grow(self, width: int) -> None:
         """Add units to the last layer. Whatever is closed stays closed: the search goes on where it stands."""

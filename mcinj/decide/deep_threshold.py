@@ -25,9 +25,9 @@ from mcinj.decide.deep_search import DeepSearch
 from mcinj.decide.joint import joint_collision
 from mcinj.decide.pairs import decide_global, pair_collision
 from mcinj.decide.regions import decide_regional
-from mcinj.decide.verdict import Certified, Criterion, Outcome
+from mcinj.decide.verdict import Certified, Criterion, Outcome, Reason
 from mcinj.errors import InputError
-from mcinj.networks import Network
+from mcinj.networks import Network, Premise
 from mcinj.networks.network import exact_product
 
 _WIDEST = 64  # times n: a stream that does not pass by then is reported as right-censored
@@ -70,8 +70,9 @@ class DeepThreshold:
 
 
 def deep_threshold(
-    rows: RowStream, first: Network, criterion: Criterion | str, *, node_budget: int | None = None
-) -> DeepThreshold:
+    rows: RowStream, first: Network, criterion: Criterion | str, *, node_budget: int | None = None,
+    premise: Premise | None = None,
+) -> DeepThreshold:  # fmt: skip
     """Least m for which `first` followed by the first m rows of the stream passes the criterion.
 
     Parameters
@@ -84,6 +85,8 @@ def deep_threshold(
         `regional` or `global`.
     node_budget
         Most nodes to enter, everything together. None: no limit.
+    premise
+        What is known of the law of the stream's rows; None (or none of `first`): nothing, so that rank is proved.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def deep_threshold(
         return DeepThreshold(
             None, None, earlier.layer, earlier.nodes, time.perf_counter() - started, Certified.EXACT, earlier.witness
         )
-    stream = _Stream(rows, first, limit, earlier.nodes)
+    stream = _Stream(rows, first, limit, earlier.nodes, premise if first.premise is not None else None)
     if earlier.outcome is Outcome.UNKNOWN:
         return stream.result(None, Certified.NONE, started)
     passed, certified = stream.regional()
@@ -114,8 +117,8 @@ def deep_threshold(
 class _Stream:
     """`width` is the present width; everything below it is proved not to pass, by `witness` at width - 1."""
 
-    def __init__(self, rows: RowStream, first: Network, limit: int, nodes: int) -> None:
-        self.rows, self.first, self.limit, self.nodes = rows, first, limit, nodes
+    def __init__(self, rows: RowStream, first: Network, limit: int, nodes: int, premise: Premise | None) -> None:
+        self.rows, self.first, self.limit, self.nodes, self.premise = rows, first, limit, nodes, premise
         self.n, self.width = first.n, first.n
         self.witness: Witness | None = None
         self.ranked = False
@@ -134,6 +137,7 @@ class _Stream:
         return Network(
             [*self.first.exact_weights, self.rows.take(width)],
             None if biases is None else [*biases, np.zeros(width)],
+            premise=self.premise,
         )
 
     def regional(self) -> tuple[bool, Certified]:
@@ -141,7 +145,7 @@ class _Stream:
         room = 12 * self.n + 8
         while True:
             model = DeepModel.of(self._network(room))
-            ranked = self.ranked = not model.looks_generic
+            ranked = self.ranked = not model.generic
             if ranked and model.residues is None:
                 return False, Certified.NONE
             search = DeepSearch(model, self.n, ranked=ranked, width=self.width)
@@ -190,12 +194,10 @@ class _Stream:
         while self.width <= _WIDEST * self.n:
             network = self._network(self.width)
             model = DeepModel.of(network)
-            if not self.ranked and not model.looks_generic:
-                return False, Certified.NONE
             decide = joint_collision if self.ranked else pair_collision
             answer, used = decide(model, network, self.limit - self.nodes)
             self.nodes += used
-            if answer is None:
+            if answer is None or isinstance(answer, Reason):
                 return False, Certified.NONE
             if isinstance(answer, bool):
                 return True, Certified.EXACT if self.ranked else Certified.GENERIC

@@ -16,6 +16,7 @@ cell, so in a pair of different cells x and x' are not 0; with biases t = 1.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_search import DeepSearch, Regions
 from mcinj.decide.joint_cells import Cells, make_cells
 from mcinj.decide.joint_exact import ExactCells
+from mcinj.decide.verdict import Reason
 from mcinj.networks import Network
 
 _NEAR = 2  # pairs with at most so many units of different sides are decided first: most collisions are folds
@@ -33,11 +35,11 @@ _PAIRS = 1 << 17  # pairs in one list
 _SLICE = 5_000  # nodes between two looks at the outside world
 
 
-def joint_collision(model: DeepModel, network: Network, limit: int) -> tuple[Witness | bool | None, int]:
+def joint_collision(model: DeepModel, network: Network, limit: int) -> tuple[Witness | Literal[True] | Reason, int]:
     """Decide the pairs of cells of `model`, a prefix of `network` that passes the regional criterion with rank proved.
 
-    Returns a verified collision of `network`, True (proved: there is none) or None past `limit` nodes (or where numbers
-    leave the range of floats); and the nodes: those of the enumeration of cells and those of pairs.
+    Returns a verified collision of `network`, True (proved: there is none) or why there is no answer; and the nodes:
+    those of the enumeration of cells and those of pairs.
     """
     earlier = earlier_layers(model)
     # No region has this many active units: all are visited.
@@ -46,16 +48,17 @@ def joint_collision(model: DeepModel, network: Network, limit: int) -> tuple[Wit
     try:
         for batch in search.batches(limit):
             if batch is None:
-                return None, search.nodes
+                return Reason.BUDGET, search.nodes
             batches.append(batch)
         if model.residues is None:
-            return None, search.nodes
+            return Reason.PRIME, search.nodes
         if not batches:
             return True, search.nodes
         joint = Joint(model, network, batches, search.nodes)
     except OverflowError:
-        return None, search.nodes
-    return joint.decide(limit), joint.nodes
+        return Reason.RANGE, search.nodes
+    answer = joint.decide(limit)
+    return Reason.BUDGET if answer is None else answer, joint.nodes
 
 
 def earlier_layers(model: DeepModel) -> DeepModel:
@@ -88,7 +91,7 @@ class Joint:
         """Nodes entered so far."""
         return int(self.si[jk.NODES])
 
-    def decide(self, limit: int) -> Witness | bool | None:
+    def decide(self, limit: int) -> Witness | Literal[True] | None:
         """A verified collision, True if there is none, None past `limit` nodes."""
         for pairs in self._lists():
             answer = self._run(pairs, limit)
@@ -108,7 +111,7 @@ class Joint:
                 found, start = jk.survivors(self.cells, start, near, far, out)
                 yield out[np.argsort(out[:found, 2], kind="stable")]
 
-    def _run(self, pairs: npt.NDArray[np.int64], limit: int) -> Witness | bool | None:
+    def _run(self, pairs: npt.NDArray[np.int64], limit: int) -> Witness | Literal[True] | None:
         si, cells = self.si, self.cells
         units = cells.Z.shape[1]
         status, stack, phase = (np.zeros(units + 1, dtype=np.int64) for _ in range(3))

@@ -38,12 +38,15 @@ class Layer:
         Whether row 0 is the half space t > 0.
     rationals
         The exact rows if float64 does not hold them, else None.
+    generic
+        Whether count may stand for rank: the network has a premise (`mcinj.networks.Premise`).
     """
 
     floats: Floats
     n: int
     half_space: bool = False
     rationals: tuple[tuple[Fraction, ...], ...] | None = None
+    generic: bool = False
 
     @classmethod
     def of(cls, network: Network) -> Layer:
@@ -53,7 +56,7 @@ class Layer:
         if not network.has_biases or network.biases is None:
             if not network.floats_are_exact:
                 exact_rows = network.exact_weights[0]
-            return cls(w, network.n, False, exact_rows)
+            return cls(w, network.n, False, exact_rows, network.premise is not None)
         top = np.zeros((1, network.n + 1))
         top[0, -1] = -1.0
         rows = np.vstack([top, np.hstack([w, network.biases[0][:, None]])])
@@ -61,7 +64,7 @@ class Layer:
             first = (*(Fraction(0) for _ in range(network.n)), Fraction(-1))
             rest = zip(network.exact_weights[0], network.exact_biases[0], strict=True)
             exact_rows = (first, *((*a, b) for a, b in rest))
-        return cls(rows, network.n, True, exact_rows)
+        return cls(rows, network.n, True, exact_rows, network.premise is not None)
 
     @property
     def m(self) -> int:
@@ -124,11 +127,7 @@ class Layer:
         return np.array(self.integers, dtype=np.int64).reshape(self.m, self.g)
 
     def looks_generic(self) -> bool:
-        """Whether nothing speaks against general position of the input parts.
-
-        False for zero entries, coarse numbers (integers, float32, rationals), two or three dependent rows. True is no
-        proof: it is what `certified: "generic"` says.
-        """
+        """Whether nothing plain speaks against general position: a guess that guides the search and proves nothing."""
         if self.rationals is not None:
             return False
         rows = self.floats[1:, : self.n] if self.half_space else self.floats

@@ -8,18 +8,24 @@ import numpy.typing as npt
 from mcinj.certify.format import LayerProof
 from mcinj.decide import kernel
 from mcinj.decide.kernel_state import Frames
+from mcinj.networks import Premise
 
 Ints = npt.NDArray[np.int64]
 
 
-def layer_proof(frames: Frames) -> LayerProof:
-    """The proof of a search that ended with `kernel.DONE` and was told to keep it."""
+def layer_proof(frames: Frames, premise: Premise | None) -> LayerProof:
+    """The proof of a search that ended with `kernel.DONE` and was told to keep it; `premise`: why count is rank."""
     log = frames.LOG[: int(frames.gi[kernel.LOGGED])]
-    return proof_of(log, frames.CIRC, frames.layer.m, frames.layer.half_space, frames.ranked)
+    return proof_of(log, frames.CIRC, frames.layer.m, frames.layer.half_space, frames.ranked, premise)
 
 
-def proof_of(log: Ints, circuits: npt.NDArray[np.uint64], m: int, half_space: bool, ranked: bool) -> LayerProof:
-    """Used circuits only, each once, and the tree in the file's numbering of rows and circuits."""
+def proof_of(
+    log: Ints, circuits: npt.NDArray[np.uint64], m: int, half_space: bool, ranked: bool, premise: Premise | None
+) -> LayerProof:
+    """Used circuits only, each once, and the tree in the file's numbering of rows and circuits.
+
+    `ranked`: its leaves prove rank; otherwise counts, and `premise` says why they are ranks.
+    """
     named = log >= kernel.NUMBER
     numbers = log[named] - kernel.NUMBER
     flat = circuits[numbers].reshape(len(numbers), -1)
@@ -31,5 +37,6 @@ def proof_of(log: Ints, circuits: npt.NDArray[np.uint64], m: int, half_space: bo
     tree = np.where(log >= 0, 2 * (log + shift) + 1, 2 * (-1 - log))
     tree[named] = inverse.reshape(-1)
     return LayerProof(
-        ranked, bits.sum(axis=(1, 2), dtype=np.int64), (codes + 2 * shift).astype(np.int64), tree.astype(np.int64)
-    )
+        None if ranked else premise, bits.sum(axis=(1, 2), dtype=np.int64), (codes + 2 * shift).astype(np.int64),
+        tree.astype(np.int64),
+    )  # fmt: skip

@@ -25,8 +25,8 @@ from mcinj.decide.deep_record import deep_proof
 from mcinj.decide.deep_search import DeepSearch, Regions
 from mcinj.decide.joint import joint_collision
 from mcinj.decide.pairs_exact import ExactPair
-from mcinj.decide.regions import DeepDecision, decide_regional, search_regional
-from mcinj.decide.verdict import Certified, Outcome
+from mcinj.decide.regions import Counts, DeepDecision, count_regions, decide_regional, rank_regions
+from mcinj.decide.verdict import Certified, Outcome, Reason
 from mcinj.errors import InputError
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix
@@ -162,14 +162,14 @@ def decide_global(
     Parameters
     ----------
     network
-        Any depth, with or without biases. Where the weights are not in general position (integers, float32, sparse …),
-        all pairs of closed cells are decided (`mcinj.decide.joint`).
+        Any depth, with or without biases. Unless it has a premise (`mcinj.networks.Premise`) under which count is rank,
+        rank is proved on all regions and all pairs of closed cells are decided (`mcinj.decide.joint`).
     node_budget
         Most nodes to enter, all layers together; beyond it the outcome is UNKNOWN. None: no limit.
     fence
         Rows over (x, t), shape `(·, n + 1)`: only inputs x with `row·(x, 1) > 0` for all of them count.
     exact
-        Decide networks in general position in that way too: a pass is then `exact`.
+        Decide networks with a premise in that way too: a pass is then `exact`.
     certificate
         Keep the proof of a pass (not with a fence).
 
@@ -181,50 +181,67 @@ def decide_global(
     limit = limit_of(node_budget)
     if certificate and fence:
         raise InputError("there is no certificate for a part of the input space yet; leave it out")
-    started = time.perf_counter()
-    nodes = 0
-
-    def decision(
-        outcome: Outcome, certified: Certified, layer: int | None = None, witness: Witness | None = None
-    ) -> DeepDecision:
-        return DeepDecision(outcome, layer, certified, nodes, time.perf_counter() - started, witness)
-
     if network.depth == 1:
         return decide_regional(network, node_budget=node_budget, fence=fence, exact=exact, certificate=certificate)
-    regional, searches = search_regional(network, limit, fence, exact=exact, record=certificate)
-    nodes = regional.nodes
-    if regional.outcome is not Outcome.INJECTIVE:
-        return regional
-    generic = not exact and DeepModel.of(network, fence).looks_generic
-    proofs: list[Proof] | None = None
-    if not generic and not fence:
+    started = time.perf_counter()
+    counts = count_regions(network, limit, fence, exact=exact, record=certificate)
+    if counts.rank_is_open:
+        found = _any_weights(network, counts.decision.nodes, limit, fence, certificate)
+    elif counts.decision.outcome is Outcome.INJECTIVE:
+        found = _general_position(network, counts, limit, fence, certificate)
+    else:
+        found = counts.decision
+    return replace(found, seconds=time.perf_counter() - started)
+
+
+def _general_position(
+    network: Network, counts: Counts, limit: int, fence: FractionMatrix, certificate: bool
+) -> DeepDecision:
+    """Pairs of regions with few active units, prefix by prefix: all pairs, where count is rank."""
+    nodes = counts.decision.nodes
+    proofs: list[Proof] | None = [deep_proof(counts.searches[0])] if certificate else None
+    for k in range(2, network.depth + 1):
+        answer, used = pair_collision(DeepModel.of(network.prefix(k), fence), network, limit - nodes, proofs=proofs)
+        nodes += used
+        if answer is None:
+            return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, 0.0, reason=Reason.BUDGET)
+        if isinstance(answer, Witness):
+            return DeepDecision(Outcome.NOT_INJECTIVE, k, Certified.EXACT, nodes, 0.0, answer)
+    proof = None
+    if proofs is not None and network.premise is not None:
+        proof = write_global(network, proofs, network.premise)
+    return DeepDecision(Outcome.INJECTIVE, None, Certified.GENERIC, nodes, 0.0, certificate=proof)
+
+
+def _any_weights(
+    network: Network, nodes: int, limit: int, fence: FractionMatrix, certificate: bool
+) -> DeepDecision:
+    """Nothing taken for granted, counts proved: every layer alone, or rank on all regions and pairs of closed cells.
+
+    Rank n and no collision of the whole network imply both of every prefix, so only the whole is looked at.
+    """
+    if not fence:
         layers = _layers_injective(network, certificate)
         if layers is not None:
             proof = join(network, layers) if certificate else None
-            return replace(decision(Outcome.INJECTIVE, Certified.EXACT), certificate=proof)
-        # Otherwise all pairs of closed cells are decided, and their proof is found anew after a pass.
-    if generic and certificate:
-        proofs = [deep_proof(searches[0])]
-    # Not generic: the last prefix is not either, so rank was proved on its regions, and its pairs prove the pass.
-    for k in range(2, network.depth + 1):
-        model = DeepModel.of(network.prefix(k), fence)
-        if generic:
-            answer, used = pair_collision(model, network, limit - nodes, proofs=proofs)
-        else:
-            answer, used = joint_collision(model, network, limit - nodes)
-        nodes += used
-        if answer is None:
-            return decision(Outcome.UNKNOWN, Certified.NONE)
-        if isinstance(answer, Witness):
-            return decision(Outcome.NOT_INJECTIVE, Certified.EXACT, k, answer)
+            return DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0, certificate=proof)
+    ranked, searches = rank_regions(network, limit, nodes, fence, record=certificate)
+    if ranked.outcome is not Outcome.INJECTIVE:
+        return ranked
+    answer, used = joint_collision(DeepModel.of(network, fence), network, limit - ranked.nodes)
+    nodes = ranked.nodes + used
+    if isinstance(answer, Reason):
+        reason = Reason.RANK if answer is Reason.BUDGET else answer
+        return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, 0.0, reason=reason)
+    if isinstance(answer, Witness):
+        return DeepDecision(Outcome.NOT_INJECTIVE, answer.layer(network), Certified.EXACT, nodes, 0.0, answer)
     proof = None
-    if proofs is not None:
-        proof = write_global(network, proofs)
-    elif certificate:
+    if certificate:
+        # Found anew, with the proof of every step; it is outside of the node budget.
         from mcinj.decide.joint_record import joint_certificate
 
-        proof = joint_certificate(network, deep_proof(searches[-1]))
-    return replace(decision(Outcome.INJECTIVE, Certified.GENERIC if generic else Certified.EXACT), certificate=proof)
+        proof = joint_certificate(network, deep_proof(searches[0]))
+    return DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0, certificate=proof)
 
 
 def _layers_injective(network: Network, certificate: bool) -> list[bytes] | None:

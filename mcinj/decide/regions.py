@@ -1,13 +1,15 @@
 """The regional criterion for deep networks: rank n of the Jacobian on every open region of every prefix.
 
-With prefix k - 1 passed, prefix k passes when every region has n active units of layer k (in general position), or n
-independent active rows (always). So layers are decided in order, each by one search (`mcinj.decide.deep_search`).
+First counts, layer by layer: with prefix k - 1 passed, every region must have n active units of layer k. Fewer are a
+failure, for any weights. Enough are a pass where the network has a premise under which count is rank; everywhere else
+rank is proved on every region of the whole network, which implies it for its prefixes.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from mcinj.certify.deep_checker import write_regional
 from mcinj.certify.witness import Witness
@@ -15,7 +17,7 @@ from mcinj.decide.budget import limit_of
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_record import deep_proof
 from mcinj.decide.deep_search import DeepSearch
-from mcinj.decide.verdict import Certified, Outcome
+from mcinj.decide.verdict import Certified, Outcome, Reason
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix
 
@@ -36,6 +38,8 @@ class DeepDecision:
         Colliding inputs of a failure, verified in exact arithmetic, else None.
     certificate
         Content of the certificate file of a pass, if it was asked for.
+    reason
+        Why the outcome is unknown; None if it is not.
     """
 
     outcome: Outcome
@@ -45,17 +49,14 @@ class DeepDecision:
     seconds: float
     witness: Witness | None = None
     certificate: bytes | None = field(default=None, repr=False)
+    reason: Reason | None = None
 
 
 def decide_regional(
-    network: Network,
-    *,
-    node_budget: int | None = None,
-    fence: FractionMatrix = (),
-    exact: bool = False,
+    network: Network, *, node_budget: int | None = None, fence: FractionMatrix = (), exact: bool = False,
     certificate: bool = False,
-) -> DeepDecision:
-    """Decide whether the Jacobian of every prefix of `network` has rank n on every open region.
+) -> DeepDecision:  # fmt: skip
+    """Decide rank n of the Jacobian on every open region of every prefix.
 
     Parameters
     ----------
@@ -66,7 +67,8 @@ def decide_regional(
     fence
         Rows over (x, t), shape `(·, n + 1)`: only inputs x with `row·(x, 1) > 0` for all of them count.
     exact
-        Prove rank on every region also where weights look generic.
+        Prove rank on every region also where the network has a premise (`mcinj.networks.Premise`) under which count is
+        rank. Networks without one always get that.
     certificate
         Keep the proof of a pass (not with a fence).
 
@@ -75,44 +77,93 @@ def decide_regional(
     InputError
         A negative node budget.
     """
-    decision, searches = search_regional(network, limit_of(node_budget), fence, exact=exact, record=certificate)
-    if not certificate or decision.outcome is not Outcome.INJECTIVE:
-        return decision
-    return replace(decision, certificate=write_regional(network, [deep_proof(search) for search in searches]))
-
-
-def search_regional(
-    network: Network, limit: int, fence: FractionMatrix = (), *, exact: bool = False, record: bool = False
-) -> tuple[DeepDecision, list[DeepSearch]]:
-    """`decide_regional` with at most `limit` nodes, and the searches of the prefixes that passed (`record`: with logs)."""
     started = time.perf_counter()
+    counts = count_regions(network, limit_of(node_budget), fence, exact=exact, record=certificate)
+    found = counts.decision
+    searches = counts.searches
+    if counts.rank_is_open:
+        found, searches = rank_regions(network, limit_of(node_budget), found.nodes, fence, record=certificate)
+    proof = None
+    if certificate and found.outcome is Outcome.INJECTIVE:
+        premise = network.premise if found.certified is Certified.GENERIC else None
+        proof = write_regional(network, [deep_proof(search) for search in searches], premise)
+    return replace(found, seconds=time.perf_counter() - started, certificate=proof)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What counting active units says: the decision so far, and the searches of the prefixes that passed.
+
+    `rank_is_open`: all counts are proved and nothing says that they are ranks; the decision is UNKNOWN then.
+    """
+
+    decision: DeepDecision
+    searches: list[DeepSearch]
+    rank_is_open: bool = False
+
+
+def count_regions(
+    network: Network, limit: int, fence: FractionMatrix = (), *, exact: bool = False, record: bool = False
+) -> Counts:
+    """Whether every open region of every prefix has n active units, layer by layer; at most `limit` nodes.
+
+    `record`: keep the logs of searches that a certificate needs.
+    """
     nodes = 0
-
-    def decision(
-        outcome: Outcome, certified: Certified, layer: int | None = None, witness: Witness | None = None
-    ) -> DeepDecision:
-        return DeepDecision(outcome, layer, certified, nodes, time.perf_counter() - started, witness)
-
-    proved = True
     searches: list[DeepSearch] = []
+
+    def decision(outcome: Outcome, certified: Certified = Certified.NONE, **rest: Any) -> DeepDecision:
+        return DeepDecision(outcome, rest.pop("layer", None), certified, nodes, 0.0, **rest)
+
+    generic = DeepModel.of(network, fence).generic and not exact
     for k in range(1, network.depth + 1):
         model = DeepModel.of(network.prefix(k), fence)
-        ranked = exact or not model.looks_generic
-        if ranked and model.residues is None:
-            return decision(Outcome.UNKNOWN, Certified.NONE), searches
-        search = DeepSearch(model, model.n, ranked=ranked, record=record)
-        try:
-            answer = search.decide(limit - nodes)
-        except OverflowError:
-            return decision(Outcome.UNKNOWN, Certified.NONE), searches
+        search = DeepSearch(model, model.n, record=record and generic)
+        answer = _answer(search, limit - nodes, network)
         nodes += search.nodes
-        if answer is None:
-            return decision(Outcome.UNKNOWN, Certified.NONE), searches
-        if not isinstance(answer, bool):
+        if isinstance(answer, Reason):
+            return Counts(decision(Outcome.UNKNOWN, reason=answer), searches)
+        if answer is not True:
             witness, layer = answer
-            if not witness.collides(network):
-                raise RuntimeError("a witness failed its exact check; please report this network")
-            return decision(Outcome.NOT_INJECTIVE, Certified.EXACT, layer, witness), searches
-        proved = proved and ranked
+            return Counts(decision(Outcome.NOT_INJECTIVE, Certified.EXACT, layer=layer, witness=witness), searches)
         searches.append(search)
-    return decision(Outcome.INJECTIVE, Certified.EXACT if proved else Certified.GENERIC), searches
+    if generic:
+        return Counts(decision(Outcome.INJECTIVE, Certified.GENERIC), searches)
+    return Counts(decision(Outcome.UNKNOWN, reason=Reason.RANK), [], rank_is_open=True)
+
+
+def rank_regions(
+    network: Network, limit: int, nodes: int, fence: FractionMatrix = (), *, record: bool = False
+) -> tuple[DeepDecision, list[DeepSearch]]:
+    """Whether the Jacobian has rank n on every open region, for any weights, after `nodes` of at most `limit` nodes.
+
+    Rank n of the network implies that of every prefix, so that one search does; it is returned if it passed.
+    """
+    model = DeepModel.of(network, fence)
+    if model.residues is None:
+        return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, 0.0, reason=Reason.PRIME), []
+    search = DeepSearch(model, model.n, ranked=True, record=record)
+    answer = _answer(search, limit - nodes, network)
+    nodes += search.nodes
+    if isinstance(answer, Reason):
+        reason = Reason.RANK if answer is Reason.BUDGET else answer
+        return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, 0.0, reason=reason), []
+    if answer is not True:
+        witness, layer = answer
+        return DeepDecision(Outcome.NOT_INJECTIVE, layer, Certified.EXACT, nodes, 0.0, witness), []
+    return DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0), [search]
+
+
+def _answer(search: DeepSearch, limit: int, network: Network) -> tuple[Witness, int] | Literal[True] | Reason:
+    """A collision of `network`, checked exactly, with its layer; True for a pass; else why there is no answer."""
+    try:
+        answer = search.decide(limit)
+    except OverflowError:
+        return Reason.RANGE
+    if answer is None:
+        return Reason.BUDGET
+    if isinstance(answer, bool):
+        return True
+    if not answer[0].collides(network):
+        raise RuntimeError("a witness failed its exact check; please report this network")
+    return answer

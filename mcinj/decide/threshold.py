@@ -20,6 +20,7 @@ from mcinj.decide.onelayer import Layer
 from mcinj.decide.onelayer_exact import products, rank, small_multiple
 from mcinj.decide.verdict import Certified
 from mcinj.errors import InputError
+from mcinj.networks import Premise
 
 _SLICE = 20_000
 _THOROUGH = 14  # from this n on a thorough search of each node pays for streams
@@ -73,7 +74,7 @@ def one_layer_threshold(
     *,
     node_budget: int | None = None,
     m_start: int | None = None,
-    exact: bool = False,
+    premise: Premise | None = None,
 ) -> LayerThreshold:
     """Least m for which `x ↦ ReLU(A_m x)` is injective on R^n, A_m the first m rows of the stream.
 
@@ -88,13 +89,13 @@ def one_layer_threshold(
     m_start
         Width to start from; it must not be above m*. By default 2n: with fewer rows one of x and -x always has fewer
         than n active ones.
-    exact
-        Prove rank at every leaf.
+    premise
+        What is known of the law of the rows; None: nothing, so that rank is proved at every leaf.
     """
     limit = limit_of(node_budget)
     started = time.perf_counter()
     start = 2 * n if m_start is None else max(m_start, 2 * n)
-    search = _Search(rows, n, start, exact)
+    search = _Search(rows, n, start, premise)
     search.run(limit)
     point = search.proved_point()
     certified = Certified.NONE
@@ -109,7 +110,7 @@ def one_layer_threshold(
 class _Search:
     """A stream's search; `width` is the present width, everything below it is proved not injective."""
 
-    def __init__(self, rows: RowStream, n: int, start: int, exact: bool) -> None:
+    def __init__(self, rows: RowStream, n: int, start: int, premise: Premise | None) -> None:
         self.rows, self.n, self.width = rows, n, start
         self.have = max(8 * n + 16, 2 * start)
         self.spent = 0
@@ -117,7 +118,7 @@ class _Search:
         self.best: list[int] | None = None
         self._float: npt.NDArray[np.float64] | None = None
         layer = self._layer()
-        self.ranked = exact or not layer.looks_generic()
+        self.ranked = premise is None or n == 1
         self.frames = self._frames(layer, start)
 
     def _layer(self) -> Layer:

@@ -19,7 +19,7 @@ from mcinj.decide.onelayer_exact import kernel_vector
 from mcinj.decide.onelayer_jobs import search_shared
 from mcinj.decide.onelayer_proof import layer_proof, proof_of
 from mcinj.decide.onelayer_search import End, explore
-from mcinj.decide.verdict import Certified, Outcome
+from mcinj.decide.verdict import Certified, Outcome, Reason
 from mcinj.errors import InputError
 from mcinj.networks import Network
 
@@ -36,6 +36,7 @@ class LayerDecision:
     seconds: float
     witness: Witness | None = None
     certificate: bytes | None = None
+    reason: Reason | None = None
 
 
 def decide_one_layer(
@@ -55,7 +56,8 @@ def decide_one_layer(
     node_budget
         Most nodes to enter; beyond it the outcome is UNKNOWN. None: no limit.
     exact
-        Prove rank on every leaf, also where general position is plausible. Done always for n <= 7.
+        Prove rank on every leaf, also where the network has a premise (`mcinj.networks.Premise`) under which count is
+        rank. Done always for networks without one, and for n <= 7.
     certificate
         Return the proof of a pass as bytes.
     jobs
@@ -84,35 +86,40 @@ def decide_one_layer(
 
     if layer.rank() < layer.n:
         return failed(_invisible_direction(layer), 0)
+    premise = network.premise if layer.generic and not exact else None
     spent = 0
-    for ranked in [True] if exact or layer.n <= _SMALL or not layer.looks_generic() else [False, True]:
+    counted = False
+    # Counts first: they fail fast, and say what is known where rank is out of reach.
+    for ranked in [True] if layer.n <= _SMALL else [False, True]:
         proof = None
+        keep = certificate and (ranked or premise is not None)
         if jobs == 1:
-            frames = Frames(layer, ranked=ranked, keep=certificate)
+            frames = Frames(layer, ranked=ranked, keep=keep)
             result = explore(frames, lambda: limit - spent)  # noqa: B023
             nodes = frames.nodes
-            if certificate and result.end is End.CLOSED:
-                proof = layer_proof(frames)
+            if keep and result.end is End.CLOSED:
+                proof = layer_proof(frames, premise)
         else:
 
-            def make(ranked: bool = ranked) -> Frames:
-                return Frames(layer, ranked=ranked, keep=certificate)
+            def make(ranked: bool = ranked, keep: bool = keep) -> Frames:
+                return Frames(layer, ranked=ranked, keep=keep)
 
             shared = search_shared(make, jobs, limit - spent)
             result, nodes = shared.exploration, shared.nodes
-            if certificate and result.end is End.CLOSED:
-                proof = proof_of(shared.log, shared.circuits, layer.m, layer.half_space, ranked)
+            if keep and result.end is End.CLOSED:
+                proof = proof_of(shared.log, shared.circuits, layer.m, layer.half_space, ranked, premise)
         spent += nodes
-        if result.end is End.CLOSED:
+        if result.end is End.CLOSED and (ranked or premise is not None):
             certified = Certified.EXACT if ranked else Certified.GENERIC
             data = None if proof is None else write(network, [proof])
             return decided(Outcome.INJECTIVE, certified, spent, certificate=data)
+        counted = counted or result.end is End.CLOSED
         if result.end is End.FAILED:
             return failed(result.witness, spent)
         if result.end is End.LIMIT:
             break
-        # An exact dependence: these weights are not in general position after all, so rank must be proved.
-    return decided(Outcome.UNKNOWN, Certified.NONE, spent)
+        # Counts are proved, or an exact dependence refutes general position: rank must be proved.
+    return decided(Outcome.UNKNOWN, Certified.NONE, spent, reason=Reason.RANK if counted else Reason.BUDGET)
 
 
 def _invisible_direction(layer: Layer) -> Witness | None:

@@ -28,13 +28,28 @@ class Criterion(StrEnum):
 class Certified(StrEnum):
     """How a pass is proved. A failure is always `exact`: its witness is checked in exact arithmetic.
 
-    `exact`: every step proved. `generic`: counts proved, rank follows for weights in general position (with
-    probability one for Gaussian weights). `none`: rests on floating-point computations.
+    `exact`: every step proved for these very weights. `generic`: counts proved, and rank follows from a premise that
+    the verdict names: the weights were drawn from a continuous law, or the user assumes general position. `none`: rests
+    on floating-point computations.
     """
 
     EXACT = "exact"
     GENERIC = "generic"
     NONE = "none"
+
+
+class Reason(StrEnum):
+    """Why a decision is UNKNOWN."""
+
+    BUDGET = "the node budget is used up"
+    RANK = (
+        "counts are proved, rank is not, and the node budget is used up; if no coincidence is built into the weights "
+        "(tied, repeated or dependent rows), --assume-generic takes count for rank"
+    )
+    RANGE = "numbers leave the range of float64 on the way"
+    PRIME = "a denominator of the weights is divisible by the prime 2147483647, which ranks are taken by"
+    EARLIER = "an earlier layer is undecided"
+    TOUCH = "collisions touch the ball from outside, or lie too close to it"
 
 
 class Engine(StrEnum):
@@ -68,6 +83,10 @@ class Verdict:
         What the verdict implies for the whole network: True, False or None (nothing).
     certificate
         Proof of a pass as bytes of the certificate file, if the engine gives one and it was asked for.
+    assumption
+        What a `generic` pass takes for granted, in words; None for every other verdict.
+    reason
+        Why the outcome is unknown, in words; None if it is not.
     """
 
     verdict: Outcome
@@ -82,6 +101,8 @@ class Verdict:
     witness: Witness | None = None
     network_injective: bool | None = None
     certificate: bytes | None = field(default=None, repr=False)
+    assumption: str | None = None
+    reason: str | None = None
 
     @property
     def passed(self) -> bool:
@@ -98,6 +119,8 @@ class Verdict:
             "n": self.n,
             "widths": list(self.widths),
             "certified": str(self.certified),
+            "assumption": self.assumption,
+            "reason": self.reason,
             "nodes": self.nodes,
             "seconds": self.seconds,
             "witness": None if self.witness is None else self.witness.to_json(),

@@ -99,7 +99,7 @@ def threshold(
     >>> str(mcinj.check(mcinj.sample(3, (draw.m_hi,), seed=5)).verdict)
     'injective'
 
-    Source: mathematics.md §3 (monotone in the last width).
+    More rows of the last layer never destroy a pass, so one stream has one threshold.
     """
     started = time.perf_counter()
     try:
@@ -153,7 +153,7 @@ class _Draw:
         from mcinj.decide.threshold import one_layer_threshold
 
         left = None if self.node_budget is None else max(self.node_budget - self.nodes, 0)
-        found = one_layer_threshold(self.stream, n, node_budget=left)
+        found = one_layer_threshold(self.stream, n, node_budget=left, premise=self.stream.premise)
         self.m_lo, self.m_hi, self.certified = found.m_lo, found.m_hi, found.certified
         self.nodes += found.nodes
 
@@ -174,7 +174,9 @@ class _Draw:
     def deep(self, before: Network) -> None:
         from mcinj.decide.deep_threshold import deep_threshold
 
-        found = deep_threshold(self.stream, before, self.criterion, node_budget=self.node_budget)
+        found = deep_threshold(
+            self.stream, before, self.criterion, node_budget=self.node_budget, premise=self.stream.premise
+        )
         self.m_lo, self.m_hi, self.failed_layer = found.m_lo, found.m_hi, found.failed_layer
         self.nodes, self.certified = found.nodes, found.certified
 

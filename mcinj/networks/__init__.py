@@ -1,7 +1,7 @@
 """Weights, ensembles, seeds, activation patterns, exact forward pass, readers."""
 
 from mcinj.networks.ensembles import ENSEMBLES, Ensemble, RowStream, sample, widths_from_expansions
-from mcinj.networks.network import Network
+from mcinj.networks.network import Network, Premise
 from mcinj.networks.npz import read_npz, write_npz
 from mcinj.networks.seeds import Seed
 
@@ -9,6 +9,7 @@ __all__ = [
     "ENSEMBLES",
     "Ensemble",
     "Network",
+    "Premise",
     "RowStream",
     "Seed",
     "read_npz",

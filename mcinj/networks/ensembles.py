@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mcinj.errors import InputError
-from mcinj.networks.network import FloatArray, Network
+from mcinj.networks.network import FloatArray, Network, Premise
 from mcinj.networks.seeds import Seed
 
 # A law draws the next `rows` rows of `columns` entries from its generators (values, mask) and the parameter.
@@ -90,7 +90,7 @@ class Ensemble:
 
     @property
     def in_general_position(self) -> bool:
-        """Whether any n rows are independent almost surely, so that rank is count."""
+        """Whether the law is continuous: every algebraic coincidence has probability 0, and rank is count."""
         return self.name not in ("rademacher", "sparse") or (self.name == "sparse" and self.parameter == 1.0)
 
     def factor(self, rows: int, columns: int) -> float:
@@ -129,6 +129,11 @@ class RowStream:
         self._values = self.seed.generator(layer, 0)
         self._mask = self.seed.generator(layer, 1)
         self._rows = np.empty((0, columns))
+
+    @property
+    def premise(self) -> Premise | None:
+        """What the law says of any rows of this stream."""
+        return Premise.DRAWN if self.ensemble.in_general_position else None
 
     def take(self, m: int) -> FloatArray:
         """The first `m` rows."""
@@ -203,7 +208,7 @@ def sample(n: int, widths: Sequence[int], ensemble: Ensemble | str = "gaussian",
         rows = _size(width, f"width {layer}")
         weights.append(RowStream(law, columns, root, layer).take(rows) * law.factor(rows, columns))
         columns = rows
-    return Network(weights)
+    return Network(weights, premise=Premise.DRAWN if law.in_general_position else None)
 
 
 def _size(value: int, name: str) -> int:

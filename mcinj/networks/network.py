@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,13 @@ FractionVector = tuple[Fraction, ...]
 FractionMatrix = tuple[FractionVector, ...]
 
 
+class Premise(StrEnum):
+    """Why the weights of a network may be taken to be in general position: what a `generic` verdict rests on."""
+
+    DRAWN = "the weights were drawn from a continuous law"
+    ASSUMED = "the weights are in general position, as the user assumes"
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
     """``f = ReLU∘A_l∘…∘ReLU∘A_1`` with ``A_k x = W_k x + b_k``.
@@ -30,6 +38,9 @@ class Network:
         nested sequences of floats, integers and `fractions.Fraction`. A float64 is the rational that it holds.
     biases
         None, or one vector of shape `(m_k,)` per layer.
+    premise
+        What is known of the law of the weights; None, as for every network that was not drawn by `mcinj.sample`:
+        nothing, so that nothing but the numbers themselves may prove a pass.
 
     Attributes
     ----------
@@ -56,8 +67,11 @@ class Network:
 
     weights: tuple[FloatArray, ...]
     biases: tuple[FloatArray, ...] | None = None
+    premise: Premise | None = None
 
-    def __init__(self, weights: Sequence[Any], biases: Sequence[Any] | None = None) -> None:
+    def __init__(
+        self, weights: Sequence[Any], biases: Sequence[Any] | None = None, *, premise: Premise | None = None
+    ) -> None:
         if isinstance(weights, np.ndarray) and weights.dtype != object and weights.ndim == 2:
             raise InputError("weights is one matrix; give a list with one matrix per layer, e.g. Network([A])")
         layers = [_numbers(w, f"W{k}", 2) for k, w in enumerate(weights, 1)]
@@ -80,6 +94,7 @@ class Network:
                 raise InputError(f"b{k} has shape {offsets[k - 1][0].shape}, W{k} needs ({w.shape[0]},)")
         object.__setattr__(self, "weights", tuple(w for w, _ in layers))
         object.__setattr__(self, "biases", None if offsets is None else tuple(b for b, _ in offsets))
+        object.__setattr__(self, "premise", premise)
         object.__setattr__(self, "_rational_weights", tuple(r for _, r in layers))
         object.__setattr__(self, "_rational_biases", None if offsets is None else tuple(r for _, r in offsets))
 
@@ -130,13 +145,13 @@ class Network:
         """The network of the first `layers` layers."""
         if not 1 <= layers <= self.depth:
             raise InputError(f"a network of {self.depth} layers has no prefix of {layers}")
-        return self._part(slice(0, layers))
+        return self._part(slice(0, layers), self.premise)
 
     def layer(self, k: int) -> Network:
         """Layer `k` (1-based) as a one-layer network on R^{m_{k-1}}."""
         if not 1 <= k <= self.depth:
             raise InputError(f"a network of {self.depth} layers has no layer {k}")
-        return self._part(slice(k - 1, k))
+        return self._part(slice(k - 1, k), self.premise)
 
     def with_linear_last_layer(self) -> Network:
         """The network whose last layer has no ReLU, as a ReLU network: `[W; -W]` tells as much as `W` does.
@@ -149,15 +164,20 @@ class Network:
         if self.exact_biases is not None:
             biases = list(self.exact_biases)
             biases[-1] = [*biases[-1], *(-v for v in biases[-1])]
-        return Network(weights, biases)
+        return Network(weights, biases, premise=self.premise)
 
-    def _part(self, part: slice) -> Network:
+    def with_premise(self, premise: Premise | None) -> Network:
+        """The same network; `premise`: what is known of the law of its weights."""
+        return self._part(slice(0, self.depth), premise)
+
+    def _part(self, part: slice, premise: Premise | None) -> Network:
         given = self._rational_weights  # type: ignore[attr-defined]
         weights = [w if r is None else r for w, r in zip(self.weights[part], given[part], strict=True)]
-        if self.biases is None:
-            return Network(weights)
-        given = self._rational_biases  # type: ignore[attr-defined]
-        return Network(weights, [b if r is None else r for b, r in zip(self.biases[part], given[part], strict=True)])
+        biases = None
+        if self.biases is not None:
+            given = self._rational_biases  # type: ignore[attr-defined]
+            biases = [b if r is None else r for b, r in zip(self.biases[part], given[part], strict=True)]
+        return Network(weights, biases, premise=premise)
 
     def pre_activations(self, x: npt.ArrayLike) -> list[FloatArray]:
         """Pre-activations `W_k y_{k-1} + b_k` of every layer at one input `x` of shape `(n,)`, in floats."""
