@@ -240,7 +240,7 @@ def verify(
     certificate: Annotated[Path, typer.Argument(help="A certificate that `mcinj check --certificate` wrote.")],
     file: Annotated[Path, typer.Argument(help="The network that it is about.")],
     exact: Annotated[
-        bool, typer.Option("--exact", help="Exact arithmetic only, and accept no proof that takes something for granted.")
+        bool, typer.Option("--exact", help="Exact arithmetic only; accept no proof that takes something for granted.")
     ] = False,
     last: Annotated[LastLayer, typer.Option(help="linear, if `mcinj check` was told so.")] = LastLayer.RELU,
 ) -> None:

@@ -56,7 +56,8 @@ def walk(
     members = np.zeros(lines, dtype=np.int64)
     first = np.zeros(lines + 2, dtype=np.int64)
     scratch = np.zeros((n + 2, lines, n), dtype=np.int64)
-    at = np.zeros(n + 2, dtype=np.int64)
+    at = np.zeros(lines + 2, dtype=np.int64)
+    gained = np.zeros(lines + 2, dtype=np.bool_)
     if biased:
         sign[0] = -1
     depth = 0
@@ -118,7 +119,7 @@ def walk(
             if positive + k < n:
                 return SHORT
             if ranked:
-                fault = _choices(stack, sign, depth, members, first, k, n, residues, scratch, at)
+                fault = _choices(stack, sign, depth, members, first, k, n, residues, scratch, at, gained)
                 if fault != OK:
                     return fault
         while depth > 0:
@@ -150,6 +151,19 @@ def _pivot(row: Ints) -> int:
 
 
 @njit()
+def _parallel(a: Ints, b: Ints) -> bool:
+    """Whether b is a nonzero multiple of a, or both are zero, modulo the prime."""
+    p = _pivot(a)
+    if p != _pivot(b):
+        return False
+    if p >= 0:
+        for j in range(p + 1, a.shape[0]):
+            if a[j] * b[p] % _P != b[j] * a[p] % _P:
+                return False
+    return True
+
+
+@njit()
 def _choices(
     stack: Ints,
     sign: npt.NDArray[np.int8],
@@ -161,13 +175,12 @@ def _choices(
     residues: Ints,
     scratch: Ints,
     at: Ints,
+    gained: Bools,
 ) -> int:
-    """Whether declared rows and any choice of one row per set have rank n."""
-    work = 1.0
-    for i in range(k):
-        work *= first[i + 1] - first[i]
-    if work > _WORK:
-        return WORK
+    """Whether declared rows and any choice of one row per set have rank n.
+
+    Depth first: the chosen row is cleared from all later sets; `rest` holds rows modulo the declared and chosen ones.
+    """
     total = first[k]
     rest = scratch[0]
     for i in range(total):
@@ -192,25 +205,79 @@ def _choices(
         rank += 1
     if rank == n:
         return OK
-    if rank + k < n or k > n:
+    if rank + k < n:
         return SHORT
+    total = _merged(rest, 0, 0, first, k)
+    missing = n - rank
+    work = 0
     level = 0
+    depth = 0
     at[0] = 0
+    gained[0] = False
     while level >= 0:
+        rest = scratch[depth]
+        low = first[level]
+        high = first[level + 1]
+        if at[level] == low:
+            # A set with a row in the span of those chosen may be met by that row: it adds nothing.
+            for i in range(low, high):
+                if _pivot(rest[i]) < 0:
+                    at[level] = high + 1
+                    break
+            if at[level] > high:
+                level += 1
+                if level == k:
+                    return RANK
+                at[level] = first[level]
+                gained[level] = False
+                continue
         i = at[level]
-        if i == first[level + 1]:
+        if i >= high:
             level -= 1
+            if level >= 0 and gained[level]:
+                depth -= 1
+                gained[level] = False
             continue
         at[level] += 1
-        pivot = _pivot(scratch[level, i])
-        if pivot < 0:
-            return RANK
-        if level == k - 1:
+        work += 1
+        if work > _WORK:
+            return WORK
+        known = depth == missing - 1
+        for other in range(low, i):
+            known = known or _parallel(rest[other], rest[i])
+        if known:
             continue
-        for m in range(first[level + 1], total):
+        if level + 1 == k:
+            return RANK
+        pivot = _pivot(rest[i])
+        for m in range(high, total):
             for j in range(n):
-                scratch[level + 1, m, j] = scratch[level, m, j]
-            _clear(scratch[level + 1, m], scratch[level, i], pivot)
+                scratch[depth + 1, m, j] = rest[m, j]
+            _clear(scratch[depth + 1, m], rest[i], pivot)
+        gained[level] = True
+        depth += 1
         level += 1
         at[level] = first[level]
+        gained[level] = False
     return OK
+
+
+@njit()
+def _merged(rest: Ints, total: int, low: int, first: Ints, k: int) -> int:
+    """Leave one row per direction in each of the k sets; moves `first`, returns the number of rows that are left."""
+    for i in range(k):
+        high = first[i + 1]
+        begin = total
+        for m in range(low, high):
+            new = True
+            for other in range(begin, total):
+                if _parallel(rest[other], rest[m]):
+                    new = False
+                    break
+            if new:
+                for j in range(rest.shape[1]):
+                    rest[total, j] = rest[m, j]
+                total += 1
+        low = high
+        first[i + 1] = total
+    return total

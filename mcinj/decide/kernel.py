@@ -15,9 +15,10 @@ slot 2d + 1; the last slots are scratch; W, MP, NW: padded sizes):
     G (2 MP, W) rows -a_i, then rows a_i      A (g, MP) columns a_i        S (K, MP) values a_i·x of each slot
     M (K, g, W), X, U (K, W), IDS (K, W)                    cell states (`mcinj.decide.cell`)
     B (D, 4, NW)  negative, positive, free rows, rows that the tail was solved with
-    PS (D + 1, n + 1, NW), PC (D + 1, n + 1), PV (D + 1, NW)   sets, their circuits, their union
+    PS (D + 1, Y, NW), PC (D + 1, Y), PV (D + 1, NW)   sets, their circuits, their union (room for Y - 1 sets)
     FI (D, FIELDS), gi (GLOBALS,), CIRC (·, 2, NW) C- and C+, LOG (·,), R (2, NW) rows of a request
-    Q (D + 1 or 1, MP, n) residues, the last of all rows   Z (m, g) integer rows, or (0, g)
+    Q (D + 1 or 1, MP, n) residues, the last of all rows   Z (m, g) integer rows or (gi[INTEGERS] = 0) 1
+    where they are not 0, or (0, g) if they have no zeros
     T (·, MP, g), V (n, n, MP), F, J                        scratch
 """
 
@@ -28,8 +29,8 @@ import numpy as np
 from mcinj._jit import njit
 from mcinj.decide import cell
 from mcinj.decide.kernel_bits import drop, first, has, lowest, put, size
-from mcinj.decide.kernel_proof import proved_basis, proved_integer
-from mcinj.decide.kernel_rank import eliminate, is_zero, rank_of, transversals
+from mcinj.decide.kernel_proof import proved_basis, proved_integer, proved_on_support
+from mcinj.decide.kernel_rank import eliminate, is_zero, parallel, rank_of, spanning, transversals
 
 # LOG, the tree in preorder: a row to branch on, or -1 - k and k numbers of circuits, each plus NUMBER.
 NUMBER = 1 << 40
@@ -44,7 +45,9 @@ DEPTH, NODES, LIMIT, ROWS, TARGET, CIRCUITS, LOGGED, KEEP = range(8)
 RANKED, PRODUCT, CAP, SLOT, HINT, DEGENERATE, HALF, SWAP = range(8, 16)
 LIKELY = 16  # general position is likely: do not look for witnesses of full count and low rank
 SWAPS, SHRINK = 17, 18  # how hard a node tries for more sets
-GLOBALS = 19
+USED = 19  # number of sets that close a node
+INTEGERS = 20  # Z holds the rows themselves
+GLOBALS = 21
 # FI: integers of a frame.
 PHASE, COUNT, SETS, ROW, FORCED, TAIL, NOWITNESS = range(7)
 FIELDS = 8
@@ -186,11 +189,14 @@ def _circuit(G, row, M, x, u, ids, r, z, Z, scratch, T2, rows, out, gi, required
             put(out[1], j - MP)
             if not has(positive, j - MP):
                 return False
-    if Z.shape[0] > 0:
+    if gi[INTEGERS]:
         if k < g + 1:
             gi[DEGENERATE] = 1
         if proved_integer(Z, MP, rows, k, T2):
             return True
+    elif not full and Z.shape[0] > 0 and proved_on_support(Z, G, rows, k):
+        gi[DEGENERATE] = 1
+        return True
     if full:
         if proved_basis(G, row, M, ids, r, scratch):
             return True
@@ -245,46 +251,91 @@ def _is_witness(s, x, m, gi, zero, first_row, Q0, T, scratch):  # type: ignore[n
 
 
 @njit(**_INNER)
-def _closed(gi, c, ps, pc, q, Q, V, scratch, start, pos):  # type: ignore[no-untyped-def]
-    """Whether the declared positives and the sets prove rank n (count n in general position).
+def _smallest_first(ps, pc, level, q, sizes):  # type: ignore[no-untyped-def]
+    """Swap the set with the fewest choices among level … q - 1 to place `level`."""
+    best = level
+    for i in range(level + 1, q):
+        if sizes[i] < sizes[best]:
+            best = i
+    if best != level:
+        t = pc[best]
+        pc[best] = pc[level]
+        pc[level] = t
+        t = sizes[best]
+        sizes[best] = sizes[level]
+        sizes[level] = t
+        for w in range(ps.shape[1]):
+            b = ps[best, w]
+            ps[best, w] = ps[level, w]
+            ps[level, w] = b
 
-    Rank is proved with the smallest sets, which come first afterwards: long prefixes of choices are then shared.
+
+@njit(**_INNER)
+def _choices(Q, members, low, high, apart):  # type: ignore[no-untyped-def]
+    """Leave one of members[low:high] per direction of Q (`apart`: they all differ); returns the end of what is left."""
+    if apart:
+        return high
+    end = low
+    for i in range(low, high):
+        new = True
+        for k in range(low, end):
+            if parallel(Q, members[k], members[i]):
+                new = False
+                break
+        if new:
+            members[end] = members[i]
+            end += 1
+    return end
+
+
+@njit(**_INNER)
+def _closed(gi, c, ps, pc, q, Q, V, scratch, start, pos, gained):  # type: ignore[no-untyped-def]
+    """Whether the declared positives and the sets prove rank n (count n in general position); gi[USED] sets do it.
+
+    Rank is proved with the sets that leave the fewest choices, which come first afterwards: long prefixes of choices
+    are then shared. Parallel rows, seen modulo the declared ones, are one choice. Where some choices are dependent,
+    more sets than are missing may still do.
     """
     need = gi[TARGET] - c
     if q < need:
         return False
+    gi[USED] = need
     if gi[RANKED] == 0 or need <= 0:
         return True
-    total = 0
-    work = 1.0
-    start[0] = 0
-    for level in range(need):
-        best = level
-        least = size(ps[level])
-        for i in range(level + 1, q):
-            k = size(ps[i])
-            if k < least:
-                least = k
-                best = i
-        if best != level:
-            t = pc[best]
-            pc[best] = pc[level]
-            pc[level] = t
-            for w in range(ps.shape[1]):
-                b = ps[best, w]
-                ps[best, w] = ps[level, w]
-                ps[level, w] = b
-        work *= least
-        for w in range(ps.shape[1]):
-            b = ps[level, w]
-            while b != 0:
-                scratch[total] = 64 * w + lowest(b)
-                total += 1
-                b &= b - np.uint64(1)
-        start[level + 1] = total
-    if work > gi[PRODUCT]:
-        return False
-    return transversals(Q, scratch, start, need, V, pos)
+    sizes = pos
+    for i in range(q):
+        sizes[i] = size(ps[i])
+    for merge in range(1 if gi[LIKELY] else 2):
+        if merge:
+            for i in range(q):
+                sizes[i] = _choices(Q, scratch, 0, _members(ps[i], scratch, 0), False)
+        total = 0
+        work = 1.0
+        start[0] = 0
+        for level in range(q if merge else need):
+            _smallest_first(ps, pc, level, q, sizes)
+            if level < need:
+                work *= sizes[level]
+            total = _choices(Q, scratch, total, _members(ps[level], scratch, total), not merge)
+            start[level + 1] = total
+        if work <= gi[PRODUCT] and transversals(Q, scratch, start, need, V, pos):
+            return True
+        if merge and q > need and spanning(Q, scratch, start, q, need, V, pos, gained, gi[PRODUCT]):
+            gi[USED] = q
+            return True
+    return False
+
+
+@njit(**_INNER)
+def _members(s, out, at):  # type: ignore[no-untyped-def]
+    """Write the rows of set s to out[at:]; returns the end."""
+    for w in range(s.shape[0]):
+        b = s[w]
+        while b != 0:
+            out[at] = 64 * w + lowest(b)
+            at += 1
+            b &= b - np.uint64(1)
+    return at
 
 
 @njit()
@@ -312,7 +363,6 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
         d = gi[DEPTH]
         phase = FI[d, PHASE]
         c = FI[d, COUNT]
-        need = n - c
         if gi[CIRCUITS] + 16 * n + 64 > CIRC.shape[0] or gi[LOGGED] + 16 * n + 64 > LOG.shape[0]:
             return GROW
         if phase == ENTER:
@@ -336,7 +386,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                              2 * d + 1, warm, need_words, cand, T2)
             if status == 1:
                 if gi[KEEP]:
-                    _leaf(gi, LOG, PC[d], need if need < FI[d, SETS] else FI[d, SETS])
+                    _leaf(gi, LOG, PC[d], gi[USED])
                 gi[DEPTH] -= 1
             elif status == 2:
                 if gi[KEEP]:
@@ -357,7 +407,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                               need_words, cand, T2, spare)
             if closed == 1:
                 if gi[KEEP]:
-                    _leaf(gi, LOG, PC[d], need)
+                    _leaf(gi, LOG, PC[d], gi[USED])
                 gi[DEPTH] -= 1
             elif closed == 2:
                 if gi[KEEP]:
@@ -453,9 +503,9 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                     PC[e, q] = PC[d, i]
                     q += 1
             FI[e, SETS] = q
-            if _closed(gi, c + 1, PS[e], PC[e], q, Q[min(e, Q.shape[0] - 1)], V, rows, start, pos):
+            if _closed(gi, c + 1, PS[e], PC[e], q, Q[min(e, Q.shape[0] - 1)], V, rows, start, pos, J[3]):
                 if gi[KEEP]:
-                    _leaf(gi, LOG, PC[e], need - 1)
+                    _leaf(gi, LOG, PC[e], gi[USED])
                 continue
             _copy_cell(M, X, U, IDS, S, 2 * d, 2 * e, m)
             if S[2 * e, row] < cell.SATISFIED and _enter(gi, G, A, M, X, U, IDS, S, B, CIRC, LOG, Z, F, J, T2, d, e):
@@ -546,7 +596,7 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V
 
     `warm`: slot of a tail to start from, the frame's own or its parent's; -1 for none.
     Returns 0 feasible (tail set, B[d, WITH] too), 1 closed, 2 empty cell (circuit gi[HINT]), 3 witness in the tail,
-    4 not decided in floats (R, gi[HINT] set), 5 full but its rank is not proved.
+    4 not decided in floats (R, gi[HINT] set), 5 there is no room for more sets and rank is not proved.
     """
     m = gi[ROWS]
     NW = R.shape[1]
@@ -557,11 +607,12 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V
     result = -1
     while True:
         if q >= n - c:
-            if _closed(gi, c, PS[k], PC[k], q, Q[min(d, Q.shape[0] - 1)], V, J[0], J[1], J[2]):
+            if _closed(gi, c, PS[k], PC[k], q, Q[min(d, Q.shape[0] - 1)], V, J[0], J[1], J[2], J[3]):
                 result = 1
-            else:
+                break
+            if q + 1 >= PS.shape[1]:
                 result = 5
-            break
+                break
         for w in range(NW):
             cand[w] = B[d, FREE, w] & ~PV[k, w]
             required[w] = cand[w] | B[d, NEG, w]

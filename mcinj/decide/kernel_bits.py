@@ -87,5 +87,10 @@ def to_words(rows: Any, count: int) -> Words:
 
 def to_rows(s: Words) -> list[int]:
     """The rows of a set in ascending order."""
-    bits = np.unpackbits(np.ascontiguousarray(s).astype("<u8").view(np.uint8), bitorder="little")
-    return [int(j) for j in np.flatnonzero(bits)]
+    rows = []
+    for w, word in enumerate(s.tolist()):
+        while word:
+            low = word & -word
+            rows.append(64 * w + low.bit_length() - 1)
+            word ^= low
+    return rows

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
+from mcinj.decide.deep_proof import enclose, invert, quality
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -102,6 +103,51 @@ def proved_basis(G: Floats, row: int, M: Floats, ids: Ints, r: Floats, scratch: 
     spread = 2.0 * top * worst
     for k in range(g):  # noqa: SIM110
         if not r[k] + (bound[k] + spread) * (1.0 + 1e-9) < 0.0:
+            return False
+    return True
+
+
+@njit()
+def proved_on_support(Z: Ints, G: Floats, rows: Ints, k: int) -> bool:
+    """Whether signed unit rows G[rows[:k]], with nonzero entries where Z says so, are proved to form a circuit.
+
+    k rows that live in k - 1 columns (sparse rows, convolutions) are one of full size there: the last is a combination
+    of the others, and is proved to have negative coefficients only, if their columns prove independent.
+    """
+    g = Z.shape[1]
+    flip = G.shape[0] // 2
+    D = k - 1
+    if not 1 <= D <= g:
+        return False
+    columns = np.empty(D, dtype=np.int64)
+    count = 0
+    for j in range(g):
+        for i in range(k):
+            if Z[rows[i] % flip, j] != 0:
+                if count == D:
+                    return False
+                columns[count] = j
+                count += 1
+                break
+    if count < D:
+        return False
+    B = np.empty((D, D))
+    a = np.empty(D)
+    for j in range(D):
+        for i in range(D):
+            B[i, j] = G[rows[i], columns[j]]
+        a[j] = G[rows[D], columns[j]]
+    errors = np.full(D, 4.0 * _UNIT)
+    inverse = np.empty((D, D))
+    delta, r, bound = np.empty(D), np.empty(D), np.empty(D)
+    line = np.empty(2 * D)
+    if not invert(B, D, inverse, np.empty((D, 2 * D))):
+        return False
+    top = quality(B, errors, inverse, D, delta, line)
+    if not top < 0.5 or not enclose(B, errors, inverse, D, delta, top, a, 4.0 * _UNIT, r, bound, line):
+        return False
+    for i in range(D):  # noqa: SIM110
+        if not r[i] + bound[i] < 0.0:
             return False
     return True
 

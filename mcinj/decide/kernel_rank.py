@@ -63,6 +63,21 @@ def is_zero(Q: Residues, j: int) -> bool:
 
 
 @njit()
+def parallel(Q: Residues, a: int, b: int) -> bool:
+    """Whether rows a and b are multiples of each other, and not zero."""
+    n = Q.shape[1]
+    p = 0
+    while p < n and Q[a, p] == 0:
+        if Q[b, p] != 0:
+            return False
+        p += 1
+    for j in range(p, n):
+        if reduce(Q[a, j] * Q[b, p]) != reduce(Q[b, j] * Q[a, p]):
+            return False
+    return p < n and Q[b, p] != 0
+
+
+@njit()
 def rank_of(Q: Residues, rows: Residues, count: int, T: Residues) -> int:
     """Rank of residues Q[rows[:count]]; T is scratch of at least `count` rows."""
     n = Q.shape[1]
@@ -158,6 +173,111 @@ def transversals(Q: Residues, members: Residues, start: Residues, count: int, V:
         level += 1
         pos[level] = start[level]
     return True
+
+
+@njit()
+def spanning(
+    Q: Residues, members: Residues, start: Residues, sets: int, need: int, V: Residues, pos: Residues,
+    gained: Residues, budget: int,
+) -> bool:  # fmt: skip
+    """Whether every choice of one row from each of `sets` sets has rank `need` in Q; gives up after `budget` choices.
+
+    As `transversals`, but a row that adds nothing to those chosen before passes the turn to the next set. Parallel rows
+    are one choice at every level, and a set that holds a row of the span is left out: that row may be the chosen one.
+    """
+    n = Q.shape[1]
+    total = start[sets]
+    columns = 0
+    for j in range(n):
+        some = False
+        for i in range(total):
+            if Q[members[i], j] != 0:
+                some = True
+        if some:
+            if columns == need:
+                return False
+            for i in range(total):
+                V[0, columns, i] = Q[members[i], j]
+            columns += 1
+    if columns < need:
+        return False
+    depth = 0
+    level = 0
+    pos[0] = start[0]
+    gained[0] = 0
+    while level >= 0:
+        width = need - depth
+        v = V[depth]
+        low = start[level]
+        high = start[level + 1]
+        if pos[level] == low:
+            useless = False
+            for i in range(low, high):
+                if _lead(v, i, width) < 0:
+                    useless = True
+                    break
+            if useless:
+                pos[level] = high + 1  # nothing to come back for
+                gained[level] = 0
+                level += 1
+                if level == sets:
+                    return False
+                pos[level] = start[level]
+                gained[level] = 0
+                continue
+        i = pos[level]
+        if i >= high:
+            level -= 1
+            if level >= 0 and gained[level]:
+                depth -= 1
+                gained[level] = 0
+            continue
+        pos[level] += 1
+        pivot = _lead(v, i, width)
+        known = False
+        for k in range(low, i):
+            if _same_direction(v, k, i, width):
+                known = True
+                break
+        if known or width == 1:
+            continue
+        budget -= 1
+        if budget < 0 or level + 1 == sets:
+            return False
+        p = v[pivot, i]
+        t = V[depth + 1]
+        k = 0
+        for j in range(width):
+            if j != pivot:
+                _eliminated(v[j], v[pivot], p, _P - v[j, i], t[k], high, total)
+                k += 1
+        gained[level] = 1
+        depth += 1
+        level += 1
+        pos[level] = start[level]
+        gained[level] = 0
+    return True
+
+
+@njit()
+def _lead(v: Residues, i: int, width: int) -> int:
+    """The first column of member i that is not zero, -1 if it is zero."""
+    for j in range(width):
+        if v[j, i] != 0:
+            return j
+    return -1
+
+
+@njit()
+def _same_direction(v: Residues, a: int, b: int, width: int) -> bool:
+    """Whether members a and b, neither of them zero, are multiples of each other."""
+    p = _lead(v, a, width)
+    if p != _lead(v, b, width):
+        return False
+    same = True
+    for j in range(p + 1, width):
+        same = same and reduce(v[j, a] * v[p, b]) == reduce(v[j, b] * v[p, a])
+    return same
 
 
 @njit()

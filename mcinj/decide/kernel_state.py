@@ -70,8 +70,10 @@ class Frames:
         self.IDS = np.full((slots, width), -1, dtype=np.int64)
         self.S = np.zeros((slots, lines))
         self.B = np.zeros((depth, 4, nw), dtype=np.uint64)
-        self.PS = np.zeros((depth + 1, n + 1, nw), dtype=np.uint64)
-        self.PC = np.zeros((depth + 1, n + 1), dtype=np.int64)
+        # Where rows may be dependent, a node looks for more sets than the rank that is missing.
+        families = n + 1 if gi[kernel.LIKELY] or not ranked else 3 * n + 1
+        self.PS = np.zeros((depth + 1, families, nw), dtype=np.uint64)
+        self.PC = np.zeros((depth + 1, families), dtype=np.int64)
         self.PV = np.zeros((depth + 1, nw), dtype=np.uint64)
         room = 4096 + 64 * n
         self.CIRC = np.zeros((room, 2, nw), dtype=np.uint64)
@@ -84,8 +86,11 @@ class Frames:
         self.T = np.zeros((n + 3, lines + g + 2, g), dtype=np.int64)
         self.V = np.zeros((n, n, lines + 8) if ranked else (1, 1, 1), dtype=np.int64)
         self.Z = layer.small_integers
+        gi[kernel.INTEGERS] = len(self.Z) > 0
+        if not len(self.Z) and not layer.support.all():
+            self.Z = layer.support.astype(np.int64)
         self.F = np.zeros((5, max(5 * width, lines)))
-        self.J = np.zeros((3, lines + 2 * n + 8), dtype=np.int64)
+        self.J = np.zeros((4, lines + 3 * n + 8), dtype=np.int64)
         self._circuits: dict[tuple[int, ...], bool] = {}
         self.exact_calls = 0
         self.best = np.zeros(g)
@@ -159,15 +164,16 @@ class Frames:
         """
         self.exact_calls += 1
         d = int(self.gi[kernel.DEPTH])
-        rows = _signed(self.R)
         circuit: list[int] | None = None
         point: list[Fraction] | None = None
         hint: list[int] = []
         if self.gi[kernel.HINT] > 0:
-            hint = _signed(self.CIRC[int(self.gi[kernel.CIRCUITS])])
-            if set(hint) <= set(rows) and self._is_circuit(hint):
+            suggested = self.CIRC[int(self.gi[kernel.CIRCUITS])]
+            hint = _signed(suggested)
+            if not (suggested & ~self.R).any() and self._is_circuit(hint):
                 circuit = hint
-        if not rows:
+        rows = [] if circuit is not None else _signed(self.R)
+        if circuit is None and not rows:
             point = [Fraction(1)] * self.layer.g
         elif circuit is None:
             place = {j: i for i, j in enumerate(rows)}

@@ -96,6 +96,13 @@ class Layer:
         return np.asarray(~self.floats[:, : self.n].any(axis=1))
 
     @cached_property
+    def support(self) -> npt.NDArray[np.bool_]:
+        """(m, g) entries that are not 0, exactly."""
+        if self.rationals is not None:
+            return np.array([[v != 0 for v in row] for row in self.rationals]).reshape(self.m, self.g)
+        return np.asarray(self.floats != 0.0)
+
+    @cached_property
     def units(self) -> Floats:
         """(m, W) rows of unit length, padded (`cell.padded_rows`)."""
         if self.rationals is None:
