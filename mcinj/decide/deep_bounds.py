@@ -7,8 +7,8 @@ piecewise linear in x, and "unit not positive" implies every one of its cuts: Ke
 
 A float row here stands for an exact one; errors bound the entrywise distance. Weights are those of `DeepModel.floats`:
 within one rounding or within LEAST of the exact ones, with their signs. So a term `w row`, row within e, is off by
-`|w| e + γ |w| |row|` and by `LEAST (|row| + e)`, and its products by LEAST each (`deep_proof`): the first are summed with
-their factors, of the second the sizes, and TINY covers the third.
+`|w| e + γ |w| |row|` and by `LEAST (|row| + e)`, and its products by LEAST each (`deep_proof`): the first are summed
+with their factors, of the second the sizes, and TINY covers the third.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 from mcinj._jit import njit
 from mcinj.certify.deep_ops import ITSELF, KEEP, ON_BASIS
 from mcinj.decide.deep_log import log_decide
-from mcinj.decide.deep_proof import LEAST, TINY, UNIT, enclose, invert, length, quality
+from mcinj.decide.deep_proof import LEAST, TINY, UNIT, enclose, invert, quality, row_length
 from mcinj.decide.deep_sharpen import path_coordinates, sharpen, take_upper
 from mcinj.decide.deep_store import INNER, INTEGRAL, LAYERS, RANKED, RECORD, SHARPEN, TRAIL, Floats, Store
 from mcinj.decide.kernel_rank import PRIME, reduce
@@ -110,7 +110,7 @@ def install(st: Store, p: int) -> None:
     for j in range(st.m[p]):
         if st.OWN[p, j]:
             continue
-        norm = length(st.ROWS[p, j], g)
+        norm = row_length(st.ROWS[p, j], g)
         a = st.BASE[p] + 2 * j
         if norm == 0.0:
             zero = st.ERR[p, j] == 0.0
@@ -215,8 +215,8 @@ def evaluate(st: Store, d: int, p: int, x: Floats) -> None:
 def lower_row(st: Store, d: int, p: int, layer: int, unit: int, w: Floats) -> float:
     """w = a linear lower bound of a pre-activation beyond layer p, tight where `evaluate` was called; its error.
 
-    Outputs are nonnegative, so terms with positive weights may be left out: those too small for relative errors are. The
-    coefficients that are left have relative errors only.
+    Outputs are nonnegative, so terms with positive weights may be left out: those too small for relative errors are.
+    The coefficients that are left have relative errors only.
     """
     g = st.ROWS.shape[2]
     L = st.gi[LAYERS]

@@ -87,7 +87,7 @@ class DeepModel:
 
     @cached_property
     def floats(self) -> list[FloatArray]:
-        """Float weights: those of `exact` within one rounding, or within `scaling.LEAST`; never 0 for another number."""
+        """Float weights: those of `exact` within one rounding, or within `scaling.LEAST`; 0 only for 0."""
         if self._factors is None:
             return self._unscaled
         return [np.array([[nearest(v) for v in row] for row in rows]) for rows in self.exact]

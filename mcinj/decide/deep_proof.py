@@ -29,7 +29,7 @@ FAILED = 1e300
 
 
 @njit()
-def length(a: Floats, g: int) -> float:
+def row_length(a: Floats, g: int) -> float:
     """|a| of g entries, up to rounding, without over- or underflow of squares; 0 for a row of zeros only."""
     top = 0.0
     for q in range(g):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mcinj._jit import njit
 from mcinj.decide import cell
 from mcinj.decide.deep_model import DeepModel
-from mcinj.decide.deep_proof import LEAST, TINY, UNIT, length, proved_empty
+from mcinj.decide.deep_proof import LEAST, TINY, UNIT, proved_empty, row_length
 from mcinj.decide.kernel_rank import PRIME
 from mcinj.decide.scaling import nearest, power_of_two
 from mcinj.networks.network import FractionMatrix
@@ -256,7 +256,7 @@ def classify(Z: Floats, ZE: Floats, P: Floats, PE: Floats, lengths: Ints, kind: 
         for j in range(m):
             if kind[c, j] == BELOW:
                 continue
-            norm = length(Z[c, j], g)
+            norm = row_length(Z[c, j], g)
             value = 0.0
             for q in range(g):
                 value += Z[c, j, q] * x[q]

@@ -20,7 +20,7 @@ import numpy as np
 
 from mcinj._jit import njit
 from mcinj.decide import cell
-from mcinj.decide.deep_proof import LEAST, UNIT, enclose, invert, length, quality
+from mcinj.decide.deep_proof import LEAST, UNIT, enclose, invert, quality, row_length
 from mcinj.decide.deep_store import INNER
 from mcinj.decide.joint_cells import ABOVE, BELOW, OPEN, WEAK, Cells, Floats, Ints
 from mcinj.decide.kernel_bits import popcount
@@ -213,7 +213,7 @@ def raises_rank(s: Scratch, rank: int, D: int) -> bool:
 def add_row(cells: Cells, s: Scratch, count: int, c: int, j: int, sign: float, at: int, D: int) -> int:
     """Append `sign * z_j >= 0` of cell c, its entries from column `at` on; returns the new count."""
     g = cells.Z.shape[2]
-    norm = length(cells.Z[c, j], g)
+    norm = row_length(cells.Z[c, j], g)
     if not norm > LEAST:
         return count  # leaving a row out is sound
     for q in range(D):
@@ -341,7 +341,7 @@ def test(cells: Cells, s: Scratch, a: int, b: int, status: Ints, constant: bool,
             s.line[g + q] = PRIME - v if v != 0 else 0
         if not raises_rank(s, rank, D):
             continue
-        norm = max(length(cells.Z[a, j], g), length(cells.Z[b, j], g))
+        norm = max(row_length(cells.Z[a, j], g), row_length(cells.Z[b, j], g))
         if not norm > LEAST:
             return _UNPROVED
         for q in range(g):
@@ -366,7 +366,7 @@ def test(cells: Cells, s: Scratch, a: int, b: int, status: Ints, constant: bool,
                 s.line[q] = 0
             for q in range(g):
                 s.line[at + q] = cells.R[c, j, q]
-            norm = length(cells.Z[c, j], g)
+            norm = row_length(cells.Z[c, j], g)
             if not norm > LEAST:
                 continue
             ones += 1
@@ -470,7 +470,7 @@ def choose(cells: Cells, a: int, b: int, status: Ints, point: Floats) -> tuple[i
         for q in range(g):
             va += cells.Z[a, j, q] * point[q]
             vb += cells.Z[b, j, q] * point[g + q]
-        norm = max(length(cells.Z[a, j], g), length(cells.Z[b, j], g))
+        norm = max(row_length(cells.Z[a, j], g), row_length(cells.Z[b, j], g))
         if not norm > LEAST:
             norm = 1.0
         gap = abs(max(va, 0.0) - max(vb, 0.0)) / norm

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
-from mcinj.decide.deep_proof import LEAST, UNIT, length
+from mcinj.decide.deep_proof import LEAST, UNIT, row_length
 from mcinj.decide.deep_store import LAYERS, Floats, Ints, Store
 from mcinj.decide.pairs_kernel import (
     CLOSED,
@@ -193,7 +193,7 @@ def scan(st: Store, group: Group, counters: Ints, point: Floats, log: Ints32) ->
             counters[FIRST_REGION] = a
             counters[SECOND_REGION] = b
             for r in range(s):
-                norm = max(length(group.J[a, r], g), length(group.J[b, r], g))
+                norm = max(row_length(group.J[a, r], g), row_length(group.J[b, r], g))
                 if not norm > LEAST:
                     return UNPROVED
                 for q in range(g):

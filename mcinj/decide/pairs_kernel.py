@@ -331,8 +331,8 @@ def box_of(
                 if not vec[2, k] - vec[3, k] >= 0.0:
                     good = False
             if good:
-                # Rounded outwards: float32 is off by 2^-23 at most for |value| <= 2, and on the open cell y > 0, so that
-                # bounds beyond ±1 hold without proof.
+                # Rounded outwards: float32 is off by 2^-23 at most for |value| <= 2, and on the open cell y > 0, so
+                # that bounds beyond ±1 hold without proof.
                 if e % 2 == 0:
                     lo[c] = np.float32(value - 2e-7)
                 else:

@@ -84,7 +84,7 @@ def decide_regional(
 def search_regional(
     network: Network, limit: int, fence: FractionMatrix = (), *, exact: bool = False, record: bool = False
 ) -> tuple[DeepDecision, list[DeepSearch]]:
-    """`decide_regional` with at most `limit` nodes, and the searches of the prefixes that passed (`record`: with logs)."""
+    """`decide_regional` with at most `limit` nodes, and the searches of prefixes that passed (`record`: with logs)."""
     started = time.perf_counter()
     nodes = 0
 

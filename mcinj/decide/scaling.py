@@ -25,6 +25,7 @@ LEAST = 2.0**-1022
 WHOLE = 2**20
 # Binary exponents of entries that need no scaling, and of products of entries, one per layer.
 _ENTRY, _PRODUCT = 120, 480
+_WIDE = 20
 
 
 def nearest(value: Fraction) -> float:
@@ -41,7 +42,7 @@ def nearest(value: Fraction) -> float:
 def power_of_two(row: Sequence[Fraction]) -> Fraction:
     """A power of two p with `p / 2 < max |row| < 2 p`; 1 for a row of zeros."""
     top = max(abs(v) for v in row)
-    return Fraction(2) ** (top.numerator.bit_length() - top.denominator.bit_length()) if top else Fraction(1)
+    return Fraction(2) ** _size(top) if top else Fraction(1)
 
 
 def content(row: Sequence[Fraction]) -> Fraction:
@@ -83,9 +84,14 @@ def factors_for(
             return found
     if _in_range([_exponents(w) for w in floats] if held else [_exact_exponents(rows) for rows in exact()], floats):
         return None
+    return _even_factors(exact())
+
+
+def _even_factors(layers: Sequence[FractionMatrix]) -> Factors:
+    """Powers of two that bring the largest entries of all rows near 1."""
     result: Factors = []
     before: list[Fraction] | None = None
-    for rows in exact():
+    for rows in layers:
         before = [power_of_two(scaled_row(row, before, Fraction(1))) for row in rows]
         result.append(before)
     return result
@@ -131,7 +137,7 @@ def _exponents(w: FloatArray) -> tuple[int, int]:
 
 
 def _exact_exponents(rows: FractionMatrix) -> tuple[int, int]:
-    sizes = [v.numerator.bit_length() - v.denominator.bit_length() for row in rows for v in row if v]
+    sizes = [_size(v) for row in rows for v in row if v]
     return min(sizes, default=0), max(sizes, default=0) + 1
 
 
@@ -170,3 +176,44 @@ def with_biases(network: Network) -> list[FractionMatrix]:
             rows.append((*(Fraction(0) for _ in w[0]), Fraction(1)))
         layers.append(tuple(rows))
     return layers
+
+
+def is_wide(network: Network) -> bool:
+    """Whether entries of a row differ by more than a factor of 2^20 in size, once all rows have largest entries near 1.
+
+    Programs with tolerances then take thin cells for empty ones.
+    """
+    layers = with_biases(network) if network.has_biases else network.exact_weights
+    for rows in scaled_layers(layers, _even_factors(layers)):
+        for row in rows:
+            sizes = [_size(v) for v in row if v]
+            if max(sizes, default=0) - min(sizes, default=0) > _WIDE:
+                return True
+    return False
+
+
+def with_even_columns(network: Network) -> tuple[Network, FractionVector]:
+    """One layer as `x ↦ f(c∘x)` up to its units' scales, entries of one size as far as that goes; and c, powers of two.
+
+    The binary logarithms of entries are fitted by means of rows and columns, in turn: least squares.
+    """
+    n = network.n
+    rows = with_biases(network)[0] if network.has_biases else network.exact_weights[0]
+    sizes = np.array([[_size(v) if v else 0 for v in row] for row in rows])
+    there = np.array([[bool(v) for v in row] for row in rows])
+    left, right = (np.maximum(there.sum(axis=axis, keepdims=True), 1) for axis in (1, 0))
+    columns = np.zeros((1, len(rows[0])))
+    for _ in range(30):
+        own = ((sizes - columns) * there).sum(axis=1, keepdims=True) / left
+        columns = ((sizes - own) * there).sum(axis=0, keepdims=True) / right
+    if network.has_biases:
+        columns -= columns[0, -1]  # t keeps its scale
+    c = [Fraction(2) ** -round(v) for v in columns[0].tolist()]
+    even = [scaled_row(row, c, Fraction(1)) for row in rows]
+    even = [scaled_row(row, None, power_of_two(row)) for row in even]
+    biases = [[row[n] for row in even]] if network.has_biases else None
+    return Network([[row[:n] for row in even]], biases), tuple(c[:n])
+
+
+def _size(value: Fraction) -> int:
+    return value.numerator.bit_length() - value.denominator.bit_length()
