@@ -89,8 +89,8 @@ def make_cells(model: DeepModel, signs: npt.NDArray[np.int8], paths: npt.NDArray
         for k, layer in enumerate(exact):
             for j, row in enumerate(layer):
                 # Of hidden units only directions are used below: small rows are scaled. Outputs keep their scale.
-                small = k < L - 1 and 0 < max(abs(v) for v in row) < _COARSE
-                line = np.array([nearest(v / power_of_two(row)) if small else nearest(v) for v in row])
+                tiny = k < L - 1 and 0 < max(abs(v) for v in row) < _COARSE
+                line = np.array([nearest(v / power_of_two(row)) if tiny else nearest(v) for v in row])
                 top = float(np.abs(line).max())
                 rows[k][c, j] = line
                 errors[k][c, j] = 2 * UNIT * top + LEAST if top > 0.0 else 0.0

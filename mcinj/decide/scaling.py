@@ -151,8 +151,8 @@ def integer_digits(rows: FloatArray) -> npt.NDArray[np.int64]:
     common = np.gcd.reduce(odd, axis=1, keepdims=True)
     odd //= np.where(common != 0, common, 1)
     least = np.where(whole != 0, exponent, 2**14).min(axis=1, keepdims=True, initial=2**14)
-    digits = np.frexp(odd.astype(np.float64))[1] + exponent - least
-    return np.where(whole != 0, digits, 0).max(axis=1, initial=0).astype(np.int64)
+    digits = np.where(whole != 0, np.frexp(odd.astype(np.float64))[1] + exponent - least, 0)
+    return np.asarray(digits.max(axis=1, initial=0), dtype=np.int64)
 
 
 def is_held(layers: Sequence[FractionMatrix], floats: Sequence[FloatArray]) -> bool:
@@ -213,6 +213,15 @@ def with_even_columns(network: Network) -> tuple[Network, FractionVector]:
     even = [scaled_row(row, None, power_of_two(row)) for row in even]
     biases = [[row[n] for row in even]] if network.has_biases else None
     return Network([[row[:n] for row in even]], biases), tuple(c[:n])
+
+
+def in_units_of(network: Network, unit: Fraction) -> Network:
+    """The network `x ↦ f(unit x)` up to the scales of its outputs, with the largest entries of all rows near 1."""
+    layers = with_biases(network)
+    layers[0] = tuple((*(v * unit for v in row[:-1]), row[-1]) for row in layers[0])
+    layers = list(scaled_layers(layers, _even_factors(layers)))
+    parts = [rows[:width] for rows, width in zip(layers, network.widths, strict=True)]
+    return Network([[row[:-1] for row in rows] for rows in parts], [[row[-1] for row in rows] for rows in parts])
 
 
 def _size(value: Fraction) -> int:
