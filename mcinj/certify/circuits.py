@@ -102,7 +102,8 @@ def _bounded(sets: Floats) -> npt.NDArray[np.bool_]:
 
     With B = the last g rows as columns, R ≈ B^-1 and ỹ = -R c_0: if |I - RB| <= δ < 1 row-wise, B is regular and the
     exact y of `B y = -c_0` satisfies |y - ỹ| <= |R|ρ + δ/(1-δ) max(|R|ρ), ρ >= |B ỹ + c_0| (Rump, Acta Numerica 19,
-    2010, §10). γ covers the rounding of every sum of g + 1 products in any order, and that of the entries.
+    2010, §10). γ covers the rounding of every sum of g + 1 products in any order, and that of the entries; `tiny` what
+    entries and products lose absolutely (1e-300 each), times the number that an entry meets.
     """
     count, size, g = sets.shape
     if count == 0:
@@ -124,7 +125,8 @@ def _bounded(sets: Floats) -> npt.NDArray[np.bool_]:
         error = np.abs(np.eye(g) - r @ b).sum(axis=2, keepdims=True)
         error += magnitude @ (gamma * entries.sum(axis=2, keepdims=True) + tiny)
         delta = error.max(axis=(1, 2)) * (1 + 1e-12)
-        rho = np.abs(b @ y + first) + gamma * (entries @ np.abs(y) + np.abs(first)) + tiny
+        rho = np.abs(b @ y + first) + gamma * (entries @ np.abs(y) + np.abs(first))
+        rho += tiny * (1 + np.abs(y).sum(axis=1, keepdims=True))
         spread = (magnitude @ rho)[:, :, 0]
-        bound = (spread + (2 * delta * spread.max(axis=1))[:, None]) * (1 + 1e-9)
+        bound = (spread + (2 * delta * spread.max(axis=1))[:, None]) * (1 + 1e-9) + tiny
         return np.asarray((delta < 0.5) & (y[:, :, 0] > bound).all(axis=1) & np.isfinite(bound).all(axis=1))

@@ -1,7 +1,8 @@
 """Rows, bases and linear bounds of a deep proof, in floats with rigorous bounds. Compiled.
 
-A row here stands for an exact one: a combination of exact rows with the float coefficients that were used; errors bound
-the entrywise distance.
+A row here stands for an exact one; errors bound the entrywise distance. Weights are within WE of the exact ones, and
+not subnormal. Of a product of three or more factors the first may underflow: its absolute error, below LEAST, then
+meets the last (`loose` sums these). What the other products lose in that way is less than TINY (see `enclosure`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from mcinj._jit import njit
 from mcinj.certify.deep_ops import ACTIVE as STATE_ACTIVE
 from mcinj.certify.deep_ops import BITS, INACTIVE, ITSELF, KEEP, ON_BASIS, SHARPENED
 from mcinj.certify.deep_state import BASED, DEPTH, LAYER, LAYERS, LENGTH, TRAIL, Floats, Ints, Walk
-from mcinj.certify.enclosure import TINY, UNIT, coefficients
+from mcinj.certify.enclosure import LEAST, TINY, UNIT, coefficients
 
 _FINE = 1e-9  # rows beyond the first layer must be known this well, relatively; otherwise they are asked for
 INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
@@ -104,7 +105,10 @@ def sign_on_basis(st: Walk, a: Floats, ae: float) -> int:
 @njit(**INNER)
 def lower_row(st: Walk, layer: int, unit: int, theta: Ints, w: Floats) -> float:
     """w = a lower bound, linear on the cell, of a pre-activation: max(z, 0) >= θ z below positive weights, upper bounds
-    below negative ones; its error, or -1 where an upper bound is missing."""
+    below negative ones; its error, or -1 where an upper bound is missing.
+
+    θ = 0 also where a positive coefficient is too small for its relative error: that is sound for each of its paths.
+    """
     p = st.gi[LAYER]
     d = st.gi[DEPTH]
     g = st.ROWS.shape[2]
@@ -116,6 +120,7 @@ def lower_row(st: Walk, layer: int, unit: int, theta: Ints, w: Floats) -> float:
         return float(st.ERR[p, unit])
     error = 0.0
     total = 0.0
+    loose = 0.0
     terms = 8.0
     for k in range(p, layer):
         for i in range(st.m[k]):
@@ -171,7 +176,8 @@ def lower_row(st: Walk, layer: int, unit: int, theta: Ints, w: Floats) -> float:
                         error += c * e * st.UE[d, h0]
                         total += c * e * top
                 if v > 0.0:
-                    st.COEF[low - 1, i] += c * v
+                    if c * v > TINY:
+                        st.COEF[low - 1, i] += c * v
                 elif v < 0.0:
                     f = c * v
                     if low - 1 == p and s > 0:
@@ -189,8 +195,9 @@ def lower_row(st: Walk, layer: int, unit: int, theta: Ints, w: Floats) -> float:
                             top = max(top, abs(st.UP[d, h0, q]))
                         error -= f * st.UE[d, h0]
                     total -= f * top
+                    loose += top
         low -= 1
-    return float((error + 4.0 * UNIT * terms * total) * (1.0 + 1e-9) + TINY)
+    return float((error + 4.0 * UNIT * terms * total + LEAST * loose) * (1.0 + 1e-9) + TINY)
 
 
 @njit(**INNER)

@@ -21,6 +21,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 PRIME = 2**31 - 1
+_LEAST = 2.0**-1022  # smaller floats are subnormal
 _WHOLE = 2**20  # integers below this: sums of products are exact as long as they stay below 2^52
 
 
@@ -80,10 +81,14 @@ class PrefixRows:
 
     @cached_property
     def floats(self) -> tuple[list[Floats], Floats]:
-        """Per layer the rows rounded to float64, and a bound of the rounding errors of its entries."""
+        """Per layer the rows rounded to float64, and a bound of the rounding errors of its entries; none is subnormal.
+
+        Entries are below 2: one rounding is less than 2^-51, and so is what is rounded to 0.
+        """
         layers, errors = [], []
         for rows in self.exact:
             w = np.array([[float(v) for v in row] for row in rows])
+            w[np.abs(w) < _LEAST] = 0.0
             same = all(Fraction(float(f)) == v for line, row in zip(w, rows, strict=True) for f, v in zip(line, row))
             layers.append(w)
             errors.append(0.0 if same else 2.0**-51)

@@ -52,8 +52,8 @@ def padded(g: int) -> int:
 def padded_rows(rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Signed rows, shape (m, g), normalised and padded to (m, W); rows of zeros stay zero.
 
-    Each entry is the exact one times a positive number that is common to its row, within two relative roundings
-    (unless it underflows: entries below 1e-290 of their row's largest become inaccurate).
+    Each entry is the exact one times a positive number that is common to its row, within two relative roundings, or
+    within 2^-1022 where it is that small.
     """
     a = np.asarray(rows, dtype=np.float64)
     m, g = a.shape

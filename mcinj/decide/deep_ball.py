@@ -21,6 +21,7 @@ from mcinj.certify.rational import kernel, product, to_flint
 from mcinj.certify.witness import Witness
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.regions import DeepDecision
+from mcinj.decide.scaling import power_of_two, scaled_row
 from mcinj.decide.verdict import Certified, Outcome, Reason
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix, FractionVector
@@ -47,7 +48,7 @@ def decide_on_ball(
     decide
         The decision on a polytope: rows over (x, t) that are positive inside, and the nodes left.
     network
-        With biases.
+        With biases; `mcinj.decide.scaling.in_units_of` brings the radius near 1, where floats guide well.
     box
         Rows of a box around the ball.
     node_budget
@@ -88,25 +89,24 @@ def _inside(x: Sequence[Fraction], radius: Fraction) -> bool:
     return sum((v * v for v in x), Fraction(0)) < radius * radius
 
 
-def _tangent(x: Sequence[Fraction] | Sequence[float], radius: Fraction) -> FractionVector | None:
+def _tangent(x: Sequence[Fraction], radius: Fraction) -> FractionVector | None:
     """A row over (x, t), positive on the ball, that is about 0 at radius x / |x|; None where x lies well inside."""
-    point = np.array([float(v) for v in x])
-    norm = float(np.sqrt(point @ point))
-    if not norm > float(radius) * (1.0 - 1e-6):
+    if _inside(x, radius * (1 - Fraction(1, 10**6))):
         return None
+    top = max(abs(v) for v in x)
+    point = np.array([float(v / top) for v in x])
+    norm = float(np.sqrt(point @ point))
     unit = [Fraction(round(v / norm * 2**_BITS), 2**_BITS) for v in point.tolist()]
-    square = sum((v * v for v in unit), Fraction(0)) * radius * radius
-    # The least multiple of 2^-80 that is not below radius |unit|, so that |x| < radius implies unit·x < offset.
-    whole = ceil(square * 2**160)
+    # The least multiple of 2^-80 that is not below |unit|, times radius: |x| < radius implies unit·x < offset.
+    whole = ceil(sum((v * v for v in unit), Fraction(0)) * 2**160)
     root = isqrt(whole)
-    offset = Fraction(root + int(root * root < whole), 2**80)
-    return (*(-v for v in unit), offset)
+    return (*(-v for v in unit), radius * Fraction(root + int(root * root < whole), 2**80))
 
 
 def _nearest(
     network: Network, witness: Witness, fence: FractionMatrix, radius: Fraction
-) -> tuple[Witness | None, list[list[float]]]:
-    """A verified collision inside the ball of the witness's piece, or the piece's nearest points x, x' in floats."""
+) -> tuple[Witness | None, list[FractionVector]]:
+    """A verified collision inside the ball of the witness's piece, or the piece's nearest points x, x', about."""
     n = network.n
     rows: list[FractionVector] = []
     last: list[tuple[FractionMatrix, list[bool]]] = []
@@ -129,15 +129,17 @@ def _nearest(
     values = [v[0] for v in product(to_flint(rows, 2 * n + 1), column)]
     # What vanishes at the witness stays so; what is positive there may shrink to 0 at the nearest point only.
     equations += [row[:-1] for row, v in zip(rows, values, strict=True) if v == 0]
-    basis = kernel(equations, 2 * n)
+    basis = [scaled_row(b, None, power_of_two(b)) for b in kernel(equations, 2 * n)]
     if not basis:
-        return None, [[float(v) for v in x] for x in (witness.x, witness.x_prime)]
+        return None, [witness.x, witness.x_prime]
     free = [(row, v) for row, v in zip(rows, values, strict=True) if v > 0]
     span = to_flint([list(entries) for entries in zip(*basis, strict=True)], len(basis))
     slopes = product(to_flint([row[:-1] for row, _ in free], 2 * n), span)
-    step = _shortest(start, basis, [v for _, v in free], slopes)
+    # Each inequality scaled to entries below 2: floats hold them.
+    even = [scaled_row((*row, v), None, power_of_two((*row, v))) for row, (_, v) in zip(slopes, free, strict=True)]
+    step = _shortest(start, basis, [row[-1] for row in even], tuple(row[:-1] for row in even))
     if step is None:
-        return None, [[float(v) for v in x] for x in (witness.x, witness.x_prime)]
+        return None, [witness.x, witness.x_prime]
     for back in (0, 2.0**-40, 2.0**-30, 2.0**-20, 2.0**-12, 2.0**-7, 2.0**-4, 0.25, 0.5):
         c = [Fraction(float(v) * (1.0 - back)) for v in step]
         z = [s + sum((f * b[j] for f, b in zip(c, basis, strict=True)), Fraction(0)) for j, s in enumerate(start)]
@@ -148,8 +150,9 @@ def _nearest(
             continue
         if moved.collides(network):
             return moved, []
-    end = np.array([float(v) for v in start]) + np.array([[float(v) for v in b] for b in basis]).T @ step
-    return None, [end[:n].tolist(), end[n:].tolist()]
+    c = [Fraction(float(v)) for v in step]
+    z = [s + sum((f * b[j] for f, b in zip(c, basis, strict=True)), Fraction(0)) for j, s in enumerate(start)]
+    return None, [tuple(z[:n]), tuple(z[n:])]
 
 
 def _shortest(

@@ -5,8 +5,10 @@ On a cone inside the simplicial cone of g independent rows N of its path, a func
 convex: evaluated as it is, its slopes at a point are cuts. So each last-layer unit has a lower bound that is convex and
 piecewise linear in x, and "unit not positive" implies every one of its cuts: Kelley's method on a cell.
 
-A float row here stands for an exact row: exact nonnegative combinations of exact rows with the float coefficients
-that were used. Errors bound the entrywise distance.
+A float row here stands for an exact one; errors bound the entrywise distance. Weights are those of `DeepModel.floats`:
+within one rounding or within LEAST of the exact ones, with their signs. So a term `w row`, row within e, is off by
+`|w| e + γ |w| |row|` and by `LEAST (|row| + e)`, and its products by LEAST each (`deep_proof`): the first are summed
+with their factors, of the second the sizes, and TINY covers the third.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 from mcinj._jit import njit
 from mcinj.certify.deep_ops import ITSELF, KEEP, ON_BASIS
 from mcinj.decide.deep_log import log_decide
-from mcinj.decide.deep_proof import UNIT, enclose, invert, quality
+from mcinj.decide.deep_proof import LEAST, TINY, UNIT, enclose, invert, quality, row_length
 from mcinj.decide.deep_sharpen import path_coordinates, sharpen, take_upper
 from mcinj.decide.deep_store import INNER, INTEGRAL, LAYERS, RANKED, RECORD, SHARPEN, TRAIL, Floats, Store
 from mcinj.decide.kernel_rank import PRIME, reduce
@@ -47,7 +49,6 @@ def block(st: Store, p: int) -> bool:
     """Rows of layer p on the full pattern of layer p - 1; False where a row's error is not small against the row."""
     g = st.ROWS.shape[2]
     m0 = st.m[p - 1]
-    gamma = 0.0 if st.gi[INTEGRAL] else 2.0 * UNIT * (m0 + 6)
     good = True
     for j in range(st.m[p]):
         row = st.ROWS[p, j]
@@ -55,6 +56,7 @@ def block(st: Store, p: int) -> bool:
             row[q] = 0.0
         error = 0.0
         total = 0.0
+        sizes = 0.0
         for i in range(m0):
             if st.SIGN[p - 1, i] > 0:
                 w = st.WR[p, j, i]
@@ -62,17 +64,20 @@ def block(st: Store, p: int) -> bool:
                     h = abs(w)
                     error += h * st.ERR[p - 1, i]
                     total += h * st.SIZE[p - 1, i]
+                    sizes += st.SIZE[p - 1, i] + st.ERR[p - 1, i]
                     source = st.ROWS[p - 1, i]
                     for q in range(g):
                         row[q] += w * source[q]
-        if st.gi[INTEGRAL] and not total < 2.0**52:
-            gamma = 2.0 * UNIT * (m0 + 6)
-        error = (error + gamma * total) * (1.0 + 1e-9)
+        if sizes > 0.0 and not (st.gi[INTEGRAL] and total < 2.0**52):
+            # Otherwise the row is exactly 0, or sums of integers are exact: only errors of rows count.
+            error += 2.0 * UNIT * (m0 + 6) * total + LEAST * (sizes + 4.0 * m0 + 16.0)
+        error *= 1.0 + 1e-9
         top = 0.0
         for q in range(g):
             top = max(top, abs(row[q]))
         st.ERR[p, j] = error
         st.SIZE[p, j] = top
+        st.OWN[p, j] = 0
         if error > 0.0 and not error < 1e-9 * top:
             good = False
     return good
@@ -95,23 +100,31 @@ def block_residues(st: Store, p: int) -> None:
 
 @njit()
 def install(st: Store, p: int) -> None:
-    """Signed unit rows of layer p in G; units that vanish on the pattern are decided: never active."""
+    """Signed unit rows of layer p in G (but those that the caller has set: OWN).
+
+    Units that vanish on the pattern are decided: never active. Their rows are exactly 0: no error is left.
+    """
     g = st.ROWS.shape[2]
     if st.gi[RANKED] and p > 0:
         block_residues(st, p)
     for j in range(st.m[p]):
-        top = st.SIZE[p, j]
-        if top == 0.0:
-            if st.SIGN[p, j] == 0:
-                assign(st, p, j, -1)
+        if st.OWN[p, j]:
             continue
-        norm = 0.0
-        for q in range(g):
-            v = st.ROWS[p, j, q] / top
-            norm += v * v
-        norm = top * norm**0.5
-        st.NORM[p, j] = norm
+        norm = row_length(st.ROWS[p, j], g)
         a = st.BASE[p] + 2 * j
+        if norm == 0.0:
+            zero = st.ERR[p, j] == 0.0
+            if zero and st.SIGN[p, j] == 0:
+                assign(st, p, j, -1)
+            # Some positive multiple of the row is this close to 0.
+            for q in range(g):
+                st.G[a, q] = 0.0
+                st.G[a + 1, q] = 0.0
+            st.GE[a] = 0.0 if zero else 1.0
+            st.GE[a + 1] = st.GE[a]
+            st.NORM[p, j] = 1.0
+            continue
+        st.NORM[p, j] = norm
         for q in range(g):
             v = st.ROWS[p, j, q] / norm
             st.G[a, q] = -v
@@ -200,7 +213,11 @@ def evaluate(st: Store, d: int, p: int, x: Floats) -> None:
 
 @njit(**INNER)
 def lower_row(st: Store, d: int, p: int, layer: int, unit: int, w: Floats) -> float:
-    """w = a linear lower bound of a pre-activation beyond layer p, tight where `evaluate` was called; its error."""
+    """w = a linear lower bound of a pre-activation beyond layer p, tight where `evaluate` was called; its error.
+
+    Outputs are nonnegative, so terms with positive weights may be left out: those too small for relative errors are.
+    The coefficients that are left have relative errors only.
+    """
     g = st.ROWS.shape[2]
     L = st.gi[LAYERS]
     gamma = 4.0 * UNIT * (st.ROWS.shape[1] + 8) * (L + 1)
@@ -212,6 +229,7 @@ def lower_row(st: Store, d: int, p: int, layer: int, unit: int, w: Floats) -> fl
         return float(st.ERR[p, unit])
     error = 0.0
     total = 0.0
+    loose = 0.0
     for i in range(st.m[layer]):
         st.coef[layer, i] = 0.0
     st.coef[layer, unit] = 1.0
@@ -228,7 +246,8 @@ def lower_row(st: Store, d: int, p: int, layer: int, unit: int, w: Floats) -> fl
             for i in range(st.m[k - 1]):
                 v = line[i]
                 if v > 0.0:
-                    st.coef[k - 1, i] += c * v
+                    if v > TINY and c * v > TINY:
+                        st.coef[k - 1, i] += c * v
                 elif v < 0.0:
                     if k - 1 == p:
                         s = st.SIGN[p, i]
@@ -244,6 +263,7 @@ def lower_row(st: Store, d: int, p: int, layer: int, unit: int, w: Floats) -> fl
                         top = max(top, abs(row[q]))
                     error -= f * st.UE[d, k - 1, i]
                     total -= f * top
+                    loose += (c + 1.0) * (top + st.UE[d, k - 1, i])
     for i in range(st.m[p]):
         c = st.coef[p, i]
         if c != 0.0:
@@ -254,7 +274,7 @@ def lower_row(st: Store, d: int, p: int, layer: int, unit: int, w: Floats) -> fl
                     w[q] += c * row[q]
                 error += c * st.ERR[p, i]
                 total += c * st.SIZE[p, i]
-    return float((error + gamma * total) * (1.0 + 1e-9))
+    return float((error + gamma * total + LEAST * loose) * (1.0 + 1e-9) + TINY)
 
 
 @njit(**INNER)
@@ -398,6 +418,7 @@ def bounds(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
                 w[q] = 0.0
             error = 0.0
             total = 0.0
+            loose = 0.0
             for i in range(st.m[k - 1]):
                 v = st.WR[k, j, i]
                 if v == 0.0:
@@ -426,7 +447,8 @@ def bounds(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
                     size = max(size, abs(row[q]))
                 error += abs(v) * e
                 total += abs(v) * size
-            error = (error + gamma * total) * (1.0 + 1e-9)
+                loose += size + e
+            error = (error + gamma * total + LEAST * loose) * (1.0 + 1e-9) + TINY
             s = sign_on_basis(st, top, w, error)
             if s < 0:
                 st.HS[k, j] = -1

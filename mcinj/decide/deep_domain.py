@@ -15,10 +15,13 @@ from mcinj.certify.witness import Witness
 from mcinj.decide.deep_ball import decide_on_ball
 from mcinj.decide.pairs import decide_global
 from mcinj.decide.regions import DeepDecision, decide_regional
+from mcinj.decide.scaling import in_units_of, power_of_two
 from mcinj.decide.verdict import Criterion
 from mcinj.errors import InputError
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix
+
+_FAR = 2**20  # domains larger than this, or smaller than its inverse, are brought near 1
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,9 @@ class Domain:
             raise InputError(f"unknown domain {text!r}; write box:LOW,HIGH or ball:R, e.g. box:-1,1")
         return cls(shape, numbers[0] if shape == "box" else -numbers[0], numbers[-1])
 
-    def fence(self, n: int) -> FractionMatrix:
-        """Rows over (x, t), positive inside the box (of a ball: the box around it)."""
-        low, high = Fraction(self.low), Fraction(self.high)
+    def fence(self, n: int, scale: Fraction = Fraction(1)) -> FractionMatrix:
+        """Rows over (x / scale, t), positive inside the box (of a ball: the box around it)."""
+        low, high = Fraction(self.low) / scale, Fraction(self.high) / scale
         rows = []
         for i in range(n):
             unit = [Fraction(int(i == j)) for j in range(n)]
@@ -93,12 +96,22 @@ def decide_on(
         found = decide(network, node_budget=node_budget, exact=exact)
         return replace(found, witness=_shrunk(found, domain), seconds=time.perf_counter() - started)
     decide = decide_regional if rule is Criterion.REGIONAL or network.depth == 1 else decide_global
+    size = power_of_two([Fraction(domain.low), Fraction(domain.high)])
+    unit = Fraction(1) if Fraction(1, _FAR) < size < _FAR else size
+    inner = network if unit == 1 else in_units_of(network, unit)
     if domain.shape == "box":
-        return decide(network, node_budget=node_budget, fence=domain.fence(network.n), exact=exact)
-    return decide_on_ball(
-        lambda fence, left: decide(network, node_budget=left, fence=fence, exact=exact),
-        network, Fraction(domain.high), domain.fence(network.n), node_budget,
-    )  # fmt: skip
+        found = decide(inner, node_budget=node_budget, fence=domain.fence(network.n, unit), exact=exact)
+    else:
+        found = decide_on_ball(
+            lambda fence, left: decide(inner, node_budget=left, fence=fence, exact=exact),
+            inner, Fraction(domain.high) / unit, domain.fence(network.n, unit), node_budget,
+        )  # fmt: skip
+    witness = None if found.witness is None else _times(found.witness, unit)
+    return replace(found, witness=witness, seconds=time.perf_counter() - started)
+
+
+def _times(witness: Witness, factor: Fraction) -> Witness:
+    return Witness(tuple(factor * v for v in witness.x), tuple(factor * v for v in witness.x_prime))
 
 
 def _shrunk(found: DeepDecision, domain: Domain) -> Witness | None:
@@ -109,8 +122,4 @@ def _shrunk(found: DeepDecision, domain: Domain) -> Witness | None:
     factor = Fraction(1)
     while not all(domain.holds(tuple(factor * v for v in x)) for x in (witness.x, witness.x_prime)):
         factor /= 2
-    return replace(
-        witness,
-        x=tuple(factor * v for v in witness.x),
-        x_prime=tuple(factor * v for v in witness.x_prime),
-    )
+    return _times(witness, factor)

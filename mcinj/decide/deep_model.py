@@ -13,11 +13,9 @@ import numpy.typing as npt
 from mcinj.certify.rational import product, to_flint
 from mcinj.certify.witness import Witness
 from mcinj.decide.kernel_rank import PRIME
+from mcinj.decide.scaling import Factors, factors_for, is_held, is_whole, nearest, scaled_layers, with_biases
 from mcinj.networks import Network
 from mcinj.networks.network import FloatArray, FractionMatrix
-
-# Weights beyond these magnitudes are rescaled by powers of two before products of them are taken.
-_SAFE = 2.0**120
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,40 +77,25 @@ class DeepModel:
     def exact(self) -> tuple[FractionMatrix, ...]:
         """Homogenised exact weights, layer k of shape `(widths[k], widths[k-1] or g)`, of an equivalent network.
 
-        Equivalent: where weights are very large or very small, rows are scaled by powers of two (see `_exponents`).
+        Equivalent: rows may be scaled by positive factors (`mcinj.decide.scaling`).
         """
-        layers: list[FractionMatrix] = []
-        biases = self.network.exact_biases
-        for k, w in enumerate(self.network.exact_weights):
-            rows = list(w)
-            if self.biased:
-                b = biases[k] if biases is not None else (Fraction(0),) * len(w)
-                rows = [(*row, c) for row, c in zip(w, b, strict=True)]
-                if k < self.depth - 1:
-                    rows.append(_last_unit(len(w[0]) + 1))
-            if self._exponents is not None:
-                after = self._exponents[k].tolist()
-                before = self._exponents[k - 1].tolist() if k else [0] * len(rows[0])
-                rows = [
-                    tuple(v * Fraction(2) ** (c - a) for v, c in zip(row, before, strict=True))
-                    for row, a in zip(rows, after, strict=True)
-                ]
-            layers.append(tuple(rows))
-        return tuple(layers)
+        return self._given if self._factors is None else scaled_layers(self._given, self._factors)
+
+    @cached_property
+    def _given(self) -> tuple[FractionMatrix, ...]:
+        return tuple(with_biases(self.network)) if self.biased else self.network.exact_weights
 
     @cached_property
     def floats(self) -> list[FloatArray]:
-        """Float weights, each within one rounding (or underflow below 2^-1022) of `exact`."""
-        layers = self._unscaled
-        if self._exponents is None:
-            return layers
-        result = []
-        for k, w in enumerate(layers):
-            mantissa, exponent = np.frexp(w)
-            before = self._exponents[k - 1] if k else np.zeros(w.shape[1], dtype=np.int64)
-            shift = exponent.astype(np.int64) + before[None, :] - self._exponents[k][:, None]
-            result.append(np.ldexp(mantissa, np.clip(shift, -1100, 1).astype(np.int32)))
-        return result
+        """Float weights: those of `exact` within one rounding, or within `scaling.LEAST`; 0 only for 0."""
+        if self._factors is None:
+            return self._unscaled
+        return [np.array([[nearest(v) for v in row] for row in rows]) for rows in self.exact]
+
+    @cached_property
+    def floats_are_exact(self) -> bool:
+        """Whether `floats` are the numbers of `exact`."""
+        return self.network.floats_are_exact if self._factors is None else is_held(self.exact, self.floats)
 
     @cached_property
     def _unscaled(self) -> list[FloatArray]:
@@ -131,34 +114,18 @@ class DeepModel:
         return layers
 
     @cached_property
-    def _exponents(self) -> list[npt.NDArray[np.int64]] | None:
-        """Row i of layer k is scaled by 2^-e, e = _exponents[k][i], undone in the next layer's columns; None: no need.
-
-        No pattern changes.
-        """
-        layers = self._unscaled
-        sizes = np.concatenate([np.abs(w[w != 0.0]) for w in layers])
-        if not sizes.size or (sizes.max() <= _SAFE and sizes.min() >= 1.0 / _SAFE):
-            return None
-        result: list[npt.NDArray[np.int64]] = []
-        for k, w in enumerate(layers):
-            mantissa, exponent = np.frexp(w)
-            powers = exponent.astype(np.int64) + (result[k - 1][None, :] if k else 0)
-            top = np.where(mantissa != 0.0, powers, -(2**40)).max(axis=1)
-            result.append(np.where(top > -(2**39), top, 0))
-        return result
+    def _factors(self) -> Factors | None:
+        return factors_for(lambda: self._given, self._unscaled, self.network.floats_are_exact)
 
     @property
     def rescaled(self) -> bool:
-        """Whether rows were scaled by powers of two."""
-        return self._exponents is not None
+        """Whether rows were scaled."""
+        return self._factors is not None
 
     @cached_property
     def integral(self) -> bool:
         """Whether all weights are integers below 2^20, so that sums of products of a layer are exact in floats."""
-        return self.network.floats_are_exact and all(
-            bool(np.all(w == np.rint(w)) and np.abs(w).max(initial=0.0) < 2.0**20) for w in self.floats
-        )
+        return self.floats_are_exact and all(is_whole(w) for w in self.floats)
 
     @cached_property
     def residues(self) -> list[npt.NDArray[np.int64]] | None:

@@ -6,6 +6,10 @@ cone's rows are. Rows carry entrywise error bounds since, beyond the first layer
 
 The bounds are those of an approximate inverse (Rump, Acta Numerica 19, 2010, section 10): with `E = I - M^T B^T`,
 `|E|_∞ <= δ < 1` and residual ρ, `|r* - r| <= |M^T||ρ| + δ_k max(|M^T||ρ|) / (1 - δ)`. No rounding is neglected.
+
+A float product is `ab (1 + δ) + η`, |δ| <= UNIT, |η| <= LEAST; a sum has no η. (η would be 2^-1075; it is larger where
+a processor or a library takes subnormal numbers for 0.) The relative parts are in the factors γ; the absolute ones of
+up to 2^50 products add up to less than TINY, which every bound adds at its end.
 """
 
 from __future__ import annotations
@@ -19,8 +23,24 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 UNIT = 2.0**-53
-_TINY = 1e-290
+LEAST = 2.0**-1022
+TINY = 1e-290
 FAILED = 1e300
+
+
+@njit()
+def row_length(a: Floats, g: int) -> float:
+    """|a| of g entries, up to rounding, without over- or underflow of squares; 0 for a row of zeros only."""
+    top = 0.0
+    for q in range(g):
+        top = max(top, abs(a[q]))
+    if not top > 0.0:
+        return 0.0
+    f = 0.0
+    for q in range(g):
+        v = a[q] / top
+        f += v * v
+    return float(top * f**0.5)
 
 
 @njit()
@@ -91,12 +111,12 @@ def quality(B: Floats, BE: Floats, M: Floats, D: int, delta: Floats, line: Float
         for k in range(D):
             delta[k] += abs(line[k])
     for j in range(D):
-        h = error + gamma * colsum[j] + _TINY
+        h = error + gamma * colsum[j] + TINY
         for k in range(D):
             delta[k] += abs(M[j, k]) * h
     top = 0.0
     for k in range(D):
-        delta[k] *= 1.0 + 1e-12
+        delta[k] = delta[k] * (1.0 + 1e-12) + TINY
         if not delta[k] < FAILED:
             return FAILED
         top = max(top, delta[k])
@@ -133,7 +153,7 @@ def enclose(
             h = r[k] * B[k, j]
             resid -= h
             size += abs(h)
-        line[j] = (abs(resid) + gamma * size + error) * (1.0 + 1e-12) + _TINY
+        line[j] = (abs(resid) + gamma * size + error) * (1.0 + 1e-12) + TINY
     worst = 0.0
     for j in range(D):
         f = line[j]
@@ -144,7 +164,7 @@ def enclose(
     if not worst < FAILED:
         return False
     for k in range(D):
-        bound[k] = (bound[k] + 2.0 * delta[k] * worst) * (1.0 + 1e-9) + _TINY
+        bound[k] = (bound[k] + 2.0 * delta[k] * worst) * (1.0 + 1e-9) + TINY
     return True
 
 

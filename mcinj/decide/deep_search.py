@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +18,9 @@ from mcinj.decide import cell, deep_bounds, deep_kernel
 from mcinj.decide import deep_store as ds
 from mcinj.decide.deep_log import START
 from mcinj.decide.deep_model import DeepModel
-from mcinj.decide.deep_proof import UNIT
+from mcinj.decide.deep_proof import LEAST, UNIT
 from mcinj.decide.onelayer_exact import circuit_or_point, integer_row
+from mcinj.decide.scaling import nearest, power_of_two
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix
 
@@ -26,6 +28,7 @@ _SLICE = 2_000  # nodes between two looks at the outside world
 _ROOM = 8_192  # regions per batch; the first batches are smaller, for whoever looks for a collision early
 _FIRST = 256
 _LOG = 1 << 20  # numbers of a certificate that wait in the log
+_COARSE = 1e-250  # rows below this are not known well, relatively
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ class DeepSearch:
         self.st = ds.Store(
             gi=gi, m=widths, WP=np.maximum(transposed, 0.0), WM=np.maximum(-transposed, 0.0), WR=weights,
             ROWS=np.zeros((L, m, g)), ERR=np.zeros((L, m)), SIZE=np.zeros((L, m)), NORM=np.ones((L, m)),
+            OWN=np.zeros((L, m), dtype=np.int64),
             G=np.zeros((cuts + room, lanes)), GE=np.zeros(cuts + room), BASE=base,
             SIGN=np.zeros((L, m), dtype=np.int64),
             UP=np.zeros((frames, L, m, g)), UE=np.zeros((frames, L, m)), UV=np.zeros((frames, L, m), dtype=np.int64),
@@ -157,9 +161,13 @@ class DeepSearch:
     def _narrowed(self, width: int) -> Network:
         """The network with the first `width` units of the last layer."""
         given = self.model.network
-        weights = [*given.weights[:-1], given.weights[-1][:width]]
-        biases = None if given.biases is None else [*given.biases[:-1], given.biases[-1][:width]]
-        return Network(weights, biases, premise=given.premise)
+        weights: Sequence[Any] = given.weights if given.floats_are_exact else given.exact_weights
+        biases: Sequence[Any] | None = given.biases if given.floats_are_exact else given.exact_biases
+        return Network(
+            [*weights[:-1], weights[-1][:width]],
+            None if biases is None else [*biases[:-1], biases[-1][:width]],
+            premise=given.premise,
+        )
 
     def grow(self, width: int) -> None:
         """Add units to the last layer. Whatever is closed stays closed: the search goes on where it stands."""
@@ -182,9 +190,9 @@ class DeepSearch:
         g, fences = model.g, len(model.fence)
         first = model.floats[0]
         st.ROWS[0, : len(first)] = first
-        st.SIZE[0, : len(first)] = np.abs(first).max(axis=1)
-        if not model.network.floats_are_exact or model.rescaled:
-            st.ERR[0, : len(first)] = 4 * UNIT * st.SIZE[0, : len(first)] + 1e-300
+        st.SIZE[0, : len(first)] = top = np.abs(first).max(axis=1)
+        if not model.floats_are_exact:
+            st.ERR[0, : len(first)] = np.where(top > 0.0, 4 * UNIT * top + LEAST, 0.0)
         for i, row in enumerate(model.fence):
             top = max(abs(v) for v in row)
             line = np.array([float(v / top) for v in row])
@@ -327,7 +335,10 @@ class DeepSearch:
         layer = int(st.FI[frame, ds.LAYER])
         pattern = self._pattern(layer)
         rows = self.path_rows(st.PATHS[: int(st.FI[frame, ds.PATH])], pattern)
-        circuit, point = circuit_or_point([[-v for v in integer_row(row)] for row in rows])
+        circuit: list[int] | None = None
+        point: list[Fraction] | None = [Fraction(1)] * self.model.g
+        if rows:  # none: no unit that acts has been met, every point will do
+            circuit, point = circuit_or_point([[-v for v in integer_row(row)] for row in rows])
         if circuit is not None:
             self._write([START + SET + (len(circuit) << SHIFT), *(2 * t for t in circuit)])
             st.FI[frame, ds.RECORDED] += 1
@@ -352,16 +363,26 @@ class DeepSearch:
         return True
 
     def _block(self, p: int) -> None:
-        """Exact rows of layer p on the pattern of the layers before it, rounded once."""
+        """Exact rows of layer p on the pattern of the layers before it, rounded once.
+
+        Nothing is composed of last-layer rows: they are scaled. Hidden ones too small for their relative error are
+        rounded as they are, and only their unit rows in G are those of a multiple.
+        """
         self.exact_calls += 1
-        st = self.st
+        st, g = self.st, self.model.g
         exact = self.model.rows(self._pattern(p))[p][: int(st.m[p])]
         for j, row in enumerate(exact):
-            line = np.array([float(v) for v in row])
+            unit = np.array([nearest(v / power_of_two(row)) for v in row])
+            line = unit if p == self.model.depth - 1 else np.array([nearest(v) for v in row])
             top = float(np.abs(line).max())
-            if any(row) and not 1e-250 < top < 1e250:
-                raise OverflowError("pre-activations leave the range of float64 on a region")
             st.ROWS[p, j] = line
             st.SIZE[p, j] = top
-            st.ERR[p, j] = 2 * UNIT * top
+            st.ERR[p, j] = 2 * UNIT * top + LEAST if top > 0.0 else 0.0
+            st.OWN[p, j] = own = 0.0 < top < _COARSE
+            if own:
+                a = int(st.BASE[p]) + 2 * j
+                norm = float(np.sqrt(unit @ unit))
+                st.G[a, :g], st.G[a + 1, :g] = -unit / norm, unit / norm
+                st.GE[a : a + 2] = 8 * UNIT
+                st.NORM[p, j] = 1.0
         st.FI[int(st.gi[ds.DEPTH]), ds.BUILT] = p

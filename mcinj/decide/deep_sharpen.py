@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from mcinj._jit import njit
 from mcinj.certify.deep_ops import SHARPENED
-from mcinj.decide.deep_proof import UNIT, enclose
+from mcinj.decide.deep_proof import TINY, UNIT, enclose
 from mcinj.decide.deep_store import INNER, PATH, Floats, Store
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
@@ -134,7 +134,7 @@ def take_upper(st: Store, d: int, layer: int, unit: int, x: Floats, row: int, we
             return False
     for q in range(g):
         st.UP[d, layer, unit, q] = out[q]
-    st.UE[d, layer, unit] = (error + 4.0 * UNIT * (g + 5) * total) * (1.0 + 1e-9)
+    st.UE[d, layer, unit] = (error + 4.0 * UNIT * (g + 5) * total) * (1.0 + 1e-9) + TINY
     st.UV[d, layer, unit] = 1
     return True
 
@@ -169,7 +169,7 @@ def sharpen(st: Store, d: int, top: float, a: Floats, ea: float, layer: int, uni
     for q in range(g):
         row[q] = a[q] + h * st.G[b, q]
         size = max(size, abs(a[q]))
-    error = (ea + at * st.GE[b] + 8.0 * UNIT * size) * (1.0 + 1e-9)
+    error = (ea + at * st.GE[b] + 8.0 * UNIT * size) * (1.0 + 1e-9) + TINY
     bound = st.vec[3]
     if not enclose(st.B, st.BE, st.N, g, st.vec[0], top, row, error, c, bound, st.vec[4]):
         return

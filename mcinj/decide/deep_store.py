@@ -38,7 +38,8 @@ class Store(NamedTuple):
     gi (GLOBALS,), m (L,) widths. WP, WM (L, m, m): positive and negative parts of the weights, transposed (from unit,
     to unit); WR (L, m, m): the weights by row, layer 1 in the first g columns.
     ROWS (L, m, g), ERR, SIZE (L, m): rows of a layer on the present pattern, entrywise error, largest entry.
-    NORM (L, m): their lengths. G (·, W), GE (·,): signed unit rows (fence, then two per unit and layer, then cuts).
+    NORM (L, m): their lengths; OWN (L, m): whether the caller has set their rows of G.
+    G (·, W), GE (·,): signed unit rows (fence, then two per unit and layer, then cuts).
     BASE (L,): first row of a layer in G. SIGN (L, m): signs decided so far.
     UP (F, L, m, g), UE, UV (F, L, m): linear upper bounds of hidden units on the cell, errors, whether there is one.
     LR (L, m, g), LE (L, m): linear lower bounds of pre-activations beyond the present layer; HS (L, m): units beyond
@@ -62,6 +63,7 @@ class Store(NamedTuple):
     ERR: Floats
     SIZE: Floats
     NORM: Floats
+    OWN: Ints
     G: Floats
     GE: Floats
     BASE: Ints

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from mcinj._jit import njit
 from mcinj.decide import cell
 from mcinj.decide.deep_model import DeepModel
-from mcinj.decide.deep_proof import UNIT, proved_empty
+from mcinj.decide.deep_proof import LEAST, TINY, UNIT, proved_empty, row_length
 from mcinj.decide.kernel_rank import PRIME
+from mcinj.decide.scaling import nearest, power_of_two
 from mcinj.networks.network import FractionMatrix
 
 Floats = npt.NDArray[np.float64]
@@ -26,6 +27,7 @@ Kinds = npt.NDArray[np.int8]
 
 BELOW, OPEN, WEAK, ABOVE = range(4)
 _SLICE = 2_000  # cells between two looks at the outside world
+_COARSE = Fraction(1, 10**250)  # rows below this are not known well in floats, relatively
 
 
 class Cells(NamedTuple):
@@ -86,12 +88,12 @@ def make_cells(model: DeepModel, signs: npt.NDArray[np.int8], paths: npt.NDArray
         exact = model.rows([active[c].tolist() for active in acts])
         for k, layer in enumerate(exact):
             for j, row in enumerate(layer):
-                line = np.array([float(v) for v in row])
+                # Of hidden units only directions are used below: small rows are scaled. Outputs keep their scale.
+                tiny = k < L - 1 and 0 < max(abs(v) for v in row) < _COARSE
+                line = np.array([nearest(v / power_of_two(row)) if tiny else nearest(v) for v in row])
                 top = float(np.abs(line).max())
-                if any(row) and not 1e-250 < top < 1e250:
-                    raise OverflowError("pre-activations leave the range of float64 on a region")
                 rows[k][c, j] = line
-                errors[k][c, j] = 2 * UNIT * top
+                errors[k][c, j] = 2 * UNIT * top + LEAST if top > 0.0 else 0.0
     hidden = [_unit(r, e) for r, e in zip(rows[:-1], errors[:-1], strict=True)]
     H = np.ascontiguousarray(np.concatenate([h for h, _ in hidden], axis=1))
     HE = np.ascontiguousarray(np.concatenate([e for _, e in hidden], axis=1))
@@ -103,11 +105,10 @@ def make_cells(model: DeepModel, signs: npt.NDArray[np.int8], paths: npt.NDArray
     P, PE = _paths(fence, H, HE, paths, lengths)
     on = np.concatenate(acts, axis=1)
     kind = np.full((C, widths[-1]), OPEN, dtype=np.int8)
-    if model.network.floats_are_exact and not model.rescaled:
-        # Hidden outputs are nonnegative: weights of one sign decide without looking at the cell.
-        last = model.floats[-1]
-        kind[~(acts[-1].astype(np.int64) @ (last < 0.0).T.astype(np.int64)).astype(bool)] = WEAK
-        kind[~(acts[-1].astype(np.int64) @ (last > 0.0).T.astype(np.int64)).astype(bool)] = BELOW
+    # Hidden outputs are nonnegative: weights of one sign decide without looking at the cell. Floats keep their signs.
+    last = model.floats[-1]
+    kind[~(acts[-1].astype(np.int64) @ (last < 0.0).T.astype(np.int64)).astype(bool)] = WEAK
+    kind[~(acts[-1].astype(np.int64) @ (last > 0.0).T.astype(np.int64)).astype(bool)] = BELOW
     Z, ZE = np.ascontiguousarray(rows[-1]), np.ascontiguousarray(errors[-1])
     lengths = np.ascontiguousarray(lengths)
     for start in range(0, C, _SLICE):
@@ -143,24 +144,29 @@ def _small(rows: list[Floats], model: DeepModel) -> bool:
 def _rows(
     model: DeepModel, acts: list[npt.NDArray[np.bool_]]
 ) -> tuple[list[Floats], list[Floats], npt.NDArray[np.bool_]]:
-    """Rows of all layers on all cells, entrywise errors, and cells where an error is not small against its row."""
+    """Rows of all layers on all cells, entrywise errors, and cells where an error is not small against its row.
+
+    Errors are those of `deep_bounds.block`; matrix products by a library, in any order of summation.
+    """
     C, g = len(acts[0]), model.g
     first = model.floats[0]
-    exact = model.network.floats_are_exact and not model.rescaled
     rows = [np.broadcast_to(first, (C, *first.shape)).copy()]
     size = np.abs(first).max(axis=1)
-    errors = [np.broadcast_to(np.zeros(len(first)) if exact else 4 * UNIT * size + 1e-300, (C, len(first))).copy()]
+    own = np.where((size > 0.0) & (not model.floats_are_exact), 4 * UNIT * size + LEAST, 0.0)
+    errors = [np.broadcast_to(own, (C, len(first))).copy()]
     bad = np.zeros(C, dtype=bool)
     for w, active in zip(model.floats[1:], acts, strict=True):
         m0 = w.shape[1]
         masked = np.where(active[:, :, None], rows[-1], 0.0)
         following = np.stack([masked[:, :, q] @ w.T for q in range(g)], axis=2)
-        total = np.where(active, np.abs(rows[-1]).max(axis=2), 0.0) @ np.abs(w).T
-        # The bound covers every order of summation, and weights that are rounded once.
-        gamma = np.full(total.shape, 2.0 * UNIT * (m0 + 6))
-        if model.integral:
-            gamma[total < 2.0**52] = 0.0
-        error = (np.where(active, errors[-1], 0.0) @ np.abs(w).T * (1.0 + 4 * UNIT * m0) + gamma * total) * (1.0 + 1e-9)
+        size = np.where(active, np.abs(rows[-1]).max(axis=2), 0.0)
+        total = size @ np.abs(w).T
+        error = np.where(active, errors[-1], 0.0) @ np.abs(w).T * (1.0 + 4 * UNIT * m0)
+        sizes = (size + np.where(active, errors[-1], 0.0)).sum(axis=1)
+        rounding = 2.0 * UNIT * (m0 + 6) * total + (LEAST * (sizes + 4.0 * m0 + 16.0))[:, None]
+        # No rounding where the row is exactly 0, or where sums of integers are exact.
+        nothing = ~((size > 0.0).astype(np.int64) @ (w != 0.0).T.astype(np.int64)).astype(bool)
+        error = (error + np.where(nothing | (model.integral & (total < 2.0**52)), 0.0, rounding)) * (1.0 + 1e-9)
         bad |= ((error > 0.0) & ~(error < 1e-9 * np.abs(following).max(axis=2))).any(axis=1)
         rows.append(following)
         errors.append(error)
@@ -188,7 +194,7 @@ def _unit(rows: Floats, errors: Floats) -> tuple[Floats, Floats]:
     scaled = rows / np.where(top > 0.0, top, 1.0)
     norm = top * np.sqrt((scaled * scaled).sum(axis=2, keepdims=True))
     norm = np.where(norm > 0.0, norm, 1.0)
-    return rows / norm, errors / norm[:, :, 0] * (1.0 + 1e-9) + 4.0 * UNIT
+    return rows / norm, errors / norm[:, :, 0] * (1.0 + 1e-9) + TINY + 4.0 * UNIT
 
 
 def _paths(
@@ -250,13 +256,11 @@ def classify(Z: Floats, ZE: Floats, P: Floats, PE: Floats, lengths: Ints, kind: 
         for j in range(m):
             if kind[c, j] == BELOW:
                 continue
-            norm = 0.0
+            norm = row_length(Z[c, j], g)
             value = 0.0
             for q in range(g):
-                norm += Z[c, j, q] ** 2
                 value += Z[c, j, q] * x[q]
-            norm = norm**0.5
-            if not norm > 0.0:
+            if not norm > LEAST:
                 continue
             s = -1.0 if value > 0.0 else 1.0
             for q in range(g):

@@ -20,7 +20,7 @@ import numpy as np
 
 from mcinj._jit import njit
 from mcinj.decide import cell
-from mcinj.decide.deep_proof import UNIT, enclose, invert, quality
+from mcinj.decide.deep_proof import LEAST, UNIT, enclose, invert, quality, row_length
 from mcinj.decide.deep_store import INNER
 from mcinj.decide.joint_cells import ABOVE, BELOW, OPEN, WEAK, Cells, Floats, Ints
 from mcinj.decide.kernel_bits import popcount
@@ -213,12 +213,9 @@ def raises_rank(s: Scratch, rank: int, D: int) -> bool:
 def add_row(cells: Cells, s: Scratch, count: int, c: int, j: int, sign: float, at: int, D: int) -> int:
     """Append `sign * z_j >= 0` of cell c, its entries from column `at` on; returns the new count."""
     g = cells.Z.shape[2]
-    norm = 0.0
-    for q in range(g):
-        norm += cells.Z[c, j, q] ** 2
-    norm = norm**0.5
-    if not norm > 0.0:
-        return count
+    norm = row_length(cells.Z[c, j], g)
+    if not norm > LEAST:
+        return count  # leaving a row out is sound
     for q in range(D):
         s.S[count, q] = 0.0
     for q in range(g):
@@ -344,13 +341,8 @@ def test(cells: Cells, s: Scratch, a: int, b: int, status: Ints, constant: bool,
             s.line[g + q] = PRIME - v if v != 0 else 0
         if not raises_rank(s, rank, D):
             continue
-        na = 0.0
-        nb = 0.0
-        for q in range(g):
-            na += cells.Z[a, j, q] ** 2
-            nb += cells.Z[b, j, q] ** 2
-        norm = max(na, nb) ** 0.5
-        if not norm > 0.0:
+        norm = max(row_length(cells.Z[a, j], g), row_length(cells.Z[b, j], g))
+        if not norm > LEAST:
             return _UNPROVED
         for q in range(g):
             s.E[rank, q] = cells.Z[a, j, q] / norm
@@ -372,12 +364,10 @@ def test(cells: Cells, s: Scratch, a: int, b: int, status: Ints, constant: bool,
             at = side * g
             for q in range(D):
                 s.line[q] = 0
-            norm = 0.0
             for q in range(g):
                 s.line[at + q] = cells.R[c, j, q]
-                norm += cells.Z[c, j, q] ** 2
-            norm = norm**0.5
-            if not norm > 0.0:
+            norm = row_length(cells.Z[c, j], g)
+            if not norm > LEAST:
                 continue
             ones += 1
             if not raises_rank(s, rank, D):
@@ -477,15 +467,11 @@ def choose(cells: Cells, a: int, b: int, status: Ints, point: Floats) -> tuple[i
             continue
         va = 0.0
         vb = 0.0
-        na = 0.0
-        nb = 0.0
         for q in range(g):
             va += cells.Z[a, j, q] * point[q]
             vb += cells.Z[b, j, q] * point[g + q]
-            na += cells.Z[a, j, q] ** 2
-            nb += cells.Z[b, j, q] ** 2
-        norm = max(na, nb) ** 0.5
-        if not norm > 0.0:
+        norm = max(row_length(cells.Z[a, j], g), row_length(cells.Z[b, j], g))
+        if not norm > LEAST:
             norm = 1.0
         gap = abs(max(va, 0.0) - max(vb, 0.0)) / norm
         if gap > 1e-9 * size:

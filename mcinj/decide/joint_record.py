@@ -7,6 +7,7 @@ guess is checked by the exact code of `mcinj.certify.joint_cells`; where it fail
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -147,18 +148,19 @@ def _circuit(pair: CellPair, kernel: Any, names: list[int], lines: list[Line]) -
         return [names[kept[i]] for i in circuit], np.zeros(0)
     if FREE not in pair.status:
         raise RuntimeError("a certificate met a collision that the search excluded; please report this network")
-    exact = [float(v) for v in point] if point is not None else [0.0] * kernel.ncols()
-    columns = np.array([[float(kernel[i, k]) for k in range(kernel.ncols())] for i in range(kernel.nrows())])
-    return None, columns @ np.array(exact)
+    c = [Fraction(0)] * kernel.ncols() if point is None else point
+    z = [sum((int(kernel[i, k]) * v for k, v in enumerate(c)), Fraction(0)) for i in range(kernel.nrows())]
+    top = max(abs(v) for v in z) or Fraction(1)
+    return None, np.array([float(v / top) for v in z])
 
 
 def _branch(pair: CellPair, z: Floats) -> int:
     """The free unit whose outputs differ most at the point (x, x')."""
     cells, g = pair.cells, pair.cells.g
     free = [j for j, s in enumerate(pair.status) if s == FREE]
-    left, right = (np.array([[float(v) for v in lines[cells.hidden + j]] for j in free]) for lines in pair.lines)
-    size = np.maximum(np.linalg.norm(left, axis=1), np.linalg.norm(right, axis=1))
-    gap = np.abs(np.maximum(left @ z[:g], 0.0) - np.maximum(right @ z[g:], 0.0)) / np.where(size > 0.0, size, 1.0)
+    # Both copies of a unit in one row: they are scaled together.
+    rows = _unit_rows([[v for lines in pair.lines for v in lines[cells.hidden + j]] for j in free])
+    gap = np.abs(np.maximum(rows[:, :g] @ z[:g], 0.0) - np.maximum(rows[:, g:] @ z[g:], 0.0))
     return free[int(gap.argmax())]
 
 
@@ -174,6 +176,8 @@ def _least_squares(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     """y >= 0 with least |b - A y|, and the residual b - A y."""
     from scipy.optimize import nnls
 
+    if not a.shape[1]:  # nnls ends the process
+        return np.zeros(0), b
     try:
         y: Floats = nnls(a, b)[0]
     except RuntimeError:  # it did not converge

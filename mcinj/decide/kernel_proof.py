@@ -15,9 +15,10 @@ from mcinj.decide.deep_proof import enclose, invert, quality
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-# Each entry of the rows in use is the exact one (times a positive factor of the row) within two roundings, and
+# Each entry of the rows in use is the exact one (times a positive factor of the row) within three roundings, and
 # 2^-1022 absolutely where it underflowed. A dot product of length g in any order has relative error g u / (1 - g u);
-# 4 u (g + 4) covers it, the entries' own errors and the last roundings of the bound itself.
+# 4 u (g + 4) covers it, the entries' own errors and the last roundings of the bound itself. Products and entries that
+# underflow add at most 2^-1022 each, times the number that the entry meets: less than _TINY (1 + Σ|r|) in a residual.
 _UNIT = 2.0**-53
 _TINY = 1e-290
 
@@ -45,16 +46,18 @@ def proved_basis(G: Floats, row: int, M: Floats, ids: Ints, r: Floats, scratch: 
         colsum[j] = 0.0
         resid[j] = a[j]
         line[j] = abs(a[j])
+    tiny = _TINY
     for k in range(g):
         b = G[ids[k]]
         f = r[k]
         h = abs(f)
+        tiny += _TINY * h
         for j in range(W):
             resid[j] -= f * b[j]
             line[j] += h * abs(b[j])
             colsum[j] += abs(b[j])
     for j in range(g):
-        resid[j] = (abs(resid[j]) + gamma * line[j]) * (1.0 + 1e-12) + _TINY
+        resid[j] = (abs(resid[j]) + gamma * line[j]) * (1.0 + 1e-12) + tiny
     # g_k = Σ_j |M_jk| resid_j, its maximum, and the row sums of |E|.
     delta = scratch[3 * W : 4 * W]
     bound = scratch[4 * W : 5 * W]
@@ -100,7 +103,7 @@ def proved_basis(G: Floats, row: int, M: Floats, ids: Ints, r: Floats, scratch: 
         worst = max(worst, bound[k])
     if not (top < 0.5 and worst < 1e300):
         return False
-    spread = 2.0 * top * worst
+    spread = 2.0 * top * worst + _TINY
     for k in range(g):  # noqa: SIM110
         if not r[k] + (bound[k] + spread) * (1.0 + 1e-9) < 0.0:
             return False

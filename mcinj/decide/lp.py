@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from fractions import Fraction
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,9 +18,11 @@ from mcinj.certify.collision import collision_at, rationalise
 from mcinj.certify.rational import rank
 from mcinj.certify.witness import Witness
 from mcinj.decide.affine import LayerRows, dehomogenised, first_layer, next_layer, off_the_walls
+from mcinj.decide.onelayer_exact import circuit_or_point, integer_row
+from mcinj.decide.scaling import is_wide
 from mcinj.decide.verdict import Outcome
 from mcinj.networks import Network
-from mcinj.networks.network import FloatArray
+from mcinj.networks.network import FloatArray, FractionVector, exact_product
 
 # A pattern counts as realised when all its signs hold with this margin on |x|_∞ <= 1, rows scaled to largest entry
 # about 1. HiGHS works to 1e-7 by default, so it is asked for more.
@@ -78,33 +81,68 @@ class MarginLP:
 
 
 def decide(network: Network, node_budget: int | None = None) -> Search:
-    """Decide the `regional` criterion: rank n on every open region. Any depth, any weights, biases too."""
+    """Decide the `regional` criterion: rank n on every open region. Any depth, any weights, biases too.
+
+    Where entries differ so much in size that cells may be too thin for tolerances (`scaling.is_wide`), the programs are
+    solved in rational arithmetic.
+    """
     search = Search(node_budget)
     columns = network.n + int(network.has_biases)
-    lp = MarginLP(sum(network.widths) + int(network.has_biases), columns)
-    signed: list[Any] = []
+    lp = None if is_wide(network) else MarginLP(sum(network.widths) + int(network.has_biases), columns)
+    signed: list[Row] = []
+    point = Point(np.zeros(columns))
     if network.has_biases:
-        signed.append(np.eye(columns)[-1])
-    margin, x = (1.0, np.zeros(columns)) if not signed else lp.solve(signed)
-    # Without a first row there is no direction to prefer: x = 0, where no unit is positive, is no region.
-    _Walk(network, lp, search).layer(1, first_layer(network), signed, x, margin)
+        signed.append(Row(np.eye(columns)[-1], tuple(Fraction(int(q == columns - 1)) for q in range(columns))))
+        # Without a first row there is no direction to prefer: x = 0, where no unit is positive, is no region.
+        point = _solve(lp, signed) or point
+    _Walk(network, lp, search).layer(1, first_layer(network), signed, point)
     return search
+
+
+class Row(NamedTuple):
+    """A signed row that is positive: scaled, and exact."""
+
+    floats: FloatArray
+    exact: FractionVector
+
+
+class Point(NamedTuple):
+    """A point of a cell; the exact one where programs are exact."""
+
+    x: FloatArray
+    z: FractionVector | None = None
+
+    def values(self, rows: LayerRows) -> Sequence[float | Fraction]:
+        """Values of all rows."""
+        return (rows.floats @ self.x).tolist() if self.z is None else exact_product(rows.exact, self.z)
+
+
+def _solve(lp: MarginLP | None, signed: Sequence[Row]) -> Point | None:
+    """A point at which the rows are positive, or None: there is none (with the margin asked for)."""
+    if lp is not None:
+        margin, x = lp.solve([row.floats for row in signed])
+        return Point(x) if margin > MARGIN else None
+    _, z = circuit_or_point([integer_row([-v for v in row.exact]) for row in signed])
+    if z is None:
+        return None
+    top = max(abs(v) for v in z)
+    return Point(np.array([float(v / top) for v in z]), tuple(z))
 
 
 @dataclass
 class _Walk:
     network: Network
-    lp: MarginLP
+    lp: MarginLP | None
     search: Search
 
-    def layer(self, k: int, rows: LayerRows, signed: list[FloatArray], x: FloatArray, margin: float) -> None:
+    def layer(self, k: int, rows: LayerRows, signed: list[Row], point: Point) -> None:
         free = [i for i in range(len(rows.exact)) if any(rows.exact[i])]
-        self.node(k, rows, signed, free, (), x)
+        self.node(k, rows, signed, free, (), point)
 
     def node(
-        self, k: int, rows: LayerRows, signed: list[FloatArray], free: list[int], active: tuple[int, ...], x: FloatArray
+        self, k: int, rows: LayerRows, signed: list[Row], free: list[int], active: tuple[int, ...], point: Point
     ) -> None:
-        """All regions below a partial pattern: `signed` rows hold at `x`, `free` units of layer k are undecided."""
+        """All regions below a partial pattern: `signed` rows hold at `point`, `free` units of layer k are undecided."""
         search = self.search
         if search.witness is not None or search.over_budget:
             return
@@ -115,32 +153,31 @@ class _Walk:
         last = k == self.network.depth
         if last and self.rank(k, rows, active) == self.network.n:
             return
-        values = rows.floats @ x
+        values = point.values(rows)
         positive = [i for i in free if values[i] > 0]
+        start = not point.x.any()
         if (
-            (x.any() or not free)
+            (not start or not free)
             and self.rank(k, rows, (*active, *positive)) < self.network.n
-            and self.try_witness(rows, signed, x)
+            and self.try_witness(rows, signed, point)
         ):
             return
         if not free:
             if self.rank(k, rows, active) < self.network.n:
                 search.unresolved += 1
             elif not last:
-                following = next_layer(self.network, k, rows, sorted(active))
-                self.layer(k + 1, following, signed, x, 0.0)
+                self.layer(k + 1, next_layer(self.network, k, rows, sorted(active)), signed, point)
             return
         # Most violated first: the unit that is most positive at the point reached, its negative side before the other.
         unit = max(free, key=lambda i: values[i])
         rest = [i for i in free if i != unit]
-        for sign in (-1.0, 1.0):
-            child = [*signed, sign * rows.floats[unit]]
-            point = x
-            if sign * values[unit] <= MARGIN or not x.any():
-                margin, point = self.lp.solve(child)
-                if margin <= MARGIN:
-                    continue
-            self.node(k, rows, child, rest, (*active, unit) if sign > 0 else active, point)
+        for sign in (-1, 1):
+            child = [*signed, Row(sign * rows.floats[unit], tuple(sign * v for v in rows.exact[unit]))]
+            there: Point | None = point
+            if start or not sign * values[unit] > (MARGIN if point.z is None else 0):
+                there = _solve(self.lp, child)
+            if there is not None:
+                self.node(k, rows, child, rest, (*active, unit) if sign > 0 else active, there)
 
     def rank(self, k: int, rows: LayerRows, active: tuple[int, ...]) -> int:
         """Exact rank of the x-parts of the active rows."""
@@ -150,12 +187,15 @@ class _Walk:
         chosen = [rows.exact[i][:n] for i in active]
         return rank(chosen, n)
 
-    def try_witness(self, rows: LayerRows, signed: list[FloatArray], x: FloatArray) -> bool:
-        margin = min((float(row @ x) for row in signed), default=1.0)
-        point = rationalise(off_the_walls(rows, x, margin).tolist())
-        if self.network.has_biases and point[-1] <= 0:
+    def try_witness(self, rows: LayerRows, signed: list[Row], point: Point) -> bool:
+        if point.z is not None:
+            z = point.z
+        else:
+            margin = min((float(row.floats @ point.x) for row in signed), default=1.0)
+            z = rationalise(off_the_walls(rows, point.x, margin).tolist())
+        if self.network.has_biases and z[-1] <= 0:
             return False
-        found = collision_at(self.network, dehomogenised(self.network, point))
+        found = collision_at(self.network, dehomogenised(self.network, z))
         if found is not None:
             self.search.witness, self.search.layer = found
         return found is not None

@@ -21,7 +21,7 @@ HiGHS' optimality is a floating-point claim, so passes are `certified: none`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, islice
 
 import numpy as np
@@ -29,8 +29,9 @@ import numpy as np
 from mcinj.certify.collision import collision_at, rationalise
 from mcinj.certify.rational import rank
 from mcinj.certify.witness import Witness
-from mcinj.decide.affine import LayerRows, dehomogenised, first_layer, off_the_walls
+from mcinj.decide.affine import LayerRows, dehomogenised, first_layer, off_the_walls, scaled
 from mcinj.decide.highs import silent_model, solve_lp
+from mcinj.decide.scaling import is_wide, with_even_columns
 from mcinj.decide.verdict import Outcome
 from mcinj.networks import Network
 from mcinj.networks.network import FloatArray
@@ -54,8 +55,21 @@ class MilpResult:
 def decide_one_layer(network: Network, node_budget: int | None = None) -> MilpResult:
     """Decide injectivity of a one-layer network: any matrix, biases too.
 
-    UNKNOWN past the node budget, or when exact arithmetic refuses the only point offered.
+    UNKNOWN past the node budget, when exact arithmetic refuses the only point offered, or where no cell is found but
+    entries of a row differ so much in size (2^20, with columns scaled) that cells may be too thin for the solver.
     """
+    if not is_wide(network):
+        return _decide(network, node_budget)
+    even, columns = with_even_columns(network)
+    found = _decide(even, node_budget)
+    if found.witness is not None:
+        points = (found.witness.x, found.witness.x_prime)
+        x, other = (tuple(v * c for v, c in zip(point, columns, strict=True)) for point in points)
+        return replace(found, witness=Witness(x, other))
+    return replace(found, outcome=Outcome.UNKNOWN) if is_wide(even) else found
+
+
+def _decide(network: Network, node_budget: int | None) -> MilpResult:
     rows = first_layer(network)
     n = network.n
     if rank([row[:n] for row in rows.exact], n) < n:
@@ -104,7 +118,7 @@ def _rich_hyperplanes(rows: LayerRows, n: int) -> Iterator[frozenset[int]]:
         if inert:
             yield frozenset(inert)  # in R^1 the only hyperplane is {0}
         return
-    a = rows.floats[alive][:, :n]
+    a = scaled(tuple(rows.exact[i][:n] for i in alive))
     a = a / np.abs(a).max(axis=1, keepdims=True)
     probe = np.random.default_rng(0).standard_normal(n)
     seen: set[frozenset[int]] = set()

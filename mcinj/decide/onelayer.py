@@ -14,10 +14,11 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.certify.position import PRIME, float_residues, rows_look_generic, significant_digits
+from mcinj.certify.position import PRIME, float_residues, rows_look_generic
 from mcinj.certify.witness import Witness
 from mcinj.decide import onelayer_exact as exact
 from mcinj.decide.cell import padded_rows
+from mcinj.decide.scaling import WHOLE, integer_digits, nearest
 from mcinj.networks import Network
 
 Floats = npt.NDArray[np.float64]
@@ -78,9 +79,9 @@ class Layer:
 
     @cached_property
     def integers(self) -> exact.IntegerRows:
-        """Exact rows, each scaled to integers by a positive factor."""
+        """Exact rows, each scaled to a primitive integer row by a positive factor."""
         if self.rationals is not None:
-            return [exact.integer_row(row) for row in self.rationals]
+            return [exact.primitive(exact.integer_row(row)) for row in self.rationals]
         return [exact.float_row(row) for row in self.floats]
 
     @cached_property
@@ -111,7 +112,7 @@ class Layer:
         rows = []
         for row in self.rationals:
             top = max((abs(v) for v in row), default=Fraction(0)) or Fraction(1)
-            rows.append([float(v / top) for v in row])
+            rows.append([nearest(v / top) for v in row])
         return padded_rows(np.array(rows))
 
     @cached_property
@@ -123,13 +124,11 @@ class Layer:
 
     @cached_property
     def small_integers(self) -> Ints:
-        """(m, g) integer rows if all of them are below 2^20, else shape (0, g)."""
+        """(m, g) primitive integer rows if all of them are below 2^20, else shape (0, g)."""
         none = np.zeros((0, self.g), dtype=np.int64)
-        if self.rationals is None:
-            digits = significant_digits(self.floats)
-            if digits.size and digits.max() > 20:
-                return none
-        if max((abs(v) for row in self.integers for v in row), default=0) >= 2**20:
+        if self.rationals is None and integer_digits(self.floats).max(initial=0) > 20:
+            return none
+        if max((abs(v) for row in self.integers for v in row), default=0) >= WHOLE:
             return none
         return np.array(self.integers, dtype=np.int64).reshape(self.m, self.g)
 

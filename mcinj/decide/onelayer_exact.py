@@ -19,11 +19,17 @@ def integer_row(values: Sequence[Fraction]) -> list[int]:
     return [int(v.numerator * (common // v.denominator)) for v in values]
 
 
+def primitive(row: Sequence[int]) -> list[int]:
+    """The row divided by the greatest common divisor of its entries."""
+    divisor = gcd(*row)
+    return [v // divisor for v in row] if divisor > 1 else list(row)
+
+
 def float_row(values: npt.NDArray[np.float64]) -> list[int]:
-    """`integer_row` of float64 values (each is a dyadic rational)."""
+    """The primitive integer row in the direction of float64 values (each is a dyadic rational)."""
     pairs = [float(v).as_integer_ratio() for v in values]
     common = max(q for _, q in pairs)  # powers of two
-    return [p * (common // q) for p, q in pairs]
+    return primitive([p * (common // q) for p, q in pairs])
 
 
 def rank(rows: IntegerRows) -> int:
@@ -145,6 +151,4 @@ def products(rows: IntegerRows, x: Sequence[int]) -> list[int]:
 
 def small_multiple(x: Sequence[Fraction]) -> list[int]:
     """The primitive integer vector in the direction of x."""
-    row = integer_row(list(x))
-    divisor = gcd(*row) or 1
-    return [v // divisor for v in row]
+    return primitive(integer_row(list(x)))

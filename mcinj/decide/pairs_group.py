@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
-from mcinj.decide.deep_proof import UNIT
+from mcinj.decide.deep_proof import LEAST, UNIT, row_length
 from mcinj.decide.deep_store import LAYERS, Floats, Ints, Store
 from mcinj.decide.pairs_kernel import (
     CLOSED,
@@ -193,12 +193,9 @@ def scan(st: Store, group: Group, counters: Ints, point: Floats, log: Ints32) ->
             counters[FIRST_REGION] = a
             counters[SECOND_REGION] = b
             for r in range(s):
-                na = 0.0
-                nb = 0.0
-                for q in range(g):
-                    na += group.J[a, r, q] ** 2
-                    nb += group.J[b, r, q] ** 2
-                norm = max(na, nb) ** 0.5
+                norm = max(row_length(group.J[a, r], g), row_length(group.J[b, r], g))
+                if not norm > LEAST:
+                    return UNPROVED
                 for q in range(g):
                     E[r, q] = group.J[a, r, q] / norm
                     E[r, g + q] = -group.J[b, r, q] / norm

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from mcinj._jit import njit
 from mcinj.decide import cell
 from mcinj.decide.deep_bounds import block, install
-from mcinj.decide.deep_proof import UNIT, enclose, invert, quality
+from mcinj.decide.deep_proof import TINY, UNIT, enclose, invert, quality
 from mcinj.decide.deep_store import LAYERS, TRAIL, Floats, Ints, Store, Words
 
 Signs = npt.NDArray[np.int8]
@@ -323,6 +323,7 @@ def box_of(
                 f = J[r1, q] - (J[r2, q] if r2 >= 0 else 0.0)
                 row[q] = sign * (f - value * sums[q])
             error = JE[r1] + (JE[r2] if r2 >= 0 else 0.0) + abs(value) * total_error + gamma * (1.0 + abs(value))
+            error += TINY * (1.0 + abs(value))
             if not enclose(B, BE, inv, g, vec[0], top, row, error, vec[2], vec[3], vec[4]):
                 continue
             good = True
@@ -330,7 +331,8 @@ def box_of(
                 if not vec[2, k] - vec[3, k] >= 0.0:
                     good = False
             if good:
-                # Rounded outwards: float32 has 24 bits, the slack of 1e-7 is added once more.
+                # Rounded outwards: float32 is off by 2^-23 at most for |value| <= 2, and on the open cell y > 0, so
+                # that bounds beyond ±1 hold without proof.
                 if e % 2 == 0:
                     lo[c] = np.float32(value - 2e-7)
                 else:

@@ -113,10 +113,13 @@ class Network:
         """Number of layers."""
         return len(self.weights)
 
-    @property
+    @cached_property
     def has_biases(self) -> bool:
-        """Whether any bias differs from zero."""
-        return self.biases is not None and any(bool(b.any()) for b in self.biases)
+        """Whether any bias differs from zero, were it so little that its float64 does not."""
+        if self.biases is None:
+            return False
+        given = self._rational_biases  # type: ignore[attr-defined]
+        return any(bool(b.any()) if r is None else any(r) for b, r in zip(self.biases, given, strict=True))
 
     @property
     def floats_are_exact(self) -> bool:

@@ -142,3 +142,26 @@ def collides(network: Network, start: list[Ray] | None = None) -> bool:
             ):
                 return True
     return False
+
+
+def loses_rank(network: Network) -> bool:
+    """Whether the active rows of some layer have rank below n on some open region: the regional criterion, exactly."""
+    rays = rays_of(
+        network, [(1, 0), (0, 1), (-1, 0)] if network.has_biases else [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 0)]
+    )
+    for r, s in pairwise(rays):
+        middle = (r[0] + s[0], r[1] + s[1])
+        rows = [list(row) for row in network.exact_weights[0]]
+        on: list[int] = []
+        for k in range(network.depth):
+            if k:
+                rows = [
+                    [sum((w[i] * rows[i][q] for i in on), Fraction(0)) for q in range(network.n)]
+                    for w in network.exact_weights[k]
+                ]
+            on = [i for i, v in enumerate(pre_activations(network, middle, k)) if v > 0]
+            active = [rows[i] for i in on if any(rows[i])]
+            lead = active[0] if active else [Fraction(0)] * network.n
+            if not active or (network.n == 2 and all(a[0] * lead[1] == a[1] * lead[0] for a in active)):
+                return True
+    return False
