@@ -16,12 +16,12 @@ from mcinj.certify.varints import decode, encode
 from mcinj.decide.tree import decide_one_layer
 from mcinj.decide.verdict import Outcome
 from mcinj.errors import InputError
-from mcinj.networks import Network
+from mcinj.networks import Network, Premise
 
 
-def proved(weights, biases=None, **options):
+def proved(weights, biases=None, premise=None, **options):
     """A network and the certificate of its pass."""
-    network = Network([weights], None if biases is None else [biases])
+    network = Network([weights], None if biases is None else [biases], premise=premise)
     decision = decide_one_layer(network, certificate=True, **options)
     assert decision.outcome is Outcome.INJECTIVE
     return network, decision.certificate
@@ -33,7 +33,7 @@ def gaussian(n, m, seed=0):
 
 @pytest.fixture(scope="module")
 def generic():
-    return proved(gaussian(8, 54, 1))
+    return proved(gaussian(8, 54, 1), premise=Premise.DRAWN)
 
 
 @pytest.fixture(scope="module")
@@ -59,20 +59,22 @@ def test_passes_of_all_kinds_are_accepted():
     cases = [
         (proved(np.vstack([b, -b])), "exact"),
         (proved([[1.0], [-2.0]]), "exact"),
-        (proved(gaussian(8, 58)), "generic"),
+        (proved(gaussian(8, 58), premise=Premise.ASSUMED), "generic"),
+        (proved(gaussian(8, 58)), "exact"),
         (proved(gaussian(5, 36), exact=True), "exact"),
-        (proved(gaussian(8, 64), rng.standard_normal(64)), "generic"),
+        (proved(gaussian(8, 64), rng.standard_normal(64), Premise.DRAWN), "generic"),
         (proved(gaussian(3, 30), rng.standard_normal(30), exact=True), "exact"),
         (proved(np.where(rng.random((60, 3)) < 0.5, rng.standard_normal((60, 3)), 0.0)), "exact"),
         (proved(gaussian(4, 32).astype(np.float32)), "exact"),
-        (proved(gaussian(8, 60) * np.exp(rng.uniform(-400, 400, (60, 1)))), "generic"),
+        (proved(gaussian(8, 60) * np.exp(rng.uniform(-400, 400, (60, 1))), premise=Premise.ASSUMED), "generic"),
         (proved([[Fraction(p, 3), Fraction(q, 7)] for p, q in ((1, 1), (-1, 2), (0, -1), (5, -1), (1, 1), (-5, -1))]),
          "exact"),
     ]
     for (network, certificate), kind in cases:
         for exact in (False, True):
             result = verify(certificate, network, exact=exact)
-            assert (result.accepted, result.certified) == (True, kind), result
+            assert (result.accepted, result.certified) == (kind == "exact" or not exact, kind), result
+            assert (result.assumption is None) == (kind == "exact")
 
 
 def test_other_weights_are_rejected(generic):

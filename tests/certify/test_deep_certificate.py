@@ -14,24 +14,26 @@ from hypothesis import strategies as some
 
 from mcinj.certify import deep_ops as ops
 from mcinj.certify import deep_state, enclosure, verify
-from mcinj.certify.deep_checker import looks_generic, write_global, write_regional
+from mcinj.certify.deep_checker import write_global, write_regional
 from mcinj.certify.deep_pairs import PairsProof, check_pairs
 from mcinj.certify.deep_proof import DeepProof, check
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.certify.format import DEEP_VERSION, MalformedError, pack, unpack
+from mcinj.certify.position import network_relation
 from mcinj.certify.varints import decode, encode
 from mcinj.decide.check import check as decide
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_record import deep_proof
 from mcinj.decide.deep_search import DeepSearch
 from mcinj.decide.verdict import Outcome
-from mcinj.networks import Network
+from mcinj.networks import Network, Premise
 
 
 def gaussian(n, widths, seed, biases=False):
     rng = np.random.default_rng([seed, n, *widths])
     weights = [rng.standard_normal((m, a)) for m, a in zip(widths, (n, *widths))]
-    return Network(weights, [rng.standard_normal(m) for m in widths] if biases else None)
+    offsets = [rng.standard_normal(m) for m in widths] if biases else None
+    return Network(weights, offsets, premise=Premise.DRAWN)
 
 
 def integral(seed, halves, n=2):
@@ -59,7 +61,8 @@ def rational(seed):
 def scaled(seed):
     network = gaussian(2, (13, 16), seed)
     rng = np.random.default_rng(seed)
-    return Network([w * np.exp(rng.uniform(-300, 300, (len(w), 1))) for w in network.weights])
+    scales = [np.exp(rng.uniform(-300, 300, (len(w), 1))) for w in network.weights]
+    return Network([w * s for w, s in zip(network.weights, scales)], premise=Premise.ASSUMED)
 
 
 def single(seed):
@@ -80,12 +83,14 @@ def first_pass(make, criterion="regional"):
 
 REGIONAL = {
     "two layers": (lambda s: gaussian(3, (20, 25), s), "generic"),
+    "two layers, law unknown": (lambda s: gaussian(2, (13, 16), s).with_premise(None), "exact"),
+    "linear last layer": (lambda s: gaussian(2, (13, 8), s).with_linear_last_layer(), "generic"),
     "three layers": (lambda s: gaussian(2, (13, 14, 14), s), "generic"),
     "four layers": (lambda s: gaussian(2, (13, 14, 15, 16), s), "generic"),
     "biases": (lambda s: gaussian(2, (20, 24), s, True), "generic"),
     "biases, three layers": (lambda s: gaussian(2, (20, 24, 26), s, True), "generic"),
     "opposite rows": (lambda s: Network([np.vstack([b, -b]) for b in gaussian(2, (5, 10, 3), s).weights[:1]]
-                                        + [np.vstack([c, -c]) for c in gaussian(10, (7,), s).weights]), "generic"),
+                                        + [np.vstack([c, -c]) for c in gaussian(10, (7,), s).weights]), "exact"),
     "large and small": (scaled, "generic"),
     "integers": (lambda s: integral(s, (5, 6)), "exact"),
     "integers, three layers": (lambda s: integral(s, (4, 5, 6)), "exact"),
@@ -142,14 +147,18 @@ def test_regional_passes_are_accepted(regional):
     network, certificate, grade = regional
     for exact in (False, True):
         result = verify(certificate, network, exact)
-        assert (result.accepted, result.certified, result.criterion) == (True, grade, "regional"), result
+        # A sound proof that takes something for granted is none where an exact one is asked for.
+        accepted = grade == "exact" or not exact
+        assert (result.accepted, result.certified, result.criterion) == (accepted, grade, "regional"), result
+        assert (result.assumption is None) == (grade == "exact")
 
 
 def test_global_passes_are_accepted(globally):
     network, certificate = globally
     for exact in (False, True):
         result = verify(certificate, network, exact)
-        assert (result.accepted, result.certified, result.criterion) == (True, "generic", "global"), result
+        assert (result.accepted, result.certified, result.criterion) == (not exact, "generic", "global"), result
+        assert result.assumption == Premise.DRAWN
 
 
 def test_a_global_pass_by_injective_layers_is_a_layerwise_certificate():
@@ -247,13 +256,27 @@ def test_fewer_active_units_do_not_pass_for_n():
 
 def test_counts_are_no_proof_for_degenerate_weights():
     network = single(0)
+    doubled = Network([network.weights[0], np.vstack([network.weights[1], 2 * network.weights[1][:1]])])
     proofs = []
     for k in (1, 2):
-        search = DeepSearch(DeepModel.of(network.prefix(k)), 2, record=True)
+        search = DeepSearch(DeepModel.of(doubled.prefix(k)), 2, record=True)
         assert search.decide(10_000) is True
         proofs.append(deep_proof(search))
-        assert isinstance(check(proofs[-1], PrefixRows(network, k)), np.ndarray)  # the counts are right
-    assert "general position" in verify(write_regional(network, proofs), network).reason
+        assert isinstance(check(proofs[-1], PrefixRows(doubled, k)), np.ndarray)  # the counts are right
+    assert "parallel" in verify(write_regional(doubled, proofs, Premise.ASSUMED), doubled).reason
+    assert "does not name" in verify(write_regional(doubled, proofs, None), doubled).reason
+
+
+def test_counts_that_name_no_premise_are_refused():
+    """Files of before premises were named: ranks still count, counts do not."""
+    network, certificate = first_pass(REGIONAL["two layers"][0])
+    parts = numbers_of(certificate)
+    assert verify(sealed(network, parts), network).accepted
+    for head in ([1], [1, 0], [1, 1], [1, 4], [1, 2, 2]):
+        assert not verify(sealed(network, [head, *parts[1:]]), network).accepted
+    network, certificate = first_pass(REGIONAL["integers"][0])
+    parts = numbers_of(certificate)
+    assert verify(sealed(network, [[1], *parts[1:]]), network).certified == "exact"
 
 
 def test_opposite_rows_are_generic_only_with_opposite_biases():
@@ -262,11 +285,12 @@ def test_opposite_rows_are_generic_only_with_opposite_biases():
     weights, biases = np.vstack([rows, -rows]), np.random.default_rng(1).standard_normal(14)
     opposite = Network([weights], [np.concatenate([biases, -biases])])
     other = Network([weights], [np.concatenate([biases, biases])])
-    assert looks_generic(opposite)
-    assert not looks_generic(other)
+    assert network_relation(opposite) is None
+    assert network_relation(other) == "two rows are parallel"
+    assert "layer 1" in str(network_relation(Network([*opposite.weights, np.ones((3, 28))])))
     search = DeepSearch(DeepModel.of(other), 2, record=True)
     assert search.decide(10_000) is True  # two active units everywhere
-    assert "general position" in verify(write_regional(other, [deep_proof(search)]), other).reason
+    assert "parallel" in verify(write_regional(other, [deep_proof(search)], Premise.DRAWN), other).reason
 
 
 def test_every_instruction_matters(regional):
@@ -436,10 +460,10 @@ def test_bombs_are_rejected():
             proof = DeepProof(k, 2, False, stream.astype(np.int64))
             assert isinstance(check(proof, PrefixRows(network, k), listing=True), str)
             assert isinstance(check(proof, PrefixRows(network, k), exact=True), str)
-    assert not verify(write_regional(network, [first, first]), network).accepted
-    assert not verify(sealed(network, [[1], [2], [2, 2]]), network).accepted
-    assert not verify(sealed(network, [[3], first.stream, first.stream]), network).accepted
-    assert not verify(sealed(network, [[0], [1, 1], [0] * 9]), network).accepted
+    assert not verify(write_regional(network, [first, first], Premise.DRAWN), network).accepted
+    assert not verify(sealed(network, [[1, 2], [2], [2, 2]]), network).accepted
+    assert not verify(sealed(network, [[3, 1], first.stream, first.stream]), network).accepted
+    assert not verify(sealed(network, [[0, 2], [1, 1], [0] * 9]), network).accepted
 
 
 def test_many_small_sets_are_checked_without_replaying_the_proof():
@@ -463,12 +487,12 @@ def test_many_small_sets_are_checked_without_replaying_the_proof():
 def test_regional_proofs_do_not_pass_for_global(passing, globally):
     network, certificate = passing
     parts = numbers_of(certificate)
-    assert not verify(sealed(network, [[2], *parts[1:]]), network).accepted
-    assert not verify(sealed(network, [[2], *parts[1:], [3, 2]]), network).accepted
+    assert not verify(sealed(network, [[2, 2], *parts[1:]]), network).accepted
+    assert not verify(sealed(network, [[2, 2], *parts[1:], [3, 2]]), network).accepted
     network, certificate = globally
     parts = numbers_of(certificate)
-    assert not verify(sealed(network, [[1], *parts[1:]]), network).accepted
-    assert not verify(sealed(network, [[1], *parts[1 : 1 + network.depth]]), network).accepted
+    assert not verify(sealed(network, [[1, 2], *parts[1:]]), network).accepted
+    assert not verify(sealed(network, [[1, 2], *parts[1 : 1 + network.depth]]), network).accepted
 
 
 def test_a_colliding_network_has_no_certificate_of_its_pairs():
@@ -490,10 +514,10 @@ def test_a_colliding_network_has_no_certificate_of_its_pairs():
     assert len(listed) == regions > 1
     assert "listed" in check(proof, rows) or isinstance(check(proof, rows), str)  # nothing may be listed
     empty = PairsProof(2, np.zeros(regions, dtype=np.int64))
-    assert not verify(write_global(network, [deep_proof(first), proof, empty]), network).accepted
+    assert not verify(write_global(network, [deep_proof(first), proof, empty], Premise.DRAWN), network).accepted
     for size in range(6):
         numbers = np.concatenate([np.zeros(regions), [size], np.arange(size)]).astype(np.int64)
-        certificate = write_global(network, [deep_proof(first), proof, PairsProof(2, numbers)])
+        certificate = write_global(network, [deep_proof(first), proof, PairsProof(2, numbers)], Premise.DRAWN)
         for exact in (False, True):
             assert not verify(certificate, network, exact).accepted
 

@@ -25,7 +25,7 @@ def test_regional_threshold_is_where_the_plane_oracle_turns(ensemble: str) -> No
     checked = 0
     for seed in range(8):
         first, rows = sample(2, (13,), ensemble, seed), RowStream(ensemble, 13, seed, 2)
-        found = deep_threshold(rows, first, "regional")
+        found = deep_threshold(rows, first, "regional", premise=rows.premise)
         if found.failed_layer is not None:
             assert not passes_regional_in_the_plane(first)
             continue
@@ -42,7 +42,7 @@ def test_global_threshold_is_where_single_verdicts_turn(widths: tuple[int, ...])
     later = 0
     for seed in range(6):
         first, rows = sample(2, widths, seed=seed), RowStream("gaussian", widths[-1], seed, len(widths) + 1)
-        regional, found = (deep_threshold(rows, first, c) for c in ("regional", "global"))
+        regional, found = (deep_threshold(rows, first, c, premise=rows.premise) for c in ("regional", "global"))
         if found.failed_layer is not None:
             assert decide_global(first).outcome is Outcome.NOT_INJECTIVE
             assert found.certified is Certified.EXACT
@@ -104,16 +104,17 @@ def test_a_failing_earlier_layer_is_named() -> None:
 
 def test_budgets_censor_and_stay_below_the_threshold() -> None:
     first, rows = sample(3, (21,), seed=1), RowStream("gaussian", 21, 1, 2)
-    whole = deep_threshold(rows, first, "global")
+    whole = deep_threshold(rows, first, "global", premise=rows.premise)
     assert whole.m_hi is not None
     for budget in (0, 1, 10, 60, whole.nodes // 2, whole.nodes - 1):
-        part = deep_threshold(rows, first, "global", node_budget=budget)
+        part = deep_threshold(rows, first, "global", node_budget=budget, premise=rows.premise)
         assert part.m_hi is None
         assert part.certified is Certified.NONE
         assert part.m_lo is not None
         assert part.m_lo < whole.m_hi
         assert part.nodes <= budget
-    assert deep_threshold(rows, first, "global", node_budget=whole.nodes).m_hi == whole.m_hi
+    last = deep_threshold(rows, first, "global", node_budget=whole.nodes, premise=rows.premise)
+    assert last.m_hi == whole.m_hi
 
 
 def test_bad_input_is_refused() -> None:

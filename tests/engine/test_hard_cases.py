@@ -19,7 +19,7 @@ from mcinj.decide.onelayer_exact import circuit_or_point, is_circuit, products, 
 from mcinj.decide.tree import decide_one_layer
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.errors import InputError
-from mcinj.networks import Network
+from mcinj.networks import Network, Premise
 from mcinj.networks.ensembles import RowStream
 
 
@@ -182,9 +182,11 @@ def test_default_and_exact_agree_in_every_ensemble(ensemble):
 
 def test_a_pass_by_count_says_so():
     a = gaussian(8, 56)
-    assert decide(a).certified is Certified.GENERIC
-    assert decide(a, exact=True).certified is Certified.EXACT
-    assert decide(a.astype(np.float32)).certified is Certified.EXACT
+    assert decide(a).certified is Certified.EXACT
+    for premise in Premise:
+        network = Network([a], premise=premise)
+        assert decide_one_layer(network).certified is Certified.GENERIC
+        assert decide_one_layer(network, exact=True).certified is Certified.EXACT
 
 
 def test_expected_number_of_cells_with_few_active_rows():

@@ -29,7 +29,8 @@ class Rows:
 def test_both_sides_are_decided_the_same_way(ensemble, n):
     for seed in range(12):
         stream = RowStream(ensemble, n, seed)
-        found = one_layer_threshold(stream, n)
+        found = one_layer_threshold(stream, n, premise=stream.premise)
+        assert found.certified is (Certified.GENERIC if stream.premise is not None and n > 1 else Certified.EXACT)
         assert found.m_hi == found.m_lo + 1
         below, above = (Network([stream.take(m)]) for m in (found.m_lo, found.m_hi))
         assert found.witness(stream).collides(below)
@@ -67,7 +68,7 @@ def test_start_and_scaling_and_exactness_do_not_change_the_threshold():
         for other in (
             one_layer_threshold(scaled, 5),
             one_layer_threshold(turned, 5),
-            one_layer_threshold(stream, 5, exact=True),
+            one_layer_threshold(stream, 5, premise=stream.premise),
             one_layer_threshold(stream, 5, m_start=plain.m_lo),
         ):
             assert (other.m_lo, other.m_hi) == (plain.m_lo, plain.m_hi)
