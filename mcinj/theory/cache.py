@@ -36,6 +36,7 @@ _EQUATIONS = (
     "ground_state",
     "lifted",
     "lifted_deep",
+    "newton",
     "parisi",
     "published",
     "roots",

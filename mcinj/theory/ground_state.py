@@ -30,6 +30,7 @@ _START = Saddle((0.78,), (3.3,), 0.053)  # basin of the 1RSB minimum at the rati
 _START_RATIO = 6.7
 _STRIDE = 0.1  # continuation in ln(α - 2): the saddle moves smoothly in it, down to α = 2
 _LEAST = 2.001
+_ON_THE_WAY = 1e-6  # error of energies that only lead to others, over α - 2
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,7 @@ def ground_state_curve(alphas: ArrayLike | None = None, *, use_cache: bool = Tru
 def _curve(ratios: Array) -> GroundStateCurve:
     wanted = [float(alpha) for alpha in np.unique(ratios) if alpha >= _LEAST]
     one = _follow(_START, _START_RATIO, wanted)
-    reference = descend(_START, _energy(_START_RATIO))
-    two = _follow(split(reference), _START_RATIO, wanted)
+    two = _follow(split(descend(_START, _energy(_START_RATIO))[0]), _START_RATIO, wanted)
     parameters: dict[str, Array] = {}
     for label, saddles, steps in (("1rsb", one, 1), ("2rsb", two, 2)):
         names = [f"q{i}" for i in range(steps)] + [f"c{i}" for i in range(1, steps + 1)] + ["chi"]
@@ -95,20 +95,21 @@ def _curve(ratios: Array) -> GroundStateCurve:
 
 def _follow(start: Saddle, ratio: float, wanted: Sequence[float]) -> dict[float, Saddle]:
     """Saddles at the wanted ratios, by continuation from `ratio` downwards and upwards."""
-    centre = descend(start, _energy(ratio))
+    centre = descend(start, _energy(ratio), _ON_THE_WAY)[0]
     found: dict[float, Saddle] = {}
     for side in (sorted(a for a in wanted if a <= ratio)[::-1], sorted(a for a in wanted if a > ratio)):
         saddle, at = centre, ratio
         for target in side:
             parts = max(1, int(np.ceil(abs(np.log((target - 2) / (at - 2))) / _STRIDE)))
-            for level in np.exp(np.linspace(np.log(at - 2), np.log(target - 2), parts + 1)[1:]):
-                saddle = descend(saddle, _energy(2 + float(level)))
+            for level in np.exp(np.linspace(np.log(at - 2), np.log(target - 2), parts + 1)[1:-1]):
+                saddle = descend(saddle, _energy(2 + float(level)), _ON_THE_WAY * float(level))[0]
+            saddle = descend(saddle, _energy(target))[0]
             found[target], at = saddle, target
     return found
 
 
-def _energy(alpha: float) -> Callable[[Functional], tuple[float, Array]]:
-    return lambda f: (-f.energy(alpha), -f.energy_gradient(alpha))
+def _energy(alpha: float) -> Callable[[Functional], tuple[float, Array, float]]:
+    return lambda f: (-f.energy(alpha), -f.energy_gradient(alpha), f.energy_rounding(alpha))
 
 
 def _value(saddle: Saddle | None, alpha: float) -> float:
