@@ -56,7 +56,7 @@ def lifted_ratio(c: float, chi: float, theta: float) -> float:
 
 
 def lifting_helps(theta: float) -> bool:
-    """Whether α(c, χ) falls below plain RDT for small c: true from θ = 0.22668 on.
+    """Whether α(c, χ) falls below plain RDT for small c: true from θ = 0.22671 on.
 
     To first order in c, ``α = α_0 (1 + c [Var V/(2 E V) - 1/(4χ² (θ + 1/2χ))])`` at the χ of plain RDT.
     """
