@@ -364,7 +364,7 @@ def theory(
     layers: Annotated[int, typer.Option(help="Depths 1 to this one (at most 8).")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """The bounds, computed from their equations, with status and source.
+    """The bounds, computed from their equations, with status, source and the laws of weights that they are about.
 
     Example: mcinj theory --layers 4
     """
@@ -376,9 +376,11 @@ def theory(
     if as_json:
         typer.echo(json.dumps([row.to_json() for row in rows]))
         return
+    # One line each: where a value, or its proved enclosure, is missing, the reason stands before the source.
+    notes = [("" if r.known else "not computed: ") + (f"{r.reason}; " if r.reason else "") + r.source for r in rows]
     frame = pandas.DataFrame(
-        [(r.layers, r.name, r.value, r.kind, r.status, r.origin, r.source) for r in rows],
-        columns=["layers", "name", "m/n", "kind", "status", "origin", "source"],
+        [(r.layers, r.name, r.value, r.kind, r.status, r.laws, r.origin, t) for r, t in zip(rows, notes, strict=True)],
+        columns=["layers", "name", "m/n", "kind", "status", "laws", "origin", "source"],
     )
     _print_table(frame, digits=6)
 
@@ -450,12 +452,14 @@ def _print_table(frame: Any, digits: int = 4) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from mcinj.show.tables import number
+
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     numeric = [frame[c].dtype.kind in "fiu" or str(frame[c].dtype) == "Int64" for c in frame.columns]
     for name, is_number in zip(frame.columns, numeric, strict=True):
         shown.add_column(str(name).replace("_", " "), justify="right" if is_number else "left", overflow="fold")
     for row in frame.itertuples(index=False, name=None):
-        shown.add_row(*(f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in row))
+        shown.add_row(*(number(v, digits) if isinstance(v, float) else str(v) for v in row))
     console = Console()
     if not console.is_terminal:
         console = Console(width=200)

@@ -117,7 +117,7 @@ def cell_tests(
     """Test the observed numbers of cells with j positives of m rows in R^n against N_j(m, n), one test per j.
 
     counts: shape (streams, len(j)), cells per stream. j: default 0, 1, …, one per column. The expectation holds for
-    rows that are symmetric one by one and in general position: all continuous ensembles, not rademacher or sparse.
+    rows that are symmetric one by one and in general position (`Ensemble.symmetric_rows`).
     """
     from mcinj.theory import expected_cells
 

@@ -103,8 +103,8 @@ def quantile(
         raise InputError(f"a quantile's q must lie strictly between 0 and 1, got {q}")
     check_level(level)
     shape = curve_of(sample, level=level) if curve is None else curve
-    # p is a sum of masses: q must be met where it equals q up to rounding.
-    at = np.flatnonzero(shape.p >= q)
+    # p is a sum of masses: q is met where it equals q up to rounding.
+    at = np.flatnonzero(shape.p >= q - ROUNDING)
     discrete = float(shape.m[at[0]]) if at.size else math.inf
     below, above = quantile_ranks(sample.trials, q, level)
     least, most = np.sort(sample.least), np.sort(sample.most)

@@ -93,6 +93,16 @@ class Ensemble:
         """Whether the law is continuous: every algebraic coincidence has probability 0, and rank is count."""
         return self.name not in ("rademacher", "sparse") or (self.name == "sparse" and self.parameter == 1.0)
 
+    @property
+    def symmetric_rows(self) -> bool:
+        """Whether rows are independent, each as likely as its negative, and in general position almost surely."""
+        return self.in_general_position and self.name != "correlated"
+
+    @property
+    def rotation_invariant(self) -> bool:
+        """Whether rows are independent and their directions uniform on the sphere."""
+        return self.name in ("gaussian", "xavier", "sphere") or (self.name == "sparse" and self.parameter == 1.0)
+
     def factor(self, rows: int, columns: int) -> float:
         """Factor by which the stream's rows are multiplied in a layer of shape `(rows, columns)`."""
         return math.sqrt(2.0 / (rows + columns)) if self.name == "xavier" else 1.0

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
 from mcinj.infer import Family
+from mcinj.networks import Ensemble
 from mcinj.theory import Bound, deep_plain, deep_plain_unit, table
+from mcinj.theory.bounds import computed_or_not
 from mcinj.theory.published import FIRST_LAYER
+
+ELSEWHERE = "Gaussian value, for comparison"
 
 # Substrings of names, in the order in which a plot takes them; the rest is in the tables.
 _PLOTTED = (
@@ -25,7 +31,7 @@ _PLOTTED = (
 
 
 def bounds_for(family: Family) -> list[Bound]:
-    """Theory values for the family's depth, criterion and earlier ratios.
+    """Theory values for the family's depth, criterion and earlier ratios; those not computed say why.
 
     Rows of `mcinj.theory.table` are about chains in which every earlier layer is at its critical value. For other
     first layers the plain RDT value after the family's own ratios is computed instead.
@@ -40,10 +46,11 @@ def bounds_for(family: Family) -> list[Bound]:
             rows = [r for r in rows if layers > 2 and published and r.origin == "published"]
             ratios = [(lo + hi) / 2 for lo, hi in family.ratios]
             text = ", ".join(f"{r:.4g}" for r in ratios)
-            rows.append(replace(deep_plain(ratios), name=f"plain RDT after {text}"))
-            rows.append(replace(deep_plain_unit(ratios), name=f"unit-weight RDT after {text}"))
+            rows.append(_after(f"plain RDT after {text}", lambda: deep_plain(ratios), layers))
+            rows.append(_after(f"unit-weight RDT after {text}", lambda: deep_plain_unit(ratios), layers))
             if family.criterion == "global":
-                rows.append(replace(deep_plain(ratios, theta=2.0), name=f"global condition (2n active) after {text}"))
+                name = f"global condition (2n active) after {text}"
+                rows.append(_after(name, lambda: deep_plain(ratios, theta=2.0), layers, 2.0))
     if layers > 1 and family.criterion == "global":
         # The count bounds (theta = 1) are about the regional criterion; a network may pass it and still collide. What
         # is published as an injectivity capacity is shown as published.
@@ -51,27 +58,47 @@ def bounds_for(family: Family) -> list[Bound]:
     return [row for row in rows if row.theta == 1.0]
 
 
+def _after(name: str, compute: Callable[[], Bound], layers: int, theta: float = 1.0) -> Bound:
+    blank = Bound(name, layers, math.nan, "rigorous", "computed", "docs/theory.md", theta=theta, reason="not computed")
+    return computed_or_not(lambda: replace(compute(), name=name), blank)
+
+
+def about(bound: Bound, ensemble: str) -> bool:
+    """Whether the value is about weights of this law."""
+    law = Ensemble.parse(ensemble)
+    return law.rotation_invariant if bound.laws == "rotation-invariant rows" else law.symmetric_rows
+
+
+def standing(bound: Bound, ensembles: Iterable[str]) -> str:
+    """The value's status for weights of these laws, or that it is none of theirs."""
+    return bound.status if all(about(bound, ensemble) for ensemble in ensembles) else ELSEWHERE
+
+
 def for_plot(bounds: list[Bound], most: int = 5) -> list[Bound]:
     """The bounds that a plot draws: one per kind, the tightest-known ones, at most `most`."""
     chosen: list[Bound] = []
     for text in _PLOTTED:
         for row in bounds:
-            if row.name.startswith(text) and all(abs(row.value - c.value) > 0.02 for c in chosen):
+            if row.known and row.name.startswith(text) and all(abs(row.value - c.value) > 0.02 for c in chosen):
                 chosen.append(row)
                 break
     return sorted(chosen[:most], key=lambda row: row.value)
 
 
-def label(bound: Bound) -> str:
+def label(bound: Bound, ensembles: Iterable[str]) -> str:
     """Name, value and standing, for a legend."""
     name = bound.name.split(" (")[0]
-    return f"{name} {bound.value:.3f} ({bound.status})"
+    return f"{name} {bound.value:.3f} ({standing(bound, ensembles)})"
 
 
-def draw_bounds(axes: Any, bounds: list[Bound], *, vertical: bool) -> None:
-    """Bounds as dashed grey lines, told apart by their dashes and named in the legend."""
+def draw_bounds(axes: Any, bounds: list[Bound], ensembles: Collection[str], *, vertical: bool) -> None:
+    """Bounds as dashed grey lines, told apart by their dashes and named in the legend; paler beside other laws.
+
+    ensembles: laws of the weights whose data the axes show.
+    """
     from mcinj.show.style import DASHES
 
     line = axes.axvline if vertical else axes.axhline
     for bound, dash in zip(bounds, DASHES, strict=False):
-        line(bound.value, color="0.25", linewidth=1.1, linestyle=dash, label=label(bound), zorder=1)
+        colour = "0.25" if standing(bound, ensembles) == bound.status else "0.6"
+        line(bound.value, color=colour, linewidth=1.1, linestyle=dash, label=label(bound, ensembles), zorder=1)

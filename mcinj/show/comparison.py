@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcinj.errors import InputError
 from mcinj.infer import Extrapolation, Family, SeriesKey, compare, extrapolate_family, quantile
-from mcinj.show.bounds import bounds_for
+from mcinj.show.bounds import about, bounds_for, standing
 from mcinj.theory import Bound
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ COLUMNS = (
     "bound",
     "value",
     "status",
+    "laws",
     "origin",
     "difference",
     "verdict",
@@ -49,7 +49,7 @@ def examine(family: Family, levels: Mapping[SeriesKey, float] | None = None) -> 
     """Collect what a report says of one family; levels: of single intervals, where series have stopping rules."""
     try:
         limit, reason = extrapolate_family(family, levels=levels), ""
-    except InputError as error:
+    except (InputError, ArithmeticError) as error:  # too few sizes, or a reference series without its limit
         limit, reason = None, str(error)
     return FamilyReport(family, bounds_for(family), limit, reason)
 
@@ -59,57 +59,38 @@ def comparison_rows(report: FamilyReport, levels: Mapping[SeriesKey, float] | No
 
     basis `n = N`: the median at the largest n, a fact about that n; bounds are about n → ∞, so the row has a
     difference (value - estimate) and no verdict. basis `n → ∞`: the extrapolated limit with its total
-    interval, and the verdict of `mcinj.infer.compare`. levels: of the medians' intervals, where it is not 0.95
-    (stopping rules).
+    interval, and the verdict of `mcinj.infer.compare`. A value that is not about the family's law is there for
+    comparison only, as its status says, and has no verdict; one that could not be computed has the reason in its
+    place. levels: of the medians' intervals, where it is not 0.95 (stopping rules).
     """
     import pandas
 
     family = report.family
-    rows = []
-    last = [(key, sample) for key, sample in zip(family.keys, family.samples, strict=True) if key.n == report.largest]
-    key, sample = last[0]
+    key, sample = next((k, s) for k, s in zip(family.keys, family.samples, strict=True) if k.n == report.largest)
     median = quantile(sample, 0.5, level=(levels or {}).get(key, 0.95))
-    for bound in report.bounds:
-        rows.append(
-            [
-                family.label,
-                f"n = {report.largest}",
-                median.alpha,
-                median.alpha_lo,
-                median.alpha_hi,
-                bound.name,
-                bound.value,
-                bound.status,
-                bound.origin,
-                bound.value - median.alpha,
-                "",
-            ]
-        )
+    bases = [(f"n = {report.largest}", median.alpha, median.alpha_lo, median.alpha_hi)]
     if report.extrapolation is not None:
-        limit = report.extrapolation
+        bases.append(("n → ∞", report.extrapolation.estimate, *report.extrapolation.total))
+    rows = []
+    for basis, estimate, low, high in bases:
         for bound in report.bounds:
-            verdict = compare(limit, bound.name, bound.value, bound.kind)
+            text = "" if bound.known else f"not computed: {bound.reason}"
+            if report.extrapolation is not None and basis == "n → ∞" and bound.known and about(bound, family.ensemble):
+                text = compare(report.extrapolation, bound.name, bound.value, bound.kind).text
             rows.append(
                 [
                     family.label,
-                    "n → ∞",
-                    limit.estimate,
-                    *limit.total,
+                    basis,
+                    estimate,
+                    low,
+                    high,
                     bound.name,
                     bound.value,
-                    bound.status,
+                    standing(bound, [family.ensemble]),
+                    bound.laws,
                     bound.origin,
-                    verdict.difference,
-                    verdict.text,
+                    bound.value - estimate,
+                    text,
                 ]
             )
     return pandas.DataFrame(rows, columns=list(COLUMNS))
-
-
-def number(value: float, digits: int = 4) -> str:
-    """A number for people: fixed digits, `∞` and `–` for what has none."""
-    if value != value:
-        return "–"
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    return f"{value:.{digits}f}"

@@ -33,7 +33,7 @@ def transition_axes(axes: Any, curves: Sequence[SeriesCurve], bounds: list[Bound
             markersize=3.5,
             label=f"n = {item.key.n}, {curve.trials} trials{note}",
         )
-    draw_bounds(axes, bounds, vertical=True)
+    draw_bounds(axes, bounds, {item.key.ensemble for item in curves}, vertical=True)
     axes.set_xlabel("last width per input, m/n")
     axes.set_ylabel("P(network passes)")
     axes.set_ylim(-0.02, 1.02)
@@ -106,7 +106,7 @@ def median_axes(
             label="too few trials for an interval" if vague.any() else None,
         )
         largest = max(largest, int(x.max()))
-    draw_bounds(axes, bounds, vertical=False)
+    draw_bounds(axes, bounds, {family.ensemble for _, family in groups}, vertical=False)
     if extrapolation is not None:
         edge = largest + max(1.0, 0.06 * largest)
         low_end, high_end = extrapolation.total

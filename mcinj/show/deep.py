@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mcinj.errors import InputError
 from mcinj.infer import Family, Gap, curve_of, gap_table, paired_gaps, quantile
 from mcinj.show.style import COLOURS, MARKERS, figure, save, shade
 from mcinj.show.tables import write_csv
@@ -215,8 +216,17 @@ def _earlier(layers: int) -> list[float]:
 
 
 def _plain_values(layers: int) -> list[float]:
-    """The published first layer, then the plain RDT value of each further layer behind the published widths."""
-    return [FIRST_LAYER, *(deep_plain(_earlier(k)).value for k in range(1, layers))]
+    """The published first layer, then the plain RDT value of each further layer behind the published widths.
+
+    NaN, which a plot leaves out, where a value cannot be computed.
+    """
+    values = [FIRST_LAYER]
+    for k in range(1, layers):
+        try:
+            values.append(deep_plain(_earlier(k)).value)
+        except (InputError, ArithmeticError):
+            values.append(math.nan)
+    return values
 
 
 def _published(layers: int) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcinj.files import atomic_write
-from mcinj.show.comparison import number
+from mcinj.show.tables import number
 
 if TYPE_CHECKING:
     import pandas

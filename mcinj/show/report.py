@@ -75,7 +75,7 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
 
     from mcinj.infer import curve_of, families, summarise
     from mcinj.infer.curves import SeriesCurve
-    from mcinj.show.bounds import for_plot
+    from mcinj.show.bounds import ELSEWHERE, for_plot
     from mcinj.show.comparison import comparison_rows, examine
     from mcinj.show.curves import median_axes, transition_axes, transition_range
     from mcinj.show.deep import deep_sections
@@ -148,7 +148,7 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
         )
         if item.extrapolation is not None:
             with figure(ncols=2, figsize=(13.0, 5.0), width_ratios=(3, 2)) as (fig, axes):
-                scaling_axes(axes[0], item.extrapolation, plotted)
+                scaling_axes(axes[0], item.extrapolation, plotted, item.family.ensemble)
                 residual_axes(axes[1], item.extrapolation)
                 axes[0].set_title(f"Finite-size scaling: {title}", fontsize=10)
                 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
@@ -181,6 +181,12 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
         comparisons.append(rows)
         if len(rows):
             page.table(rows.drop(columns="family"))
+            if ELSEWHERE in set(rows["status"]):
+                page.text(
+                    f"“{ELSEWHERE}”: the value is about the laws named in its row, {item.family.ensemble} weights are "
+                    "not among them, and the data can neither support nor exclude it.",
+                    note=True,
+                )
         else:
             page.text("There are no theory values for this family.", note=True)
     if len(examined) > 1:

@@ -34,8 +34,13 @@ def _look(fit: ScalingFit) -> dict[str, Any]:
     return {"color": _FORM_COLOURS.get(fit.form, "0.4") if fit.accepted else "0.7", "linestyle": line, "marker": marker}
 
 
-def scaling_axes(axes: Any, extrapolation: Extrapolation, bounds: list[Bound], reach: int = 48) -> Any:
-    """Medians against 1/n; every fit from its n_min to n = `reach` and on to its limit; rejected fits are grey."""
+def scaling_axes(
+    axes: Any, extrapolation: Extrapolation, bounds: list[Bound], ensemble: str = "gaussian", reach: int = 48
+) -> Any:
+    """Medians against 1/n; every fit from its n_min to n = `reach` and on to its limit; rejected fits are grey.
+
+    ensemble: law of the weights whose medians these are.
+    """
     points = extrapolation.points
     # The exact reference series cost seconds each at large n; beyond `reach` the fits are straight enough.
     start = min(fit.n_min for fit in extrapolation.fits)
@@ -64,7 +69,7 @@ def scaling_axes(axes: Any, extrapolation: Extrapolation, bounds: list[Bound], r
         capsize=2,
         label="median m*/n, 95 %",
     )
-    draw_bounds(axes, bounds, vertical=False)
+    draw_bounds(axes, bounds, [ensemble], vertical=False)
     # Sizes far below the fitted ones would squeeze what the figure is about.
     shown = points.alpha[points.n >= start - 1]
     heights = [*shown, *(b.value for b in bounds), *(f.limit for f in extrapolation.fits if f.accepted)]

@@ -1,8 +1,9 @@
-"""What every report writes besides figures: tables as CSV, and the notes that a record carries."""
+"""What every report writes besides figures: numbers, tables as CSV, and the notes that a record carries."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,3 +26,12 @@ def note(meta: dict[str, str], key: str) -> str:
         return str(json.loads(meta[key]))
     except (KeyError, ValueError):
         return ""
+
+
+def number(value: float, digits: int = 4) -> str:
+    """A number for people: fixed digits, `∞` and `–` for what has none."""
+    if value != value:
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    return f"{value:.{digits}f}"

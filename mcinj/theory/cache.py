@@ -36,6 +36,7 @@ _EQUATIONS = (
     "ground_state",
     "lifted",
     "lifted_deep",
+    "newton",
     "parisi",
     "published",
     "roots",
@@ -80,11 +81,12 @@ def remember(
     compute: Callable[[], T],
     encode: Callable[[T], Any],
     decode: Callable[[Any], T],
+    keep: Callable[[T], bool] = lambda _: True,
 ) -> T:
     """`compute()`, or what it gave before for the same `name`, `arguments` and equations.
 
     `encode` turns the result into JSON data and `decode` back, raising any exception for data it cannot
-    accept.
+    accept. A result that `keep` declines is given, but not remembered.
     """
     try:
         key = {"equations": equations_version(), "name": name, "arguments": arguments}
@@ -98,6 +100,8 @@ def remember(
         if record["key"] == key:
             return decode(record["data"])
     result = compute()
+    if not keep(result):
+        return result
     with suppress(Exception):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path, "w") as stream:

@@ -41,6 +41,7 @@ def first_moment(theta: float = 1.0) -> Bound:
         source="H₂(θ/α) + H₂(1/α) = 1; docs/theory.md §1; Markov's inequality on the cell count",
         theta=theta,
         error=_ROUNDOFF * alpha,
+        laws="symmetric rows in general position",
     )
 
 
@@ -72,6 +73,7 @@ def euler_characteristic() -> Bound:
         kind="estimate",
         parameters={"t": _euler_saddle(alpha)},
         error=_ROUNDOFF * alpha,
+        laws="symmetric rows in general position",
     )
 
 

@@ -152,7 +152,10 @@ def standing(alphas_before: Iterable[float]) -> Status:
     for k, alpha in enumerate(alphas):
         needed = _last_ratio(distance, 1.0)
         if alpha < needed:
-            needed = lifted_ratio_after(alphas[:k], 1.0)
+            try:
+                needed = lifted_ratio_after(alphas[:k], 1.0)
+            except ArithmeticError:  # then no bound is known to hold here
+                return "heuristic"
         if alpha < needed * (1 - _SAME):
             return "heuristic"
         distance = alpha * optimal_slope(distance / alpha).slope ** 2

@@ -70,7 +70,7 @@ def plot_bounds_by_depth(rows: Sequence[Bound], axes: Axes, names: Sequence[str]
     `names` selects rows by their names (default: all chains known to the figure). The first layer of a chain
     is the one-layer value that it starts from.
     """
-    values = {(row.name, row.layers): row for row in rows}
+    values = {(row.name, row.layers): row for row in rows if row.known}
     for name, label, colour, marker, line in _BY_DEPTH:
         if names is not None and name not in names:
             continue

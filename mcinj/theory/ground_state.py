@@ -8,7 +8,9 @@ entry.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,13 +32,15 @@ _START = Saddle((0.78,), (3.3,), 0.053)  # basin of the 1RSB minimum at the rati
 _START_RATIO = 6.7
 _STRIDE = 0.1  # continuation in ln(α - 2): the saddle moves smoothly in it, down to α = 2
 _LEAST = 2.001
+_ON_THE_WAY = 1e-6  # error of energies that only lead to others, over α - 2
 
 
 @dataclass(frozen=True)
 class GroundStateCurve:
     """Energies e(α), each an array of the length of `alphas`, and the order parameters at them.
 
-    `parameters` maps "1rsb.q0", "2rsb.c2", … to arrays; NaN where α is too near to 2 to be told from 0.
+    `parameters` maps "1rsb.q0", "2rsb.c2", … to arrays; NaN where α is too near to 2 to be told from 0. An
+    energy that could not be computed is NaN.
     """
 
     alphas: Array
@@ -59,8 +63,8 @@ class GroundStateCurve:
 def ground_state_curve(alphas: ArrayLike | None = None, *, use_cache: bool = True) -> GroundStateCurve:
     """RS, 1RSB and 2RSB ground-state energies at width ratios `alphas` (default 2, 2.1, …, 12).
 
-    `alphas`: one-dimensional, every value finite and in (0, 50], in any order. Accurate to 1e-6. Raises
-    `InputError` for anything else.
+    `alphas`: one-dimensional, every value finite and in (0, 50], in any order. Accurate to 1e-6 (below 2.001 an
+    energy counts as 0); an energy that could not be computed is NaN. Raises `InputError` for anything else.
     """
     ratios = np.linspace(2, 12, 101) if alphas is None else np.asarray(alphas, dtype=np.float64)
     if ratios.ndim != 1 or ratios.size == 0:
@@ -71,48 +75,62 @@ def ground_state_curve(alphas: ArrayLike | None = None, *, use_cache: bool = Tru
     if not use_cache:
         return _curve(ratios)
     arguments = {"alphas": ratios.tolist()}
-    return remember("ground-state", arguments, lambda: _curve(ratios), _encode, lambda data: _decode(data, ratios))
+    return remember(
+        "ground-state", arguments, lambda: _curve(ratios), _encode, lambda data: _decode(data, ratios), keep=_whole
+    )
 
 
 def _curve(ratios: Array) -> GroundStateCurve:
     wanted = [float(alpha) for alpha in np.unique(ratios) if alpha >= _LEAST]
-    one = _follow(_START, _START_RATIO, wanted)
-    reference = descend(_START, _energy(_START_RATIO))
-    two = _follow(split(reference), _START_RATIO, wanted)
+    start = _START
+    energies: dict[int, Array] = {}
     parameters: dict[str, Array] = {}
-    for label, saddles, steps in (("1rsb", one, 1), ("2rsb", two, 2)):
+    for steps in (1, 2):
+        try:
+            start = descend(start, _energy(_START_RATIO), _ON_THE_WAY)[0]
+            saddles = _follow(start, _START_RATIO, wanted)
+            start = split(start)
+        except ArithmeticError:  # no energy is known then, nor any of more steps
+            saddles = dict.fromkeys(wanted)
+            wanted = []
+        energies[steps] = np.array([_value(saddles, float(alpha)) for alpha in ratios])
         names = [f"q{i}" for i in range(steps)] + [f"c{i}" for i in range(1, steps + 1)] + ["chi"]
         for place, name in enumerate(names):
-            parameters[f"{label}.{name}"] = np.array([_entry(saddles.get(float(a)), place) for a in ratios])
+            parameters[f"{steps}rsb.{name}"] = np.array([_entry(saddles.get(float(a)), place) for a in ratios])
     return GroundStateCurve(
         alphas=ratios,
         rs=np.array([_replica_symmetric(float(alpha)) for alpha in ratios]),
-        one_rsb=np.array([_value(one.get(float(a)), float(a)) for a in ratios]),
-        two_rsb=np.array([_value(two.get(float(a)), float(a)) for a in ratios]),
+        one_rsb=energies[1],
+        two_rsb=energies[2],
         parameters=parameters,
     )
 
 
-def _follow(start: Saddle, ratio: float, wanted: Sequence[float]) -> dict[float, Saddle]:
-    """Saddles at the wanted ratios, by continuation from `ratio` downwards and upwards."""
-    centre = descend(start, _energy(ratio))
-    found: dict[float, Saddle] = {}
+def _follow(centre: Saddle, ratio: float, wanted: Sequence[float]) -> dict[float, Saddle | None]:
+    """Saddles at the wanted ratios, by continuation from `ratio` downwards and upwards; None where it was lost."""
+    found: dict[float, Saddle | None] = dict.fromkeys(wanted)
     for side in (sorted(a for a in wanted if a <= ratio)[::-1], sorted(a for a in wanted if a > ratio)):
         saddle, at = centre, ratio
-        for target in side:
-            parts = max(1, int(np.ceil(abs(np.log((target - 2) / (at - 2))) / _STRIDE)))
-            for level in np.exp(np.linspace(np.log(at - 2), np.log(target - 2), parts + 1)[1:]):
-                saddle = descend(saddle, _energy(2 + float(level)))
-            found[target], at = saddle, target
+        with suppress(ArithmeticError):
+            for target in side:
+                parts = max(1, int(np.ceil(abs(np.log((target - 2) / (at - 2))) / _STRIDE)))
+                for level in np.exp(np.linspace(np.log(at - 2), np.log(target - 2), parts + 1)[1:-1]):
+                    saddle = descend(saddle, _energy(2 + float(level)), _ON_THE_WAY * float(level))[0]
+                saddle = descend(saddle, _energy(target))[0]
+                found[target], at = saddle, target
     return found
 
 
-def _energy(alpha: float) -> Callable[[Functional], tuple[float, Array]]:
-    return lambda f: (-f.energy(alpha), -f.energy_gradient(alpha))
+def _energy(alpha: float) -> Callable[[Functional], tuple[float, Array, float]]:
+    return lambda f: (-f.energy(alpha), -f.energy_gradient(alpha), f.energy_rounding(alpha))
 
 
-def _value(saddle: Saddle | None, alpha: float) -> float:
-    return 0.0 if saddle is None else functional(saddle).energy(alpha)
+def _value(saddles: Mapping[float, Saddle | None], alpha: float) -> float:
+    """Energy at a ratio: 0 for ratios that no saddle was wanted for, NaN where there is none."""
+    if alpha < _LEAST:
+        return 0.0
+    saddle = saddles.get(alpha)
+    return math.nan if saddle is None else functional(saddle).energy(alpha)
 
 
 def _entry(saddle: Saddle | None, place: int) -> float:
@@ -123,7 +141,14 @@ def _replica_symmetric(alpha: float) -> float:
     """Root e of ``α c_e(α) = 1``; the left side falls in e from α/2 to 0."""
     if alpha <= 2:
         return 0.0
-    return bracketed_root(lambda e: 1 - alpha * gordon_distance(alpha, e), 1e-300, alpha / 2)
+    try:
+        return bracketed_root(lambda e: 1 - alpha * gordon_distance(alpha, e), 1e-300, alpha / 2)
+    except ArithmeticError:
+        return math.nan
+
+
+def _whole(curve: GroundStateCurve) -> bool:
+    return all(bool(np.isfinite(values).all()) for values in (curve.rs, curve.one_rsb, curve.two_rsb))
 
 
 def _encode(curve: GroundStateCurve) -> dict[str, Any]:

@@ -33,6 +33,7 @@ _FINENESS = 1.6  # grid steps per smallest width; aliasing is then exp(-2π² 1.
 _INNER_FINENESS = 3.0
 _COARSEST = 0.08
 _FINEST = 0.004
+_ULP = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Saddle:
 class Functional:
     """``S`` and ``E F_1`` at a saddle, with their gradients in the order q_0…q_{k-1}, c_1…c_k, χ.
 
-    ``slope_squares[i]`` is ``E F_{i+1}'²`` under the tilted law at overlap q_i.
+    ``slope_squares[i]`` is ``E F_{i+1}'²`` under the tilted law at overlap q_i; ``tilt`` is c_1.
     """
 
     entropy: float
@@ -70,6 +71,7 @@ class Functional:
     entropy_gradient: Array
     potential_gradient: Array
     slope_squares: Array
+    tilt: float
 
     def energy(self, alpha: float) -> float:
         """Positive entries per input at width ratio `alpha` (at the saddle: the ground state)."""
@@ -83,6 +85,16 @@ class Functional:
         """Gradient of `ratio`; zero at the saddle."""
         alpha = self.ratio(theta)
         return (0.5 * self.entropy_gradient + alpha * self.potential_gradient) / -self.potential
+
+    def ratio_rounding(self, theta: float) -> float:
+        """Rounding of `ratio`: of the sum above, and of the potential below, a logarithm near 0 over c_1."""
+        below = abs(self.potential)
+        above = theta + 0.5 * abs(self.entropy)
+        return _ULP * (above / below) * (2 + 1 / (self.tilt * below))
+
+    def energy_rounding(self, alpha: float) -> float:
+        """Rounding of `energy`, a difference of two numbers of its terms' size."""
+        return _ULP * (0.5 * abs(self.entropy) + alpha * (abs(self.potential) + 1 / self.tilt))
 
     def energy_gradient(self, alpha: float) -> Array:
         """Gradient of `energy`; zero at the saddle."""
@@ -165,7 +177,7 @@ def functional(saddle: Saddle, refine: float = 1.0) -> Functional:
     d_c[-1] = law @ innermost.d_tilt
     entropy, entropy_gradient = _entropy(saddle)
     gradient = np.concatenate([d_q, d_c, [law @ innermost.d_chi]])
-    return Functional(entropy, potential, entropy_gradient, gradient, slope_squares)
+    return Functional(entropy, potential, entropy_gradient, gradient, slope_squares, c[0])
 
 
 def _entropy(saddle: Saddle) -> tuple[float, Array]:

@@ -1,12 +1,13 @@
 """Thresholds with replica-symmetry breaking: 1RSB, 2RSB, k steps, and the limit of full RSB.
 
 The k-step functional (`parisi`) is a minimum of the ratio α at fixed energy in all its parameters at once:
-every Hessian met here is positive definite (docs/theory.md). So a quasi-Newton descent from an asymmetric
-start finds the k-step saddle and cannot slide into the (k-1)-step one, which is a saddle with a way down.
+every Hessian met here is positive definite (docs/theory.md). So Newton steps downhill from an asymmetric start
+find the k-step saddle and cannot slide into the (k-1)-step one, which is a saddle with a way down.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -14,14 +15,16 @@ from numpy.typing import NDArray
 
 from mcinj.theory.arguments import positive, threshold, whole
 from mcinj.theory.bounds import Bound
+from mcinj.theory.newton import Sample, minimum
 from mcinj.theory.parisi import Functional, Saddle, functional
 
 __all__ = ["descend", "full_rsb", "k_rsb", "one_rsb", "split", "two_rsb"]
 
 Array = NDArray[np.float64]
 
-_GRADIENT = 1e-9  # in logarithmic coordinates; the value is second order in it
-_LOGIT_LIMIT, _LOG_LIMIT = 30.0, 6.0
+_FARTHEST = 30.0  # coordinates beyond are overlaps, tilts or a chi at which nothing can be computed
+_ON_THE_WAY = 1e-6  # error of values that only lead to others
+_SAFETY = 8  # standard errors of rounding that a quoted error covers
 _ONE_STEP = Saddle((0.7,), (3.0,), 0.06)  # a start inside the basin of the 1RSB minimum for θ = 1
 
 
@@ -46,12 +49,12 @@ def two_rsb(theta: float = 1.0) -> Bound:
 def k_rsb(steps: int, theta: float = 1.0) -> Bound:
     """Width ratio of k steps of replica-symmetry breaking, 1 <= k <= 10. Heuristic, falling in k.
 
-    The error is the change of the value when the grid is halved plus the descent's remaining gradient. Raises
-    `InputError` unless 1 <= steps <= 10 and θ is in [0.001, 100].
+    The error is the change of the value when the grid is halved, plus what the minimisation left and the value's
+    rounding. Raises `InputError` unless 1 <= steps <= 10 and θ is in [0.001, 100].
     """
     steps = whole("steps", steps, 1, 10)
     theta = threshold(theta)
-    return _bound(_ladder(steps, theta)[-1], theta)
+    return _bound(*_ladder(steps, theta)[-1], theta)
 
 
 def full_rsb(theta: float = 1.0, agreement: float = 5e-5, most_steps: int = 10) -> Bound:
@@ -66,14 +69,14 @@ def full_rsb(theta: float = 1.0, agreement: float = 5e-5, most_steps: int = 10) 
     theta = threshold(theta)
     agreement = positive("agreement", agreement)
     saddles = _ladder(4, theta)
-    values = [functional(saddle).ratio(theta) for saddle in saddles]
+    values = [functional(saddle).ratio(theta) for saddle, _ in saddles]
     while not 0 <= (fall := values[-2] - values[-1]) <= agreement:
         if len(values) == most_steps:
             raise ArithmeticError(
                 f"k-RSB values {values} do not agree to {agreement}; allow more steps or less accuracy"
             )
-        saddles.append(_step_further(saddles[-1], theta))
-        values.append(functional(saddles[-1]).ratio(theta))
+        saddles.append(_step_further(saddles[-1][0], theta))
+        values.append(functional(saddles[-1][0]).ratio(theta))
     steps = len(values)
     # Σ_{j>k} (k/j)^5 of the last fall; the integral from k + 1/2 is the midpoint rule.
     tail = fall * steps**5 / (4 * (steps + 0.5) ** 4)
@@ -88,29 +91,31 @@ def full_rsb(theta: float = 1.0, agreement: float = 5e-5, most_steps: int = 10) 
         kind="estimate",
         theta=theta,
         parameters=parameters,
-        error=tail,
+        error=tail + _error(*saddles[-1], theta),
     )
 
 
-def descend(start: Saddle, objective: Callable[[Functional], tuple[float, Array]]) -> Saddle:
-    """Minimise `objective` (value and gradient in q, c, χ) over all k-step parameters, from `start`.
+def descend(
+    start: Saddle, objective: Callable[[Functional], tuple[float, Array, float]], enough: float = 0.0
+) -> tuple[Saddle, float]:
+    """The minimum of `objective` over all k-step parameters downhill of `start`, and how far its value may be off.
 
-    Raises `ArithmeticError` if the descent does not reach its gradient tolerance.
+    objective: value, gradient in q, c, χ, and rounding of the value. enough: a larger error that will do. Raises
+    `ArithmeticError` if there is no minimum within reach.
     """
-    from scipy.optimize import minimize
 
-    def value_and_gradient(u: Array) -> tuple[float, Array]:
-        saddle, jacobian = _decode(u)
-        value, gradient = objective(functional(saddle))
-        return value, jacobian @ gradient
+    def sample(u: Array) -> Sample:
+        decoded = _decode(u)
+        if decoded is None:
+            return Sample(math.inf, u, 0.0)
+        saddle, jacobian = decoded
+        value, gradient, rounding = objective(functional(saddle))
+        return Sample(value, jacobian @ gradient, rounding)
 
-    u = _encode(start)
-    for _ in range(3):  # a restart forgets a poor curvature estimate at the end of the line search
-        result = minimize(value_and_gradient, u, jac=True, method="BFGS", options={"gtol": _GRADIENT})
-        u = result.x
-        if np.abs(result.jac).max() <= 30 * _GRADIENT:
-            return _decode(u)[0]
-    raise ArithmeticError(f"the descent from {start} stopped at gradient {np.abs(result.jac).max():.1e}")
+    found = minimum(sample, _encode(start), enough)
+    decoded = _decode(found.point)
+    assert decoded is not None  # the minimum has a value
+    return decoded[0], found.error
 
 
 def split(saddle: Saddle) -> Saddle:
@@ -130,33 +135,37 @@ def split(saddle: Saddle) -> Saddle:
     return Saddle(tuple(q.tolist()), tuple(np.exp(c).tolist()), saddle.chi * (0.7 if k == 1 else 0.95))
 
 
-def _ladder(steps: int, theta: float) -> list[Saddle]:
-    """Saddles for k = 1 … steps at energy `theta`."""
-
+def _ladder(steps: int, theta: float) -> list[tuple[Saddle, float]]:
+    """Saddles for k = 1 … steps at energy `theta`, each with the error that the minimisation left in its ratio."""
     # Reach other energies from θ = 1 by steps small enough to stay in the basin.
     saddle, parts = _ONE_STEP, int(np.ceil(abs(np.log(theta)) / 0.5))
-    for level in np.exp(np.log(theta) * np.arange(parts + 1) / max(parts, 1)):
-        saddle = descend(saddle, _ratio_at(float(level)))
-    saddles = [saddle]
+    for level in np.exp(np.log(theta) * np.arange(parts) / max(parts, 1)):
+        saddle = descend(saddle, _ratio_at(float(level)), _ON_THE_WAY)[0]
+    saddles = [descend(saddle, _ratio_at(theta))]
     while len(saddles) < steps:
-        saddles.append(_step_further(saddles[-1], theta))
+        saddles.append(_step_further(saddles[-1][0], theta))
     return saddles
 
 
-def _step_further(saddle: Saddle, theta: float) -> Saddle:
+def _step_further(saddle: Saddle, theta: float) -> tuple[Saddle, float]:
     return descend(split(saddle), _ratio_at(theta))
 
 
-def _ratio_at(theta: float) -> Callable[[Functional], tuple[float, Array]]:
-    return lambda f: (f.ratio(theta), f.ratio_gradient(theta))
+def _ratio_at(theta: float) -> Callable[[Functional], tuple[float, Array, float]]:
+    return lambda f: (f.ratio(theta), f.ratio_gradient(theta), f.ratio_rounding(theta))
 
 
-def _bound(saddle: Saddle, theta: float) -> Bound:
+def _error(saddle: Saddle, left: float, theta: float) -> float:
+    """Error of the ratio at a saddle: of the grid, of the minimisation, and of rounding."""
     here = functional(saddle)
-    value, k = here.ratio(theta), saddle.steps
+    grid = abs(functional(saddle, refine=2).ratio(theta) - here.ratio(theta))
+    return grid + left + _SAFETY * here.ratio_rounding(theta)
+
+
+def _bound(saddle: Saddle, left: float, theta: float) -> Bound:
+    value, k = functional(saddle).ratio(theta), saddle.steps
     parameters = {f"q{i}": x for i, x in enumerate(saddle.q)}
     parameters |= {f"c{i}": x for i, x in enumerate(saddle.c, 1)}
-    error = abs(functional(saddle, refine=2).ratio(theta) - value) + 1e-10
     return Bound(
         name=f"{k}RSB",
         layers=1,
@@ -167,7 +176,7 @@ def _bound(saddle: Saddle, theta: float) -> Bound:
         kind="estimate",
         theta=theta,
         parameters={**parameters, "chi": saddle.chi},
-        error=error,
+        error=_error(saddle, left, theta),
     )
 
 
@@ -179,13 +188,16 @@ def _encode(saddle: Saddle) -> Array:
     return np.concatenate([np.log(share / (1 - share)), np.log(increments), [np.log(saddle.chi)]])
 
 
-def _decode(u: Array) -> tuple[Saddle, Array]:
-    """Saddle of the coordinates and the matrix d(q, c, χ)/du, transposed (row: coordinate)."""
+def _decode(u: Array) -> tuple[Saddle, Array] | None:
+    """Saddle of the coordinates and the matrix d(q, c, χ)/du, transposed (row: coordinate); None out of range."""
+    if not np.abs(u).max() < _FARTHEST:
+        return None
     k = (u.size - 1) // 2
-    share = 1 / (1 + np.exp(-np.clip(u[:k], -_LOGIT_LIMIT, _LOGIT_LIMIT)))
+    share = 1 / (1 + np.exp(-u[:k]))
     left = np.cumprod(1 - share)  # 1 - q_i
-    increments = np.exp(np.minimum(u[k : 2 * k], _LOG_LIMIT))
-    chi = float(np.exp(np.minimum(u[2 * k], _LOG_LIMIT)))
+    increments, chi = np.exp(u[k : 2 * k]), float(np.exp(u[2 * k]))
+    if not (1 - left)[-1] < 1:
+        return None
     jacobian = np.zeros((u.size, u.size))
     for j in range(k):
         jacobian[j, j:k] = left[j:] * share[j]  # d(1 - q_i)/du_j = -(1 - q_i) share_j for i >= j

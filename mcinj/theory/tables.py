@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from mcinj.theory.arguments import whole
-from mcinj.theory.bounds import Bound
+from mcinj.theory.bounds import Bound, Kind, Laws, Status, computed_or_not
 from mcinj.theory.cache import remember
 from mcinj.theory.published import FIRST_LAYER, published
 
@@ -21,7 +22,8 @@ def table(layers: int = 1, *, use_cache: bool = True) -> list[Bound]:
     every earlier layer is at its own critical value of the same chain: plain and lifted, from the published
     first layer 6.7004 (heuristic) and from rigorous ones, the unit-weight variant, and the sufficient global
     condition (2n active units from the second layer on). A few seconds at first, then from the disk cache
-    (`cache`). Raises `InputError` unless `layers` is a whole number between 1 and 8.
+    (`cache`). A value that cannot be computed keeps its row, without a value and with the reason. Raises
+    `InputError` unless `layers` is a whole number between 1 and 8.
 
     >>> [row.name for row in table(1)][0]
     'first moment (union bound)'
@@ -29,7 +31,10 @@ def table(layers: int = 1, *, use_cache: bool = True) -> list[Bound]:
     layers = whole("layers", layers, 1, 8)
     if not use_cache:
         return _table(layers)
-    return remember("table", {"layers": layers}, lambda: _table(layers), _encode, _decode)
+    return remember(
+        "table", {"layers": layers}, lambda: _table(layers), _encode, _decode,
+        keep=lambda rows: not any(row.reason for row in rows),
+    )  # fmt: skip
 
 
 def _table(layers: int) -> list[Bound]:
@@ -42,56 +47,107 @@ def _table(layers: int) -> list[Bound]:
 
 
 def _one_layer() -> list[Bound]:
-    from mcinj.theory.closed_form import euler_characteristic, first_moment, plain_rdt
-    from mcinj.theory.enclosure import enclosed
-    from mcinj.theory.lifted import partially_lifted
-    from mcinj.theory.rsb import full_rsb, one_rsb, two_rsb
+    from mcinj.theory import closed_form, lifted, rsb
 
+    symmetric: Laws = "symmetric rows in general position"
     return [
-        enclosed(first_moment()),
-        euler_characteristic(),
-        enclosed(plain_rdt()),
-        enclosed(partially_lifted()),
-        one_rsb(),
-        two_rsb(),
-        full_rsb(),
+        _enclosed(computed_or_not(closed_form.first_moment, _row("first moment (union bound)", laws=symmetric))),
+        computed_or_not(
+            closed_form.euler_characteristic, _row("Euler characteristic", "heuristic", "estimate", symmetric)
+        ),
+        _enclosed(computed_or_not(closed_form.plain_rdt, _row("plain RDT (replica symmetric)"))),
+        _enclosed(computed_or_not(lifted.partially_lifted, _row("partially lifted RDT"))),
+        computed_or_not(rsb.one_rsb, _row("1RSB", "heuristic", "estimate")),
+        computed_or_not(rsb.two_rsb, _row("2RSB", "heuristic", "estimate")),
+        computed_or_not(rsb.full_rsb, _row("full RSB (k-step limit)", "heuristic", "estimate")),
     ]
 
 
+def _row(
+    name: str,
+    status: Status = "rigorous",
+    kind: Kind = "upper",
+    laws: Laws = "rotation-invariant rows",
+    layers: int = 1,
+) -> Bound:
+    """What is known of a row before it is computed."""
+    return Bound(
+        name, layers, math.nan, status, "computed", "docs/theory.md", kind, laws=laws, reason="not yet computed"
+    )
+
+
+def _enclosed(bound: Bound) -> Bound:
+    """The bound with its proved enclosure, or without one and with the reason."""
+    from mcinj.theory.enclosure import enclosed
+
+    if not bound.known:
+        return bound
+    try:
+        return enclosed(bound)
+    except Exception as error:
+        return replace(bound, reason=f"not enclosed: {' '.join(str(error).split()) or type(error).__name__}")
+
+
 def _chains(layers: int) -> list[list[Bound]]:
-    from mcinj.theory.closed_form import plain_rdt
     from mcinj.theory.deep import deep_plain, deep_plain_unit
     from mcinj.theory.enclosure_deep import deep_plain_enclosed
-    from mcinj.theory.lifted import partially_lifted
     from mcinj.theory.lifted_deep import deep_lifted, two_layer_lifted_unit
-
-    plain, lifted = plain_rdt().value, partially_lifted().value
 
     def after(alphas: Iterable[float]) -> Bound:
         return deep_plain(alphas, 2.0)
 
+    def unit(alphas: Iterable[float]) -> Bound:
+        return two_layer_lifted_unit(next(iter(alphas)))
+
     return [
-        _chain(f"plain RDT chain from {FIRST_LAYER}", FIRST_LAYER, layers, deep_plain),
-        _chain("plain RDT chain from plain RDT", plain, layers, deep_plain_enclosed),
-        _chain(f"partially lifted RDT chain from {FIRST_LAYER}", FIRST_LAYER, layers, deep_lifted),
-        _chain("partially lifted RDT chain from partially lifted RDT", lifted, layers, deep_lifted),
-        _chain(f"unit-weight RDT chain from {FIRST_LAYER}", FIRST_LAYER, layers, deep_plain_unit),
-        _chain(
-            f"unit-weight partially lifted RDT from {FIRST_LAYER}",
-            FIRST_LAYER,
-            min(layers, 2),
-            lambda alphas: two_layer_lifted_unit(next(iter(alphas))),
-        ),
-        _chain("global condition (2n active), plain RDT chain from plain RDT", plain, layers, after),
+        _chain(f"plain RDT chain from {FIRST_LAYER}", _published, layers, deep_plain),
+        _chain("plain RDT chain from plain RDT", _plain, layers, deep_plain_enclosed),
+        _chain(f"partially lifted RDT chain from {FIRST_LAYER}", _published, layers, deep_lifted),
+        _chain("partially lifted RDT chain from partially lifted RDT", _lifted, layers, deep_lifted),
+        _chain(f"unit-weight RDT chain from {FIRST_LAYER}", _published, layers, deep_plain_unit),
+        _chain(f"unit-weight partially lifted RDT from {FIRST_LAYER}", _published, min(layers, 2), unit),
+        _chain("global condition (2n active), plain RDT chain from plain RDT", _plain, layers, after, 2.0),
     ]
 
 
-def _chain(name: str, alpha_1: float, layers: int, after: Callable[[Iterable[float]], Bound]) -> list[Bound]:
+def _published() -> float:
+    return FIRST_LAYER
+
+
+def _plain() -> float:
+    from mcinj.theory import closed_form
+
+    return closed_form.plain_rdt().value
+
+
+def _lifted() -> float:
+    from mcinj.theory import lifted
+
+    return lifted.partially_lifted().value
+
+
+def _chain(
+    name: str,
+    alpha_1: Callable[[], float],
+    layers: int,
+    after: Callable[[Iterable[float]], Bound],
+    theta: float = 1.0,
+) -> list[Bound]:
     """Bounds for depths 1 … layers, each after the ones before it; depth 1 is a placeholder for `alpha_1`."""
-    first = Bound(name, 1, alpha_1, "reference", "published", "first layer of the chain")
-    rows = [first]
+    status: Status = "heuristic" if alpha_1 is _published else "rigorous"
+
+    def first() -> Bound:
+        return Bound(name, 1, alpha_1(), "reference", "published", "first layer of the chain")
+
+    def further() -> Bound:
+        missing = next((row for row in rows if not row.known), None)
+        if missing is not None:
+            raise ArithmeticError(f"layer {missing.layers} of the chain was not computed: {missing.reason}")
+        return replace(after([row.value for row in rows]), name=name)
+
+    rows = [computed_or_not(first, _row(name, status))]
     while len(rows) < layers:
-        rows.append(replace(after([row.value for row in rows]), name=name))
+        rows.append(computed_or_not(further, replace(_row(name, status, layers=len(rows) + 1), theta=theta)))
     return rows
 
 
