@@ -143,21 +143,23 @@ class Network:
 
         Both networks collide for the same inputs, since `z = ReLU(z) - ReLU(-z)`.
         """
-        weights: list[Any] = list(self.exact_weights)
-        weights[-1] = [*weights[-1], *(tuple(-v for v in row) for row in weights[-1])]
-        biases: list[Any] | None = None
-        if self.exact_biases is not None:
-            biases = list(self.exact_biases)
-            biases[-1] = [*biases[-1], *(-v for v in biases[-1])]
+        weights, biases = self._given(slice(None))
+        weights[-1] = _both_signs(weights[-1])
+        if biases is not None:
+            biases[-1] = _both_signs(biases[-1])
         return Network(weights, biases)
 
     def _part(self, part: slice) -> Network:
+        return Network(*self._given(part))
+
+    def _given(self, part: slice) -> tuple[list[Any], list[Any] | None]:
+        """Weights and biases of some layers as they were given: floats, or rationals where floats cannot hold them."""
         given = self._rational_weights  # type: ignore[attr-defined]
         weights = [w if r is None else r for w, r in zip(self.weights[part], given[part], strict=True)]
         if self.biases is None:
-            return Network(weights)
+            return weights, None
         given = self._rational_biases  # type: ignore[attr-defined]
-        return Network(weights, [b if r is None else r for b, r in zip(self.biases[part], given[part], strict=True)])
+        return weights, [b if r is None else r for b, r in zip(self.biases[part], given[part], strict=True)]
 
     def pre_activations(self, x: npt.ArrayLike) -> list[FloatArray]:
         """Pre-activations `W_k y_{k-1} + b_k` of every layer at one input `x` of shape `(n,)`, in floats."""
@@ -237,6 +239,13 @@ def exact_product(rows: FractionMatrix, x: Sequence[Fraction | int]) -> Fraction
     return tuple(Fraction(int(v.p), int(v.q)) for v in (matrix * column).entries())
 
 
+def _both_signs(values: Any) -> Any:
+    """`[values; -values]` of a float64 array or of nested tuples of rationals; both change sign without rounding."""
+    if isinstance(values, np.ndarray):
+        return np.concatenate([values, -values])
+    return [*values, *(tuple(-v for v in r) if isinstance(r, tuple) else -r for r in values)]
+
+
 def _exact_matrix(w: FloatArray) -> FractionMatrix:
     return tuple(tuple(Fraction(v) for v in row) for row in w.tolist())
 
@@ -263,7 +272,7 @@ def _numbers(values: Any, name: str, ndim: int) -> tuple[FloatArray, Any]:
             dtype=object,
         ).reshape(array.shape)
     elif array.dtype.kind in "iu":
-        if array.size and int(np.abs(array.astype(object)).max()) > 2**53:
+        if array.dtype.itemsize == 8 and array.size and max(int(array.max()), -int(array.min())) > 2**53:
             rational = np.array([Fraction(int(v)) for v in array.flat], dtype=object).reshape(array.shape)
     elif array.dtype.kind != "f":
         raise InputError(f"{name} has dtype {array.dtype}; give real numbers (float64, float32, integers)")

@@ -37,11 +37,9 @@ def test_safetensors_layers_in_natural_order(tmp_path: Path) -> None:
 
 def test_a_linear_last_layer_counts_with_both_signs(tmp_path: Path) -> None:
     st = pytest.importorskip("safetensors.numpy")
-    from mcinj.networks.safetensors import read_safetensors
-
     a = dense(4, 2)
     st.save_file({"a.weight": a}, tmp_path / "n.safetensors")
-    net = read_safetensors(tmp_path / "n.safetensors", last="linear")
+    net = read_network(tmp_path / "n.safetensors", last="linear")
     x = rng.standard_normal(2)
     y = net.forward(x)
     np.testing.assert_allclose(y[:4] - y[4:], a.astype(float) @ x)
