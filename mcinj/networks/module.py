@@ -273,6 +273,14 @@ def _sum(sign: float) -> Callable[[_Trace, _Call], None]:
     return apply
 
 
+def _rsub(trace: _Trace, call: _Call) -> None:
+    call.takes("self")
+    if call.number("alpha") != 1:
+        raise InputError("alpha other than 1 is not supported")
+    trace.chain.scale(np.asarray(-1.0), "minus")
+    trace.chain.add(np.asarray(call.tensor("other")), call.name("other"))
+
+
 def _mul(trace: _Trace, call: _Call) -> None:
     other = "other" if call.arguments["self"] is trace.current else "self"
     trace.chain.scale(call.tensor(other), f"times {call.name(other)}")
@@ -309,6 +317,7 @@ _OPERATORS: dict[str, Callable[[_Trace, _Call], None]] = {
     "dropout.default": _dropout,
     "add.Tensor": _sum(1.0),
     "sub.Tensor": _sum(-1.0),
+    "rsub.Scalar": _rsub,
     "mul.Tensor": _mul,
     "div.Tensor": _div,
     "neg.default": _neg,

@@ -91,7 +91,7 @@ class _Graph:
 
     def _tensor(self, tensor: Any) -> Array:
         if tensor.data_location == self.onnx.TensorProto.EXTERNAL:
-            raise InputError(f"{shown(tensor.name)} lies in another file; save the model in one file")
+            raise InputError("a constant lies in another file; save the model in one file")
         check_weights([tensor.dims], f"{shown(tensor.name)} holds")
         try:
             return np.asarray(self.onnx.numpy_helper.to_array(tensor))
@@ -335,6 +335,9 @@ def _check(onnx: Any, model: Any) -> None:
         raise InputError("functions defined in the file are not supported; export standard operators")
     if len(model.graph.sparse_initializer):
         raise InputError("sparse tensors are not supported")
+    for tensor in model.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            raise InputError(f"{shown(tensor.name)} lies in another file; save the model in one file")
     for value in (*model.graph.input, *model.graph.output):
         if not value.type.HasField("tensor_type"):
             raise InputError(f"{shown(value.name)} is not a tensor")

@@ -1,4 +1,4 @@
-"""The ONNX reader held against onnx's reference evaluator on random graphs: what it reads is equal, the rest is refused."""
+"""The ONNX reader against onnx's reference evaluator on random graphs: what it reads is equal, the rest is refused."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ pytest.importorskip("onnx")
 
 import onnx
 from onnx.reference import ReferenceEvaluator
+from onnx_graphs import Draft, draw
 
 import mcinj.networks.onnx as reader
 from mcinj.networks.reading import Reading
-from onnx_graphs import Draft, draw
 
 GRAPHS = 400
 
