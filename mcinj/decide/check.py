@@ -170,7 +170,10 @@ def as_network(network: Network | Sequence[Any] | np.ndarray[Any, Any]) -> Netwo
         return Network([network])
     if isinstance(network, (list, tuple)):
         return Network(network)
-    raise InputError(f"give a Network, a list of weight matrices or one matrix, got {type(network).__name__}")
+    raise InputError(
+        "give a Network, a list of weight matrices, one matrix, or a torch module and an example input, "
+        f"got {type(network).__name__}"
+    )
 
 
 class _Part:
