@@ -210,8 +210,6 @@ def check(
         raise InputError(f"{file} says itself that its layers end in ReLUs, not leaky ones; leave --slope out")
     if slope and not read.layers[-1].relu:
         raise InputError("leaky ReLUs with a linear last layer are not supported; leave out --slope or --last linear")
-    if not as_json:
-        _explain_layers(read, file)
     verdict = decide(
         read.network,
         str(criterion),
@@ -229,6 +227,7 @@ def check(
     if as_json:
         typer.echo(json.dumps(verdict.to_json() | {"layers": [layer.to_json() for layer in read.layers]}))
     else:
+        _explain_layers(read, file)
         _explain(verdict, domain)
     if certificate is not None:
         if verdict.certificate is not None:
