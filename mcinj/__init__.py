@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mcinj.experiment.driver import run
     from mcinj.experiment.trial import Threshold, threshold
     from mcinj.networks import Ensemble, Network, RowStream, Seed, read_npz, sample, write_npz
+    from mcinj.networks.readers import read_network
 
 # Public names and where they live. They are imported when first used: `import mcinj` itself takes milliseconds.
 _HOMES = {
@@ -36,6 +37,7 @@ _HOMES = {
     "Verdict": "mcinj.decide.verdict",
     "Witness": "mcinj.certify.witness",
     "check": "mcinj.decide.check",
+    "read_network": "mcinj.networks.readers",
     "read_npz": "mcinj.networks",
     "run": "mcinj.experiment.driver",
     "sample": "mcinj.networks",
@@ -59,6 +61,7 @@ __all__ = [
     "Witness",
     "__version__",
     "check",
+    "read_network",
     "read_npz",
     "run",
     "sample",

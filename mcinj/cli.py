@@ -16,6 +16,7 @@ from mcinj.errors import InputError
 
 if TYPE_CHECKING:
     from mcinj.decide.verdict import Verdict
+    from mcinj.networks.reading import Reading
 
 MAX_CERTIFICATE = 2**30
 EXIT_PASS, EXIT_FAIL, EXIT_INPUT, EXIT_UNKNOWN, EXIT_GENERIC, EXIT_INTERNAL, EXIT_INTERRUPT = 0, 1, 2, 3, 4, 70, 130
@@ -77,6 +78,13 @@ EnsembleText = Annotated[
         "--ensemble",
         help="gaussian, uniform, xavier, rademacher, sphere, sparse[:P] (P: share of entries that are not 0), "
         "correlated[:R] (R: correlation of successive rows).",
+    ),
+]
+Layers = Annotated[
+    str | None,
+    typer.Option(
+        help="Names of all layers from input to output, e.g. stem,body,head, where the file leaves their order open "
+        "(.safetensors; .pt keeps the order in which the model registers them)."
     ),
 ]
 NodeBudget = Annotated[
@@ -188,7 +196,11 @@ def check(
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Cores for one decision.", min=1)] = 1,
     domain: Annotated[str | None, typer.Option(help="Only inputs inside: box:LOW,HIGH or ball:R.")] = None,
     slope: Annotated[float, typer.Option(help="Slope of leaky ReLUs; 0: ReLU.")] = 0.0,
-    last: Annotated[LastLayer, typer.Option(help="Whether the last layer has a ReLU.")] = LastLayer.RELU,
+    last: Annotated[
+        LastLayer | None,
+        typer.Option(help="Whether the last layer has a ReLU; default relu, and what an .onnx file says itself."),
+    ] = None,
+    layers: Layers = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide one criterion on one network. Exit code 0: passes, 1: fails, 3: unknown, 2: bad input.
@@ -197,19 +209,17 @@ def check(
     """
     from mcinj.decide.check import check as decide
     from mcinj.files import atomic_write
-    from mcinj.networks.readers import read_network
+    from mcinj.networks.readers import read_file
 
     if certificate is not None and not certificate.parent.is_dir():
         raise InputError(f"cannot write {certificate}: {certificate.parent} is not a directory")
-    network = read_network(file)
-    if last is LastLayer.LINEAR:
-        if slope:
-            raise InputError(
-                "leaky ReLUs with a linear last layer are not supported; give one of --slope and --last linear"
-            )
-        network = network.with_linear_last_layer()
+    read = read_file(file, layers=_names(layers), last=last)
+    if slope and read.states_relus:
+        raise InputError(f"{file} says itself that its layers end in ReLUs, not leaky ones; leave --slope out")
+    if slope and not read.layers[-1].relu:
+        raise InputError("leaky ReLUs with a linear last layer are not supported; leave out --slope or --last linear")
     verdict = decide(
-        network,
+        read.network,
         str(criterion),
         str(engine),
         node_budget,
@@ -224,9 +234,10 @@ def check(
         with atomic_write(certificate) as stream:
             stream.write(verdict.certificate)
     if as_json:
-        typer.echo(json.dumps(verdict.to_json()))
+        typer.echo(json.dumps(verdict.to_json() | {"layers": [layer.to_json() for layer in read.layers]}))
     else:
-        _explain(verdict, file, domain)
+        _explain_layers(read, file)
+        _explain(verdict, domain)
     if certificate is not None:
         if verdict.certificate is not None:
             typer.echo(f"certificate: {certificate} ({len(verdict.certificate)} bytes)", err=as_json)
@@ -242,7 +253,8 @@ def verify(
     exact: Annotated[
         bool, typer.Option("--exact", help="Exact arithmetic only; accept no proof that takes something for granted.")
     ] = False,
-    last: Annotated[LastLayer, typer.Option(help="linear, if `mcinj check` was told so.")] = LastLayer.RELU,
+    last: Annotated[LastLayer | None, typer.Option(help="As `mcinj check` was told.")] = None,
+    layers: Layers = None,
 ) -> None:
     """Check a verdict's certificate with code of its own. Exit code 0: accepted, 1: rejected, 2: unreadable network.
 
@@ -254,9 +266,7 @@ def verify(
     from mcinj.certify import verify as check_certificate
     from mcinj.networks.readers import read_network
 
-    network = read_network(file)
-    if last is LastLayer.LINEAR:
-        network = network.with_linear_last_layer()
+    network = read_network(file, layers=_names(layers), last=last)
     try:
         if certificate.stat().st_size > MAX_CERTIFICATE:
             raise InputError(f"{certificate} is larger than {MAX_CERTIFICATE >> 20} MiB, which no certificate is")
@@ -412,10 +422,16 @@ def export(
         stream.write(text)
 
 
-def _explain(verdict: Verdict, file: Path, domain: str | None) -> None:
-    shape = f"n = {verdict.n}, widths {', '.join(str(w) for w in verdict.widths)}"
+def _explain_layers(read: Reading, file: Path) -> None:
+    """The layers as they were read: a wrong order shows here, not in the verdict."""
+    widths = ", ".join(str(layer.shape[0]) for layer in read.layers)
+    typer.echo(f"{file}: n = {read.network.n}, widths {widths}")
+    for k, layer in enumerate(read.layers, 1):
+        typer.echo(f"  layer {k}: {layer}")
+
+
+def _explain(verdict: Verdict, domain: str | None) -> None:
     words = {"injective": "passes", "not_injective": "fails", "unknown": "undecided"}
-    typer.echo(f"{file}: {shape}")
     place = f" at layer {verdict.layer}" if verdict.layer is not None and len(verdict.widths) > 1 else ""
     because = f": {verdict.reason}" if verdict.reason else ""
     typer.echo(f"{verdict.criterion}: {words[verdict.verdict]}{place}{because}")
@@ -464,6 +480,10 @@ def _print_table(frame: Any, digits: int = 4) -> None:
     if not console.is_terminal:
         console = Console(width=200)
     console.print(shown, highlight=False, markup=False)
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",")]
 
 
 def _widths(text: str, option: str) -> tuple[int, ...]:

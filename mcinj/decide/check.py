@@ -13,6 +13,7 @@ from mcinj.certify.witness import Witness
 from mcinj.decide.verdict import Certified, Criterion, Engine, Outcome, Reason, Verdict
 from mcinj.errors import InputError
 from mcinj.networks import Network, Premise
+from mcinj.networks.traced import accepts_modules
 
 # What each engine decides; `auto` takes the first that supports the case.
 _ONE_LAYER = (Engine.TREE, Engine.MILP, Engine.LP)
@@ -20,6 +21,7 @@ _DEEP_REGIONAL = (Engine.TREE, Engine.LP)
 _DEEP_GLOBAL = (Engine.TREE,)
 
 
+@accepts_modules
 def check(
     network: Network | Sequence[Any] | np.ndarray[Any, Any],
     criterion: Criterion | str = "global",
@@ -38,7 +40,9 @@ def check(
     Parameters
     ----------
     network
-        A `Network`, a list with one weight matrix per layer, or one matrix `(m, n)` for one layer.
+        A `Network`, a list with one weight matrix per layer, or one matrix `(m, n)` for one layer. Or two arguments,
+        `check(module, example_input, …)`: a `torch.nn.Module` in evaluation mode and one input for it (see
+        `mcinj.networks.module.network_from_module`).
     criterion
         `global` (the definition: different inputs, different outputs), `regional` (rank n on every open
         region: necessary only, for deep networks) or `layerwise` (every layer injective on all of its input
@@ -187,7 +191,10 @@ def as_network(network: Network | Sequence[Any] | np.ndarray[Any, Any]) -> Netwo
         return Network([network])
     if isinstance(network, (list, tuple)):
         return Network(network)
-    raise InputError(f"give a Network, a list of weight matrices or one matrix, got {type(network).__name__}")
+    raise InputError(
+        "give a Network, a list of weight matrices, one matrix, or a torch module and an example input, "
+        f"got {type(network).__name__}"
+    )
 
 
 class _Part:

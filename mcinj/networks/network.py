@@ -148,39 +148,40 @@ class Network:
         """The network of the first `layers` layers."""
         if not 1 <= layers <= self.depth:
             raise InputError(f"a network of {self.depth} layers has no prefix of {layers}")
-        return self._part(slice(0, layers), self.premise)
+        return self._part(slice(0, layers))
 
     def layer(self, k: int) -> Network:
         """Layer `k` (1-based) as a one-layer network on R^{m_{k-1}}."""
         if not 1 <= k <= self.depth:
             raise InputError(f"a network of {self.depth} layers has no layer {k}")
-        return self._part(slice(k - 1, k), self.premise)
+        return self._part(slice(k - 1, k))
 
     def with_linear_last_layer(self) -> Network:
         """The network whose last layer has no ReLU, as a ReLU network: `[W; -W]` tells as much as `W` does.
 
         Both networks collide for the same inputs, since `z = ReLU(z) - ReLU(-z)`.
         """
-        weights: list[Any] = list(self.exact_weights)
-        weights[-1] = [*weights[-1], *(tuple(-v for v in row) for row in weights[-1])]
-        biases: list[Any] | None = None
-        if self.exact_biases is not None:
-            biases = list(self.exact_biases)
-            biases[-1] = [*biases[-1], *(-v for v in biases[-1])]
+        weights, biases = self._given(slice(None))
+        weights[-1] = _both_signs(weights[-1])
+        if biases is not None:
+            biases[-1] = _both_signs(biases[-1])
         return Network(weights, biases, premise=self.premise)
 
     def with_premise(self, premise: Premise | None) -> Network:
         """The same network; `premise`: what is known of the law of its weights."""
-        return self._part(slice(0, self.depth), premise)
+        return Network(*self._given(slice(None)), premise=premise)
 
-    def _part(self, part: slice, premise: Premise | None) -> Network:
+    def _part(self, part: slice) -> Network:
+        return Network(*self._given(part), premise=self.premise)
+
+    def _given(self, part: slice) -> tuple[list[Any], list[Any] | None]:
+        """Weights and biases of some layers as they were given: floats, or rationals where floats cannot hold them."""
         given = self._rational_weights  # type: ignore[attr-defined]
         weights = [w if r is None else r for w, r in zip(self.weights[part], given[part], strict=True)]
-        biases = None
-        if self.biases is not None:
-            given = self._rational_biases  # type: ignore[attr-defined]
-            biases = [b if r is None else r for b, r in zip(self.biases[part], given[part], strict=True)]
-        return Network(weights, biases, premise=premise)
+        if self.biases is None:
+            return weights, None
+        given = self._rational_biases  # type: ignore[attr-defined]
+        return weights, [b if r is None else r for b, r in zip(self.biases[part], given[part], strict=True)]
 
     def pre_activations(self, x: npt.ArrayLike) -> list[FloatArray]:
         """Pre-activations `W_k y_{k-1} + b_k` of every layer at one input `x` of shape `(n,)`, in floats."""
@@ -260,6 +261,13 @@ def exact_product(rows: FractionMatrix, x: Sequence[Fraction | int]) -> Fraction
     return tuple(Fraction(int(v.p), int(v.q)) for v in (matrix * column).entries())
 
 
+def _both_signs(values: Any) -> Any:
+    """`[values; -values]` of a float64 array or of nested tuples of rationals; both change sign without rounding."""
+    if isinstance(values, np.ndarray):
+        return np.concatenate([values, -values])
+    return [*values, *(tuple(-v for v in r) if isinstance(r, tuple) else -r for r in values)]
+
+
 def _exact_matrix(w: FloatArray) -> FractionMatrix:
     return tuple(tuple(Fraction(v) for v in row) for row in w.tolist())
 
@@ -286,7 +294,7 @@ def _numbers(values: Any, name: str, ndim: int) -> tuple[FloatArray, Any]:
             dtype=object,
         ).reshape(array.shape)
     elif array.dtype.kind in "iu":
-        if array.size and int(np.abs(array.astype(object)).max()) > 2**53:
+        if array.dtype.itemsize == 8 and array.size and max(int(array.max()), -int(array.min())) > 2**53:
             rational = np.array([Fraction(int(v)) for v in array.flat], dtype=object).reshape(array.shape)
     elif array.dtype.kind != "f":
         raise InputError(f"{name} has dtype {array.dtype}; give real numbers (float64, float32, integers)")

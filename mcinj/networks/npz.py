@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import re
 import zipfile
+from math import prod
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from mcinj.errors import InputError
 from mcinj.files import atomic_write
+from mcinj.networks.limits import MAX_BYTES, check_weights, file_of
 from mcinj.networks.network import Network
+from mcinj.networks.optional import first_line
+from mcinj.networks.reading import Reading, reading, shown
 
-# A zip can promise far more than it holds; headers are checked before a byte is unpacked.
-MAX_BYTES = 2**31
 MAX_ENTRIES = 2000
 
 
@@ -23,32 +26,35 @@ def read_npz(path: str | os.PathLike[str]) -> Network:
     """Read a network from an `.npz` file.
 
     Raises `InputError` for a missing or unreadable file, one that is not an npz, pickled (object) arrays,
-    missing or surplus arrays, sizes beyond 2 GiB, and everything that `Network` refuses.
+    missing or surplus arrays, files and arrays that are too large, and everything that `Network` refuses.
     """
-    source = Path(path)
+    source = file_of(path)
+    try:
+        return load_npz(source).network
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+
+
+def load_npz(source: Path, *, last: str | None = None) -> Reading:
+    """The layers `W1…Wl` with biases `b1…bl`; `last`: `relu` (default) or `linear`, whether the last one has a ReLU."""
     arrays = _arrays(source)
     layers = 0
     while f"W{layers + 1}" in arrays:
         layers += 1
-    expected = {f"W{k}" for k in range(1, layers + 1)}
-    offsets = {f"b{k}" for k in range(1, layers + 1)}
-    surplus = sorted(set(arrays) - expected - offsets)
+    names = [f"W{k}" for k in range(1, layers + 1)]
+    offsets = [f"b{k}" for k in range(1, layers + 1)]
+    surplus = [shown(n) for n in sorted(set(arrays) - {*names, *offsets})]
     if not layers or surplus:
-        named = f"; unexpected: {', '.join(surplus)}" if surplus else ""
-        raise InputError(f"{source}: expected arrays W1…Wl (and b1…bl), found {_list(arrays)}{named}")
-    present = offsets & set(arrays)
+        unexpected = f"; unexpected: {_list(surplus)}" if surplus else ""
+        raise InputError(f"expected arrays W1…Wl (and b1…bl), found {_list(map(shown, arrays))}{unexpected}")
+    present = [n for n in offsets if n in arrays]
     if present and present != offsets:
         raise InputError(
-            f"{source}: has {_list(sorted(present))} but not {_list(sorted(offsets - present))}; "
+            f"has {_list(present)} but not {_list([n for n in offsets if n not in arrays])}; "
             "give every layer a bias (zeros where there is none) or none"
         )
-    try:
-        return Network(
-            [arrays[f"W{k}"] for k in range(1, layers + 1)],
-            [arrays[f"b{k}"] for k in range(1, layers + 1)] if present else None,
-        )
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from None
+    biases = [arrays[n] for n in offsets] if present else None
+    return reading([arrays[n] for n in names], biases, names, says=None, last=last)
 
 
 def write_npz(network: Network, path: str | os.PathLike[str]) -> None:
@@ -64,50 +70,51 @@ def write_npz(network: Network, path: str | os.PathLike[str]) -> None:
 
 def _arrays(source: Path) -> dict[str, npt.NDArray[np.generic]]:
     try:
-        if source.is_dir():
-            raise InputError(f"{source} is a directory; give an .npz file")
         if not zipfile.is_zipfile(source):
-            source.open("rb").close()
-            raise InputError(f"{source} is not an .npz file (numpy.savez writes one)")
+            raise InputError("not an .npz file (numpy.savez writes one)")
         with zipfile.ZipFile(source) as archive:
-            members = archive.infolist()
-            if len(members) > MAX_ENTRIES or sum(m.file_size for m in members) > MAX_BYTES:
+            members = [m for m in archive.infolist() if not m.is_dir()]
+            total = sum(m.file_size for m in members)
+            if len(members) > MAX_ENTRIES or total > MAX_BYTES:
                 raise InputError(
-                    f"{source} unpacks to more than {MAX_BYTES >> 30} GiB or {MAX_ENTRIES} arrays; refused"
+                    f"unpacks to {len(members)} arrays of {total:,} bytes; at most {MAX_ENTRIES} arrays and "
+                    f"{MAX_BYTES >> 20} MiB are read"
                 )
-            arrays = {}
-            for member in members:
-                name = re.sub(r"\.npy$", "", member.filename)
+            named = {re.sub(r"\.npy$", "", m.filename): m for m in members}
+            if len(named) < len(members):
+                raise InputError("holds two arrays of one name")
+            shapes = {}
+            for name, member in named.items():
                 with archive.open(member) as stream:
-                    arrays[name] = _one_array(stream, name, source, member.file_size)
+                    shapes[name] = _header(stream, name, member.file_size)
+            check_weights(shapes.values(), "its arrays hold")
+            arrays = {}
+            for name, member in named.items():
+                with archive.open(member) as stream:
+                    arrays[name] = np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
             return arrays
     except InputError:
         raise
-    except FileNotFoundError:
-        raise InputError(f"{source}: no such file") from None
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{source} cannot be read as .npz: {error}") from None
-    except Exception as error:  # zlib and struct errors of damaged archives have no common base
-        raise InputError(f"{source} is damaged and cannot be read as .npz: {error}") from None
+    except Exception as error:  # zipfile, zlib, struct and numpy have no common base for damaged files
+        raise InputError(f"cannot be read as .npz: {first_line(error)}") from None
 
 
-def _one_array(stream, name: str, source: Path, size: int) -> npt.NDArray[np.generic]:  # type: ignore[no-untyped-def]
+def _header(stream: IO[bytes], name: str, size: int) -> tuple[int, ...]:
+    """Shape of an array that may be read; nothing but its header is."""
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
         shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
     elif version == (2, 0):
         shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
     else:
-        raise InputError(f"{source}: array {name} has npy version {version}; save it with numpy.savez")
+        raise InputError(f"array {shown(name)} has npy version {version}; save it with numpy.savez")
     if dtype.hasobject:
-        raise InputError(f"{source}: array {name} holds pickled objects, which are never loaded; save plain numbers")
-    count = int(np.prod([int(s) for s in shape], dtype=object)) if shape else 1
-    if count * dtype.itemsize > size:
-        raise InputError(
-            f"{source}: array {name} claims shape {shape} but holds only {size} bytes; the file is damaged"
-        )
-    stream.seek(0)
-    return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+        raise InputError(f"array {shown(name)} holds pickled objects, which are never loaded; save plain numbers")
+    if dtype.kind not in "fiu":
+        raise InputError(f"array {shown(name)} has the type {dtype}; save real numbers (float64, float32, integers)")
+    if any(d < 0 for d in shape) or prod(shape) * dtype.itemsize > size:
+        raise InputError(f"array {shown(name)} claims shape {shape} but holds only {size:,} bytes; the file is damaged")
+    return tuple(shape)
 
 
 def _list(names: object) -> str:

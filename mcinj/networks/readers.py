@@ -3,35 +3,66 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
+from typing import Any
 
 from mcinj.errors import InputError
+from mcinj.networks.limits import file_of
 from mcinj.networks.network import Network
-from mcinj.networks.npz import read_npz
+from mcinj.networks.reading import Reading
 
 # Extension, module and function; imported when used, since each needs an optional package.
 _READERS = {
-    ".onnx": ("mcinj.networks.onnx", "read_onnx"),
-    ".safetensors": ("mcinj.networks.safetensors", "read_safetensors"),
-    ".pt": ("mcinj.networks.torch", "read_torch"),
-    ".pth": ("mcinj.networks.torch", "read_torch"),
+    ".onnx": ("mcinj.networks.onnx", "load_onnx"),
+    ".safetensors": ("mcinj.networks.safetensors", "load_safetensors"),
+    ".pt": ("mcinj.networks.torch", "load_torch"),
+    ".pth": ("mcinj.networks.torch", "load_torch"),
 }
+_OTHER = ("mcinj.networks.npz", "load_npz")
+_NAMED = (".safetensors", ".pt", ".pth")
 
 
-def read_network(path: str | os.PathLike[str]) -> Network:
+def read_network(
+    path: str | os.PathLike[str], *, layers: Sequence[str] | None = None, last: str | None = None
+) -> Network:
     """Read a network from `.npz` (or any other name: taken for .npz), `.onnx`, `.safetensors`, `.pt`, `.pth`.
 
-    Raises `InputError` with one clear line for a missing, damaged or unsupported file, and for a format whose
-    optional package is not installed (the message names the extra).
+    Parameters
+    ----------
+    path
+        The file.
+    layers
+        Names of all layers from input to output, for `.safetensors` (which does not keep their order), `.pt` and `.pth`
+        (which keep the order in which the model registers them).
+    last
+        `relu` or `linear`: whether the last layer has a ReLU. A linear one counts with both signs, `[W; -W]`, which
+        collides for the same inputs. ONNX files say it themselves; elsewhere the default is `relu`.
+
+    Raises `InputError` with one clear line for a missing, damaged, too large or unsupported file, for one that leaves
+    open which network is meant, and for a format whose optional package is not installed (the message names the extra).
     """
-    source = Path(path)
-    if source.suffix.lower() not in _READERS:
-        return read_npz(source)
-    if not source.exists():
-        raise InputError(f"{source}: no such file")
-    module, function = _READERS[source.suffix.lower()]
-    network = getattr(import_module(module), function)(source)
-    if not isinstance(network, Network):
-        raise TypeError(f"{module}.{function} returned {type(network).__name__}")
-    return network
+    return read_file(path, layers=layers, last=last).network
+
+
+def read_file(
+    path: str | os.PathLike[str], *, layers: Sequence[str] | None = None, last: str | None = None
+) -> Reading:
+    """Like `read_network`, with the names of the layers."""
+    source = file_of(path)
+    suffix = source.suffix.lower()
+    options: dict[str, Any] = {"last": last}
+    if layers is not None:
+        if suffix not in _NAMED:
+            raise InputError(f"{source}: --layers is for .safetensors, .pt and .pth; this file gives the order itself")
+        if isinstance(layers, str):
+            raise InputError("layers is a string; give a list of names, such as ['stem', 'body', 'head']")
+        options["layers"] = list(layers)
+    module, function = _READERS.get(suffix, _OTHER)
+    try:
+        read = getattr(import_module(module), function)(source, **options)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+    if not isinstance(read, Reading):
+        raise TypeError(f"{module}.{function} returned {type(read).__name__}")
+    return read

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
+from pathlib import Path
 
 from mcinj.errors import InputError
-from mcinj.networks.network import Network
-from mcinj.networks.state import file_of, network_from_state, optional
+from mcinj.networks.limits import check_weights
+from mcinj.networks.optional import first_line, optional
+from mcinj.networks.reading import Reading, shown
+from mcinj.networks.state import layers_of, network_from_state
+
+_TYPES = ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8")
 
 
-def read_safetensors(path: str | os.PathLike[str], *, last: str = "relu") -> Network:
-    """Read linear layers `<layer>.weight`, `<layer>.bias`, in natural order of their names.
+def load_safetensors(source: Path, *, layers: Sequence[str] | None = None, last: str | None = None) -> Reading:
+    """Read linear layers `<layer>.weight`, `<layer>.bias`.
 
-    `last`: `relu` or `linear`, see `mcinj.networks.state.network_from_state`. Raises `InputError` for a missing or
-    damaged file, for tensors that belong to no linear layer, and if the package safetensors is not installed.
+    The format sorts its keys, so the order of the layers comes from `layers`, from numbers in the names, or from the
+    shapes, see `mcinj.networks.order.order_of`. `last`: `relu` or `linear`, see `mcinj.networks.state`. Raises
+    `InputError` for a damaged file, for tensors that belong to no linear layer, and if safetensors is not installed.
     """
-    numpy_io = optional("safetensors.numpy", "safetensors")
-    source = file_of(path)
+    safetensors = optional("safetensors", "safetensors")
     try:
-        tensors = numpy_io.load_file(source)
-    except Exception as error:  # SafetensorError, OSError, KeyError of dtypes numpy lacks: no common base
-        text = str(error) or type(error).__name__
-        if "bf16" in text.lower() or "bfloat16" in text.lower():
-            text = "bfloat16 tensors; convert them to float32"
-        raise InputError(f"{source} cannot be read as safetensors: {text}") from None
-    return network_from_state(tensors, source, last=last)
+        with safetensors.safe_open(source, framework="numpy") as file:
+            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (the file is no mapping)
+            shapes = {name: tuple(part.get_shape()) for name, part in parts.items()}
+            for name, part in parts.items():
+                if part.get_dtype() not in _TYPES:
+                    raise InputError(f"{shown(name)} has the type {part.get_dtype()}; convert it to float32 or float64")
+            layers_of(shapes)
+            check_weights(shapes.values(), "its tensors hold")
+            tensors = {name: file.get_tensor(name) for name in parts}
+    except InputError:
+        raise
+    except Exception as error:  # SafetensorError, OSError …: no common base
+        raise InputError(f"cannot be read as safetensors: {first_line(error)}") from None
+    return network_from_state(tensors, stored=False, layers=layers, last=last)

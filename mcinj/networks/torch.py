@@ -2,36 +2,62 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mcinj.errors import InputError
-from mcinj.networks.network import Network
-from mcinj.networks.state import MAX_BYTES, file_of, network_from_state, optional
+from mcinj.networks.limits import MAX_BYTES, check_weights
+from mcinj.networks.optional import first_line, optional
+from mcinj.networks.reading import Reading, shown
+from mcinj.networks.state import network_from_state
 
 
-def read_torch(path: str | os.PathLike[str], *, last: str = "relu") -> Network:
-    """Read a state dict `{"<layer>.weight": matrix, "<layer>.bias": vector}`, in natural order of the names.
+def load_torch(source: Path, *, layers: Sequence[str] | None = None, last: str | None = None) -> Reading:
+    """Read a state dict `{"<layer>.weight": matrix, "<layer>.bias": vector}`, in the order in which torch stores it.
 
-    `last`: `relu` or `linear`, see `mcinj.networks.state.network_from_state`. Raises `InputError` for a missing or
-    damaged file, one that holds anything but tensors (whole pickled modules), and if torch is not installed.
+    That is the order in which the model registers its layers; `layers` replaces it, see `mcinj.networks.order`. `last`:
+    `relu` or `linear`, see `mcinj.networks.state`. Raises `InputError` for a damaged file, one that holds anything but
+    dense tensors of real numbers (such as whole pickled modules), and if torch is not installed.
     """
-    source = file_of(path)
     _guard(source)
     torch = optional("torch", "torch")
     try:
         state = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # UnpicklingError, RuntimeError, EOFError …: no common base
-        line = (str(error) or type(error).__name__).strip().splitlines()[0]
         raise InputError(
-            f"{source} is no state dict that torch loads without running code: {line}; "
+            f"no state dict that torch loads without running code: {first_line(error)}; "
             "save one with torch.save(model.state_dict(), path)"
         ) from None
     if not isinstance(state, dict) or not state:
-        raise InputError(f"{source} holds a {type(state).__name__}, not a state dict; save model.state_dict()")
-    return network_from_state({str(k): _array(v, k, source, torch) for k, v in state.items()}, source, last=last)
+        raise InputError(f"holds a {type(state).__name__}, not a state dict; save model.state_dict()")
+    for name, value in state.items():
+        if not isinstance(name, str):
+            raise InputError(f"holds a key of type {type(name).__name__}, not a name; save model.state_dict()")
+        if not isinstance(value, torch.Tensor):
+            raise InputError(f"{shown(name)} is a {type(value).__name__}, not a tensor; save model.state_dict() alone")
+    # A tensor can be larger than what is stored of it (expanded views).
+    check_weights((tuple(v.shape) for v in state.values()), "its tensors hold")
+    tensors = {name: array_of(value, name, torch) for name, value in state.items()}
+    return network_from_state(tensors, stored=True, layers=layers, last=last)
+
+
+def array_of(value: Any, name: str, torch: Any) -> Any:
+    """NumPy array of a dense real tensor, without loss."""
+    if (
+        value.is_complex()
+        or value.is_quantized
+        or value.layout != torch.strided
+        or value.dtype is torch.bool
+        or value.is_meta
+    ):
+        raise InputError(
+            f"{shown(name)} is complex, boolean, quantised, sparse or empty of data; "
+            "only dense tensors of real numbers are supported"
+        )
+    plain = value.detach().cpu()
+    return (plain.to(torch.float64) if plain.is_floating_point() else plain).numpy()
 
 
 def _guard(source: Path) -> None:
@@ -41,15 +67,7 @@ def _guard(source: Path) -> None:
     try:
         with zipfile.ZipFile(source) as archive:
             total = sum(m.file_size for m in archive.infolist())
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-        raise InputError(f"{source} is damaged: {error}") from None
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        raise InputError(f"damaged: {first_line(error)}") from None
     if total > MAX_BYTES:
-        raise InputError(f"{source} unpacks to {total} bytes, more than {MAX_BYTES >> 30} GiB; refused")
-
-
-def _array(value: Any, name: object, source: Path, torch: Any) -> Any:
-    if not isinstance(value, torch.Tensor):
-        raise InputError(f"{source}: {name} is a {type(value).__name__}, not a tensor; save model.state_dict() alone")
-    if value.is_complex() or value.is_quantized or value.layout != torch.strided:
-        raise InputError(f"{source}: {name} is complex, quantised or sparse; only dense real tensors are supported")
-    return value.detach().to(torch.float64 if value.is_floating_point() else torch.int64).numpy()
+        raise InputError(f"unpacks to {total:,} bytes, more than the {MAX_BYTES >> 20} MiB that are read")

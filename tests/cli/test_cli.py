@@ -236,7 +236,7 @@ def test_internal_errors_are_code_70(cli: Cli, monkeypatch: pytest.MonkeyPatch) 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr("mcinj.networks.readers.read_npz", broken)
+    monkeypatch.setattr("mcinj.networks.readers.file_of", broken)
     code, _, err = cli("check", "a.npz")
     assert code == 70
     assert err.count("\n") == 1

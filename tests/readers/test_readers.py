@@ -37,11 +37,9 @@ def test_safetensors_layers_in_natural_order(tmp_path: Path) -> None:
 
 def test_a_linear_last_layer_counts_with_both_signs(tmp_path: Path) -> None:
     st = pytest.importorskip("safetensors.numpy")
-    from mcinj.networks.safetensors import read_safetensors
-
     a = dense(4, 2)
     st.save_file({"a.weight": a}, tmp_path / "n.safetensors")
-    net = read_safetensors(tmp_path / "n.safetensors", last="linear")
+    net = read_network(tmp_path / "n.safetensors", last="linear")
     x = rng.standard_normal(2)
     y = net.forward(x)
     np.testing.assert_allclose(y[:4] - y[4:], a.astype(float) @ x)
@@ -53,7 +51,7 @@ def test_a_linear_last_layer_counts_with_both_signs(tmp_path: Path) -> None:
         ({"conv.weight": np.zeros((2, 1, 3, 3))}, "ONNX"),
         ({"bn.running_mean": np.zeros(3)}, "no linear layer"),
         ({"a.bias": np.zeros(3)}, r"a\.bias without"),
-        ({"a.weight": np.ones((3, 2)), "b.weight": np.ones((3, 4))}, "columns"),
+        ({"l1.weight": np.ones((3, 2)), "l2.weight": np.ones((3, 4))}, "columns"),
         ({"a.weight": np.full((3, 2), np.nan)}, "nan"),
     ],
 )
@@ -87,7 +85,7 @@ def test_a_missing_package_is_named_with_its_extra(
     import importlib
     import sys
 
-    import mcinj.networks.state
+    import mcinj.networks.optional
 
     def absent(name: str, *args: Any, **keywords: Any) -> Any:
         if name.split(".")[0] == package:
@@ -96,7 +94,7 @@ def test_a_missing_package_is_named_with_its_extra(
 
     for name in [n for n in sys.modules if n.split(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(mcinj.networks.state, "import_module", absent)
+    monkeypatch.setattr(mcinj.networks.optional, "import_module", absent)
     path = tmp_path / f"n{suffix}"
     path.write_bytes(b"x")
     with pytest.raises(InputError, match=rf"mcinj\[{package}\]"):
