@@ -352,7 +352,7 @@ def sample(
     ensemble: EnsembleText = "gaussian",
     seed: SeedText = "0",
 ) -> None:
-    """Draw a network and write it.
+    """Draw a network and write it, with its law and seed: `check` draws it again, and so knows the law of its weights.
 
     Example: mcinj sample --n 8 --widths 54,67 --seed 0 -o stack.npz
     """
@@ -363,7 +363,7 @@ def sample(
         raise InputError("give --widths or --expansions, one of the two")
     units = _widths(widths, "--widths") or widths_from_expansions(n, _floats(expansions, "--expansions"))
     network = draw(n, units, ensemble, seed)
-    write_npz(network, output)
+    write_npz(network, output, drawn=(ensemble, seed))
     typer.echo(
         f"{output}: n = {network.n}, widths {', '.join(str(w) for w in network.widths)}, {ensemble}, seed {seed}"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zipfile
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import IO
@@ -14,12 +15,14 @@ import numpy.typing as npt
 
 from mcinj.errors import InputError
 from mcinj.files import atomic_write
+from mcinj.networks.ensembles import sample
 from mcinj.networks.limits import MAX_BYTES, check_weights, file_of
-from mcinj.networks.network import Network
+from mcinj.networks.network import Network, Premise
 from mcinj.networks.optional import first_line
 from mcinj.networks.reading import Reading, reading, shown
 
 MAX_ENTRIES = 2000
+_DRAWN = "drawn"  # ensemble and seed of a network that `mcinj sample` wrote
 
 
 def read_npz(path: str | os.PathLike[str]) -> Network:
@@ -38,6 +41,7 @@ def read_npz(path: str | os.PathLike[str]) -> Network:
 def load_npz(source: Path, *, last: str | None = None) -> Reading:
     """The layers `W1…Wl` with biases `b1…bl`; `last`: `relu` (default) or `linear`, whether the last one has a ReLU."""
     arrays = _arrays(source)
+    drawn = arrays.pop(_DRAWN, None)
     layers = 0
     while f"W{layers + 1}" in arrays:
         layers += 1
@@ -54,16 +58,35 @@ def load_npz(source: Path, *, last: str | None = None) -> Reading:
             "give every layer a bias (zeros where there is none) or none"
         )
     biases = [arrays[n] for n in offsets] if present else None
-    return reading([arrays[n] for n in names], biases, names, says=None, last=last)
+    read = reading([arrays[n] for n in names], biases, names, says=None, last=last)
+    if drawn is not None and biases is None and _is_draw(arrays, names, drawn):
+        read = replace(read, network=read.network.with_premise(Premise.DRAWN))
+    return read
 
 
-def write_npz(network: Network, path: str | os.PathLike[str]) -> None:
-    """Write a network as `.npz`, whole or not at all. Weights that float64 cannot hold are refused."""
+def _is_draw(arrays: dict[str, npt.NDArray[np.generic]], names: list[str], drawn: npt.NDArray[np.generic]) -> bool:
+    """Whether the weights are those of the law and seed that the file names: they are drawn anew and compared."""
+    if drawn.dtype.kind != "U" or drawn.shape != (2,):
+        raise InputError(f"the array {_DRAWN} names an ensemble and a seed; this one has dtype {drawn.dtype}")
+    widths = [arrays[n].shape[0] for n in names]
+    again = sample(arrays[names[0]].shape[1], widths, str(drawn[0]), str(drawn[1]))
+    same = all(np.array_equal(w, arrays[n]) for w, n in zip(again.weights, names, strict=True))
+    return same and again.premise is Premise.DRAWN
+
+
+def write_npz(network: Network, path: str | os.PathLike[str], *, drawn: tuple[str, str] | None = None) -> None:
+    """Write a network as `.npz`, whole or not at all. Weights that float64 cannot hold are refused.
+
+    `drawn`: ensemble and seed by which `mcinj.sample` drew it. Who reads the file draws it again and, where the numbers
+    are the same, knows their law.
+    """
     if not network.floats_are_exact:
         raise InputError("an .npz file holds float64 numbers, and this network's weights are not; round them first")
     arrays = {f"W{k}": w for k, w in enumerate(network.weights, 1)}
     if network.biases is not None:
         arrays |= {f"b{k}": b for k, b in enumerate(network.biases, 1)}
+    if drawn is not None:
+        arrays[_DRAWN] = np.array(drawn)
     with atomic_write(path) as stream:
         np.savez(stream, **arrays)  # type: ignore[arg-type]
 

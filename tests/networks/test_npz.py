@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mcinj import InputError, Network, read_npz, sample, write_npz
+from mcinj.networks import Premise
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -105,3 +106,31 @@ def test_unwritable_targets_leave_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="round them"):
         write_npz(Network([[[Fraction(1, 3)]]]), tmp_path / "x.npz")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_draw_is_known_again_by_its_numbers_not_by_its_word(tmp_path: Path) -> None:
+    """The law of the weights is a premise only where the named draw gives these very numbers."""
+    path = tmp_path / "net.npz"
+    net = sample(3, (20, 24), "uniform", 5)
+    for drawn, premise in (
+        (("uniform", "5"), Premise.DRAWN),
+        (("uniform", "6"), None),
+        (("gaussian", "5"), None),
+        (None, None),
+    ):
+        write_npz(net, path, drawn=drawn)
+        assert read_npz(path).premise is premise
+        assert read_npz(path).digest() == net.digest()
+    changed = [w.copy() for w in net.weights]
+    changed[1][3, 4] = changed[1][3, 5]
+    write_npz(Network(changed), path, drawn=("uniform", "5"))
+    assert read_npz(path).premise is None
+    coarse = sample(3, (20,), "rademacher", 5)
+    write_npz(coarse, path, drawn=("rademacher", "5"))
+    assert read_npz(path).premise is None
+    np.savez(path, W1=net.weights[0], drawn=np.array([1.0, 2.0]))
+    with pytest.raises(InputError, match="drawn"):
+        read_npz(path)
+    np.savez(path, W1=net.weights[0], drawn=np.array(["nonsense", "5"]))
+    with pytest.raises(InputError, match="nonsense"):
+        read_npz(path)
