@@ -133,7 +133,7 @@ def _header(stream: IO[bytes], name: str, size: int) -> tuple[int, ...]:
         raise InputError(f"array {shown(name)} has npy version {version}; save it with numpy.savez")
     if dtype.hasobject:
         raise InputError(f"array {shown(name)} holds pickled objects, which are never loaded; save plain numbers")
-    if dtype.kind not in "fiu":
+    if dtype.kind not in "fiu" and not (name == _DRAWN and dtype.kind == "U"):
         raise InputError(f"array {shown(name)} has the type {dtype}; save real numbers (float64, float32, integers)")
     if any(d < 0 for d in shape) or prod(shape) * dtype.itemsize > size:
         raise InputError(f"array {shown(name)} claims shape {shape} but holds only {size:,} bytes; the file is damaged")
