@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,8 +11,7 @@ import mcinj
 from mcinj import Network, Outcome, check, sample
 from mcinj.decide import lp, milp
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
-from arrangement import minimal_active_rank
+from naive.arrangement import minimal_active_rank
 
 ENGINES = ("tree", "lp", "milp")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from arrangement import cells, minimal_active_rank
+from naive.arrangement import cells, minimal_active_rank
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
