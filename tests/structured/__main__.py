@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from structured.comparison import HONEST, KINDS, compare
+from structured.comparison import HONEST, KINDS, compare, compile_all
 from structured.families import FAMILIES, draw
 
 
@@ -35,6 +35,7 @@ def main() -> int:
     per_family = -(-given.count // len(families))
     seeds = [given.seed] if given.seed is not None else range(given.start, given.start + per_family)
     options = {"exact": True} if given.exact else {}
+    compile_all(**options)
     total: Counter[str] = Counter()
     networks, started = 0, time.perf_counter()
     print(f"{'family':36}" + "".join(f"{kind:>16}" for kind in ("passes", *KINDS)) + f"{'s (check)':>12}{'s (all)':>10}")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from naive import verdicts
 
 import mcinj
@@ -46,9 +47,22 @@ def expectations(network: Network) -> dict[str, bool]:
     return found
 
 
+def compile_all(**options: Any) -> None:
+    """Compile what verdicts need: an interrupt in the middle of a compilation would leave it broken."""
+    from mcinj.certify import verify
+
+    for network in (mcinj.sample(2, (12,), seed=1), mcinj.sample(2, (14, 18), seed=1), mcinj.sample(2, (14, 6), seed=1)):
+        coarse = Network([np.round(w * 8) for w in network.weights])
+        for net in (network, coarse, Network(network.weights, [np.full(m, 0.1) for m in network.widths])):
+            for criterion in CRITERIA:
+                certificate = mcinj.check(net, criterion, certificate=True, node_budget=10_000, **options).certificate
+                if certificate is not None:
+                    verify(certificate, net)
+
+
 @contextmanager
 def limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the main thread after so many seconds."""
+    """Raise TimeoutError in the main thread after so many seconds (0: never)."""
 
     def ring(*_: object) -> None:
         raise TimeoutError
@@ -62,8 +76,8 @@ def limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def compare(network: Network, certificates: bool = False, seconds: float = 60.0, **options: Any) -> list[Comparison]:
-    """All criteria on one network. `options` go to `mcinj.check`."""
+def compare(network: Network, certificates: bool = False, seconds: float = 0.0, **options: Any) -> list[Comparison]:
+    """All criteria on one network. `seconds`: most of one verdict, 0 for no limit; `options` go to `mcinj.check`."""
     return [
         judged(network, criterion, expected, certificates, seconds, options)
         for criterion, expected in expectations(network).items()
