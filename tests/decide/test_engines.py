@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naive.arrangement import minimal_active_rank
 
 import mcinj
 from mcinj import Network, Outcome, check, sample
 from mcinj.decide import lp, milp
-
-from naive.arrangement import minimal_active_rank
 
 ENGINES = ("tree", "lp", "milp")
 

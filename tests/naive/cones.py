@@ -1,8 +1,8 @@
 """Pointed polyhedral cones by their rays, in integers: cut by hyperplanes, nothing else (double description).
 
-A ray is a primitive integer vector; its mask has a bit for each inequality that holds with equality there. Two rays span
-a face of dimension two exactly if no third one has all the bits that they share. A linear map may be carried along: its
-value at a new ray is the combination that the ray is.
+A ray is a primitive integer vector; its mask has a bit for each inequality that holds with equality there. Two rays
+span a face of dimension two exactly if no third one has all the bits that they share. A linear map may be carried
+along: its value at a new ray is the combination that the ray is.
 """
 
 from __future__ import annotations

@@ -206,7 +206,7 @@ def passes_global(weights: Sequence[Matrix], biases: Sequence[Sequence[Fraction]
 def passes_one_layer(weights: Matrix, biases: Sequence[Fraction] | None = None) -> bool:
     """The regional criterion of one layer, which is injectivity. Cells are left once their active rows have rank n.
 
-    Far out in two opposite directions in general position no row is active in both, so 2n rows that are not 0 are needed.
+    Far out in two opposite directions no row is active in both, so 2n rows that are not 0 are needed.
     """
     if sum(any(row) for row in weights) < 2 * len(weights[0]):
         return False

@@ -38,7 +38,8 @@ def main() -> int:
     compile_all(**options)
     total: Counter[str] = Counter()
     networks, started = 0, time.perf_counter()
-    print(f"{'family':36}" + "".join(f"{kind:>16}" for kind in ("passes", *KINDS)) + f"{'s (check)':>12}{'s (all)':>10}")
+    head = "".join(f"{kind:>16}" for kind in ("passes", *KINDS))
+    print(f"{'family':36}{head}{'s (check)':>12}{'s (all)':>10}")
     for family in families:
         counts: Counter[str] = Counter()
         spent, begun = 0.0, time.perf_counter()

@@ -51,7 +51,8 @@ def compile_all(**options: Any) -> None:
     """Compile what verdicts need: an interrupt in the middle of a compilation would leave it broken."""
     from mcinj.certify import verify
 
-    for network in (mcinj.sample(2, (12,), seed=1), mcinj.sample(2, (14, 18), seed=1), mcinj.sample(2, (14, 6), seed=1)):
+    for widths in ((12,), (14, 18), (14, 6)):
+        network = mcinj.sample(2, widths, seed=1)
         coarse = Network([np.round(w * 8) for w in network.weights])
         for net in (network, coarse, Network(network.weights, [np.full(m, 0.1) for m in network.widths])):
             for criterion in CRITERIA:
@@ -87,7 +88,7 @@ def compare(network: Network, certificates: bool = False, seconds: float = 0.0, 
 def judged(
     network: Network, criterion: str, expected: bool, certificates: bool, seconds: float, options: dict[str, Any]
 ) -> Comparison:
-    """One verdict. A failure needs two inputs that collide by the oracle's own arithmetic; a proof has to be accepted."""
+    """One verdict. A failure needs two inputs that collide in the oracle's own arithmetic, a proof has to hold."""
     started = time.perf_counter()
     try:
         with limit(seconds):
@@ -95,7 +96,8 @@ def judged(
     except TimeoutError:
         return Comparison(criterion, "slow", expected, time.perf_counter() - started)
     except Exception as error:  # a crash is a finding like any other, and the others are still wanted
-        return Comparison(criterion, "error", expected, time.perf_counter() - started, f"{type(error).__name__}: {error}")
+        note = f"{type(error).__name__}: {error}"
+        return Comparison(criterion, "error", expected, time.perf_counter() - started, note)
     spent = time.perf_counter() - started
 
     def result(kind: str, note: str = "") -> Comparison:

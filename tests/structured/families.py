@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from structured.layers import LAYERS, Floats, Rng, gaussian, grid, opposite, powers
 
 from mcinj.networks import Network
+from structured.layers import LAYERS, Floats, Rng, gaussian, grid, opposite, powers
 
 Family = Callable[[Rng], Network]
 
