@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naive.arrangement import minimal_active_rank
 
 import mcinj
 from mcinj import Network, Outcome, check, sample
 from mcinj.decide import lp, milp
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
-from arrangement import minimal_active_rank
 
 ENGINES = ("tree", "lp", "milp")
 

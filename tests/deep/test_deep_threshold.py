@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from exact_oracle import collides
-from regions_oracle import passes_regional_in_the_plane
+from naive.planar import collides
+from naive.regions_by_lp import passes_regional_in_the_plane
 
 from mcinj.decide.deep_threshold import deep_threshold
 from mcinj.decide.pairs import decide_global

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from regions_oracle import passes_regional
+from naive.regions_by_lp import passes_regional
 
 from mcinj.decide.deep_domain import Domain, decide_on
 from mcinj.decide.deep_leaky import as_relu, decide_leaky

@@ -8,7 +8,7 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from exact_oracle import collides
+from naive.planar import collides
 
 import mcinj
 from mcinj.certify import verify

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from regions_oracle import Floats, arcs, has_pair, margin, passes_regional, passes_regional_in_the_plane
+from naive.regions_by_lp import Floats, arcs, has_pair, margin, passes_regional, passes_regional_in_the_plane
 
 from mcinj.decide.pairs import decide_global
 from mcinj.decide.regions import decide_regional

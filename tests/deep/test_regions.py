@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from regions_oracle import passes_regional, passes_regional_in_the_plane
+from naive.regions_by_lp import passes_regional, passes_regional_in_the_plane
 
 from mcinj.decide.regions import decide_regional
 from mcinj.decide.verdict import Certified, Outcome

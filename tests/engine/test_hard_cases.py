@@ -11,7 +11,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from arrangement import cells
+from naive.arrangement import cells
 
 from mcinj.certify import verify
 from mcinj.decide.onelayer import Layer

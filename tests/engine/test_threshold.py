@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from arrangement import minimal_active_rank
+from naive.arrangement import minimal_active_rank
 
 from mcinj.decide.threshold import one_layer_threshold
 from mcinj.decide.tree import decide_one_layer

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from arrangement import cells, minimal_active_rank
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naive.arrangement import cells, minimal_active_rank
 
 from mcinj.decide.tree import decide_one_layer
 from mcinj.decide.verdict import Certified, Outcome

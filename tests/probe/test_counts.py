@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from naive import arrangement
 
 import mcinj
 from mcinj import InputError
@@ -14,12 +12,6 @@ from mcinj.decide.active import least_active
 from mcinj.decide.lowcells import _exactly, count_cells
 from mcinj.networks import RowStream
 from mcinj.theory import cells as number_of_cells
-
-_SPEC = importlib.util.spec_from_file_location("arrangement", Path(__file__).parents[1] / "engine" / "arrangement.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-arrangement = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(arrangement)
 
 
 class Stream:
