@@ -61,6 +61,7 @@ from mcinj.decide.deep_store import (
     LAYERS,
     LEAVE,
     LIMIT,
+    LISTING,
     LOGFULL,
     LOGGED,
     MARK,
@@ -454,13 +455,12 @@ def last_unit(st: Store, d: int, x: Floats, tail: bool) -> int:
 
 
 @njit(**INNER)
-def emit(st: Store, d: int) -> bool:
-    """Write the region of frame d to the output; False where it is full."""
+def put_out(st: Store, d: int, layers: int) -> bool:
+    """Write the region of frame d, known in the first `layers` layers, to the output; False where it is full."""
     r = st.gi[REGIONS]
     if r >= st.gi[ROOM]:
         return False
-    L = st.gi[LAYERS]
-    for k in range(L):
+    for k in range(layers):
         for i in range(st.m[k]):
             st.OUT_SIGN[r, k, i] = st.SIGN[k, i]
     for q in range(st.ROWS.shape[2]):
@@ -471,7 +471,6 @@ def emit(st: Store, d: int) -> bool:
     st.OUT_N[r, 0] = length
     st.OUT_N[r, 1] = st.FI[d, COUNT]
     st.gi[REGIONS] = r + 1
-    log_region(st)
     return True
 
 
@@ -505,6 +504,8 @@ def node(st: Store, d: int) -> tuple[int, int]:
                 if st.FI[d, BUILT] != p + 1 and not block(st, p + 1):
                     st.gi[SLOT] = p + 1
                     return _ASK, BLOCK
+                if st.gi[LISTING] and p + 1 == L - 1 and not put_out(st, d, L - 1):
+                    return _ASK, FULL
                 log_next(st)
                 install(st, p + 1)
                 st.FI[d, LAYER] = p + 1
@@ -612,7 +613,10 @@ def node(st: Store, d: int) -> tuple[int, int]:
                 log_ranked(st, d)
                 return _CLOSED, 0
             if st.gi[ENUMERATE]:
-                return (_CLOSED, 0) if emit(st, d) else (_ASK, FULL)
+                if not put_out(st, d, L):
+                    return _ASK, FULL
+                log_region(st)
+                return _CLOSED, 0
             return _ASK, RESOLVE
         return _OPEN, unit
 

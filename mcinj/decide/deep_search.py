@@ -69,7 +69,9 @@ class DeepSearch:
     enumerate_regions
         Visit every such region (`batches`) instead of stopping at the first (`decide`).
     ranked
-        Close nodes by exact rank instead of count.
+        Close nodes by exact rank instead of count: every full pattern of the earlier layers is visited.
+    list_cells
+        Keep these patterns in `cells` (`ranked`, at least two layers).
     width
         Start with the first `width` units of the last layer; `grow` adds more.
     record
@@ -85,6 +87,7 @@ class DeepSearch:
         *,
         enumerate_regions: bool = False,
         ranked: bool = False,
+        list_cells: bool = False,
         width: int | None = None,
         record: bool = False,
     ) -> None:
@@ -111,7 +114,9 @@ class DeepSearch:
         for k, w in enumerate(model.floats):
             weights[k, : w.shape[0], : w.shape[1]] = w
         transposed = np.ascontiguousarray(weights.transpose(0, 2, 1))
-        outputs = _ROOM if enumerate_regions else 0
+        outputs = _ROOM if enumerate_regions or list_cells else 0
+        gi[ds.LISTING] = list_cells
+        self.cells: list[Regions] = []
         residues = model.residues if ranked else None
         q = np.zeros((L, m, m) if ranked else (1, 1, 1), dtype=np.int64)
         qr = np.zeros((L + 1, m, n) if ranked else (1, 1, 1), dtype=np.int64)
@@ -243,8 +248,12 @@ class DeepSearch:
         self.found = None
         while True:
             reason = self._advance(limit)
+            if st.gi[ds.LISTING]:
+                self.cells += self._taken()
             if reason == ds.DONE:
                 return True
+            if reason == ds.FULL:
+                continue
             if reason == ds.PAUSED:
                 return None
             if self.found is not None:
@@ -258,21 +267,24 @@ class DeepSearch:
 
     def batches(self, limit: int) -> Iterator[Regions | None]:
         """Batches of regions with fewer than `target` active units; None, at the end, if `limit` nodes did not do."""
-        st = self.st
         while True:
             reason = self._advance(limit)
-            count = int(st.gi[ds.REGIONS])
-            st.gi[ds.ROOM] = min(_ROOM, 2 * int(st.gi[ds.ROOM]))
-            if count:
-                yield Regions(
-                    st.OUT_SIGN[:count].copy(), st.OUT_X[:count].copy(), st.OUT_PATH[:count].copy(),
-                    st.OUT_N[:count].copy(),
-                )  # fmt: skip
-                st.gi[ds.REGIONS] = 0
+            yield from self._taken()
             if reason == ds.PAUSED:
                 yield None
             if reason != ds.FULL:
                 return
+
+    def _taken(self) -> list[Regions]:
+        """The regions in the output, which is empty afterwards and has more room."""
+        st = self.st
+        count = int(st.gi[ds.REGIONS])
+        st.gi[ds.ROOM] = min(_ROOM, 2 * int(st.gi[ds.ROOM]))
+        st.gi[ds.REGIONS] = 0
+        if not count:
+            return []
+        signs, points, paths, sizes = st.OUT_SIGN, st.OUT_X, st.OUT_PATH, st.OUT_N
+        return [Regions(signs[:count].copy(), points[:count].copy(), paths[:count].copy(), sizes[:count].copy())]
 
     def _write(self, numbers: list[int]) -> None:
         gi = self.st.gi

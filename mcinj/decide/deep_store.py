@@ -17,8 +17,8 @@ DONE, WITNESS, PAUSED, RESOLVE, BLOCK, FULL, LOGFULL = range(7)
 # gi: global integers.
 (
     DEPTH, NODES, LIMIT, TARGET, LAYERS, ENUMERATE, RANKED, REGIONS, SLOT, TRAIL, INTEGRAL, CUTS, IMPLY, REFRESH,
-    ROOM, SHARPEN, RECORD, LOGGED, MET, SHOWN,
-) = range(20)  # fmt: skip
+    ROOM, SHARPEN, RECORD, LOGGED, MET, SHOWN, LISTING,
+) = range(21)  # fmt: skip
 GLOBALS = 32
 
 # FI: integers of a frame.

@@ -35,28 +35,32 @@ _PAIRS = 1 << 17  # pairs in one list
 _SLICE = 5_000  # nodes between two looks at the outside world
 
 
-def joint_collision(model: DeepModel, network: Network, limit: int) -> tuple[Witness | Literal[True] | Reason, int]:
+def joint_collision(
+    model: DeepModel, network: Network, limit: int, cells: list[Regions] | None = None
+) -> tuple[Witness | Literal[True] | Reason, int]:
     """Decide the pairs of cells of `model`, a prefix of `network` that passes the regional criterion with rank proved.
 
-    Returns a verified collision of `network`, True (proved: there is none) or why there is no answer; and the nodes:
-    those of the enumeration of cells and those of pairs.
+    `cells`: all regions of the earlier layers, if they are known. Returns a verified collision of `network`, True
+    (proved: there is none) or why there is no answer; and the nodes: those of the enumeration of cells and of pairs.
     """
-    earlier = earlier_layers(model)
-    # No region has this many active units: all are visited.
-    search = DeepSearch(earlier, earlier.widths[-1] + 1, enumerate_regions=True)
-    batches: list[Regions] = []
+    nodes = 0
     try:
-        for batch in search.batches(limit):
-            if batch is None:
-                return Reason.BUDGET, search.nodes
-            batches.append(batch)
+        if cells is None:
+            earlier = earlier_layers(model)
+            # No region has this many active units: all are visited.
+            search = DeepSearch(earlier, earlier.widths[-1] + 1, enumerate_regions=True)
+            found = list(search.batches(limit))
+            nodes = search.nodes
+            cells = [batch for batch in found if batch is not None]
+            if len(cells) < len(found):
+                return Reason.BUDGET, nodes
         if model.residues is None:
-            return Reason.PRIME, search.nodes
-        if not batches:
-            return True, search.nodes
-        joint = Joint(model, network, batches, search.nodes)
+            return Reason.PRIME, nodes
+        if not cells:
+            return True, nodes
+        joint = Joint(model, network, cells, nodes)
     except OverflowError:
-        return Reason.RANGE, search.nodes
+        return Reason.RANGE, nodes
     answer = joint.decide(limit)
     return Reason.BUDGET if answer is None else answer, joint.nodes
 

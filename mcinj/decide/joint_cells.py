@@ -16,6 +16,7 @@ from mcinj._jit import njit
 from mcinj.decide import cell
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_proof import LEAST, TINY, UNIT, proved_empty, row_length
+from mcinj.decide.deep_store import INNER
 from mcinj.decide.kernel_rank import PRIME
 from mcinj.decide.scaling import nearest, power_of_two
 from mcinj.networks.network import FractionMatrix
@@ -26,6 +27,8 @@ Words = npt.NDArray[np.uint64]
 Kinds = npt.NDArray[np.int8]
 
 BELOW, OPEN, WEAK, ABOVE = range(4)
+_POINTS = 16  # of a cell that are remembered
+_EXACT = 32  # products of numbers below 2^16 and 2^31 that add up to less than 2^53
 _SLICE = 2_000  # cells between two looks at the outside world
 _COARSE = Fraction(1, 10**250)  # rows below this are not known well in floats, relatively
 
@@ -181,9 +184,15 @@ def _residues(model: DeepModel, acts: list[npt.NDArray[np.bool_]]) -> list[Ints]
     rows = [np.broadcast_to(weights[0], (len(acts[0]), *weights[0].shape))]
     for w, active in zip(weights[1:], acts, strict=True):
         following = np.zeros((len(active), w.shape[0], model.g), dtype=np.int64)
-        for i in range(w.shape[1]):
-            term = w[None, :, i, None] * np.where(active[:, i, None], rows[-1][:, i], 0)[:, None, :]
-            following = (following + term) % PRIME
+        # Sums of a few products of 16 and 31 bits are exact in floats, in any order.
+        for start in range(0, w.shape[1], _EXACT):
+            part = slice(start, start + _EXACT)
+            high, low = (half.astype(np.float64).T for half in np.divmod(w[:, part], 2**16))
+            before = np.where(active[:, part, None], rows[-1][:, part], 0).astype(np.float64)
+            for q in range(model.g):
+                top = (before[:, :, q] @ high).astype(np.int64) % PRIME
+                rest = (before[:, :, q] @ low).astype(np.int64) % PRIME
+                following[:, :, q] = (following[:, :, q] + (top * 2**16 + rest)) % PRIME
         rows.append(following)
     return rows
 
@@ -216,11 +225,26 @@ def _paths(
     return P, PE
 
 
+@njit(**INNER)
+def _combined(a: Floats, M: Floats, ids: Ints, g: int) -> bool:
+    """Whether floats make `a` a combination of the g active rows with negative coefficients only."""
+    for k in range(g):
+        if ids[k] < 0:
+            return False
+        f = 0.0
+        for q in range(g):
+            f += M[q, k] * a[q]
+        if not f < -1e-9:
+            return False
+    return True
+
+
 @njit()
 def classify(Z: Floats, ZE: Floats, P: Floats, PE: Floats, lengths: Ints, kind: Kinds) -> None:
     """Prove strict signs: a row that is a combination of g path rows with positive coefficients is ABOVE.
 
-    Such a row is positive on the closed cell but at 0. Negative ones are BELOW.
+    Such a row is positive on the closed cell but at 0. Negative ones are BELOW. Rows that the basis of the cell's
+    center proves, or that change their side between points that are known, need no search.
     """
     C, m, g = Z.shape
     K = P.shape[1]
@@ -241,6 +265,7 @@ def classify(Z: Floats, ZE: Floats, P: Floats, PE: Floats, lengths: Ints, kind: 
     BE = np.zeros(g)
     N = np.zeros((g, g))
     work = np.zeros((g, 2 * g))
+    known = np.zeros((_POINTS, g))
     for c in range(C):
         length = lengths[c]
         for t in range(length):
@@ -253,6 +278,7 @@ def classify(Z: Floats, ZE: Floats, P: Floats, PE: Floats, lengths: Ints, kind: 
         if status != cell.FEASIBLE:
             continue
         required[length] = length
+        points = 0
         for j in range(m):
             if kind[c, j] == BELOW:
                 continue
@@ -266,9 +292,27 @@ def classify(Z: Floats, ZE: Floats, P: Floats, PE: Floats, lengths: Ints, kind: 
             for q in range(g):
                 G[length, q] = s * Z[c, j, q] / norm
             GE[length] = ZE[c, j] / norm * (1.0 + 1e-9) + 4.0 * UNIT
+            if _combined(G[length], M, ids, g) and proved_empty(
+                G, GE, length, ids, M, B, BE, N, vec[2], vec[3], vec[4], vec[5], work
+            ):
+                kind[c, j] = ABOVE if s < 0.0 else BELOW
+                continue
+            crosses = False
+            for t in range(points):
+                v = 0.0
+                for q in range(g):
+                    v += G[length, q] * known[t, q]
+                crosses = crosses or v > 0.0
+            if crosses:
+                continue  # OPEN, whatever rounding does to the point
             cell.copy(M, x, u, ids, M2, x2, u2, ids2)
             status, met = cell.settle(G, required, length + 1, M2, x2, u2, ids2, vec[0], vec[1])
-            if status == cell.EMPTY and proved_empty(
+            if status == cell.FEASIBLE:
+                if points < _POINTS:
+                    for q in range(g):
+                        known[points, q] = x2[q]
+                    points += 1
+            elif status == cell.EMPTY and proved_empty(
                 G, GE, met, ids2, M2, B, BE, N, vec[2], vec[3], vec[4], vec[5], work
             ):
                 kind[c, j] = ABOVE if s < 0.0 else BELOW

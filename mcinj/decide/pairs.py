@@ -225,10 +225,10 @@ def _any_weights(
         if layers is not None:
             proof = join(network, layers) if certificate else None
             return DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0, certificate=proof)
-    ranked, searches = rank_regions(network, limit, nodes, fence, record=certificate)
+    ranked, searches = rank_regions(network, limit, nodes, fence, record=certificate, list_cells=True)
     if ranked.outcome is not Outcome.INJECTIVE:
         return ranked
-    answer, used = joint_collision(DeepModel.of(network, fence), network, limit - ranked.nodes)
+    answer, used = joint_collision(DeepModel.of(network, fence), network, limit - ranked.nodes, searches[0].cells)
     nodes = ranked.nodes + used
     if isinstance(answer, Reason):
         reason = Reason.RANK if answer is Reason.BUDGET else answer

@@ -133,16 +133,18 @@ def count_regions(
 
 
 def rank_regions(
-    network: Network, limit: int, nodes: int, fence: FractionMatrix = (), *, record: bool = False
-) -> tuple[DeepDecision, list[DeepSearch]]:
+    network: Network, limit: int, nodes: int, fence: FractionMatrix = (), *, record: bool = False,
+    list_cells: bool = False,
+) -> tuple[DeepDecision, list[DeepSearch]]:  # fmt: skip
     """Whether the Jacobian has rank n on every open region, for any weights, after `nodes` of at most `limit` nodes.
 
-    Rank n of the network implies that of every prefix, so that one search does; it is returned if it passed.
+    Rank n of the network implies that of every prefix, so that one search does; it is returned if it passed, with the
+    full patterns of the earlier layers (`list_cells`).
     """
     model = DeepModel.of(network, fence)
     if model.residues is None:
         return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, 0.0, reason=Reason.PRIME), []
-    search = DeepSearch(model, model.n, ranked=True, record=record)
+    search = DeepSearch(model, model.n, ranked=True, list_cells=list_cells and model.depth > 1, record=record)
     answer = _answer(search, limit - nodes, network)
     nodes += search.nodes
     if isinstance(answer, Reason):
