@@ -6,6 +6,8 @@ catch a premise that is plainly wrong, and tell the search what to expect.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import numpy.typing as npt
 
@@ -70,12 +72,14 @@ def rows_look_generic(rows: Floats) -> bool:
 
 
 def _parallel(rows: Floats) -> bool:
-    """Whether two of the rows, none of them zero, are parallel up to rounding."""
+    """Whether two of the rows, none of them zero, are parallel, exactly; floats say where that may be."""
     unit = rows / np.abs(rows).max(axis=1, keepdims=True)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     gram = np.abs(unit @ unit.T)
     np.fill_diagonal(gram, 0.0)
-    return bool(gram.max(initial=0.0) >= 1 - 1e-12)
+    near = rows[gram.max(axis=1, initial=0.0) >= 1 - 1e-12].tolist()
+    directions = {tuple(Fraction(v) / Fraction(next(filter(None, row))) for v in row) for row in near}
+    return len(directions) < len(near)
 
 
 def without_opposites(rows: Floats) -> Floats:

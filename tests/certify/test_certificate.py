@@ -174,19 +174,24 @@ def test_a_changed_sign_is_rejected():
 def test_count_is_no_proof_for_degenerate_weights():
     """A right proof of counts, for weights where units repeat: it must not be accepted as a proof of rank."""
     rows = gaussian(8, 56, 4)
-    network, certificate = proved(rows)
+    network, certificate = proved(rows, premise=Premise.DRAWN)
     _, proofs = read(certificate)
-    doubled = np.vstack([rows, rows[:1]])
-    assert verify(write(network, proofs), network).accepted
-    assert "general position" in verify(write(Network([doubled]), proofs), Network([doubled])).reason
-    coarse = np.round(rows * 2.0**30) / 2.0**30
-    assert "general position" in verify(write(Network([coarse]), proofs), Network([coarse])).reason
+    assert verify(write(network, proofs), network).certified == "generic"
+    coarse = np.round(rows * 2.0**30)
+    for relation, other in (
+        ("parallel", np.vstack([rows, rows[:1]])),
+        ("parallel", np.vstack([rows, -3 * rows[4:5]])),
+        ("an entry is 0", np.where(np.arange(8) == 3, 0.0, rows)),
+        ("columns are parallel", np.hstack([rows[:, :7], 2 * rows[:, :1]])),
+        ("three rows", np.vstack([coarse, coarse[:1] + coarse[1:2]])),
+    ):
+        assert relation in verify(write(Network([other]), proofs), Network([other])).reason
 
 
 def test_rank_proof_with_dependent_rows_is_rejected():
     """Two sets whose choices may be parallel prove two active units but not rank 2."""
     weights = np.array([[1.0, 0.0], [-1.0, 0.0], [2.0, 0.0], [-2.0, 0.0], [0.0, 1.0]])
-    proof = LayerProof(True, np.array([2, 2]), np.array([2, 4, 6, 8]), np.array([4, 0, 1]))
+    proof = LayerProof(None, np.array([2, 2]), np.array([2, 4, 6, 8]), np.array([4, 0, 1]))
     network = Network([weights])
     result = verify(write(network, [proof]), network)
     assert not result.accepted
@@ -208,9 +213,9 @@ def test_bombs_are_rejected_quickly():
         assert not verify(sealed(one + len(part).to_bytes(8, "little") + part), network).accepted
     assert not verify(sealed(one + (2**63).to_bytes(8, "little") + b"\x01"), network).accepted
     deep = np.array([3] * 100_000)
-    assert not verify(write(network, [LayerProof(True, np.zeros(0, int), np.zeros(0, int), deep)]), network).accepted
+    assert not verify(write(network, [LayerProof(None, np.zeros(0, int), np.zeros(0, int), deep)]), network).accepted
     wide = np.array([2 * 10**9])
-    assert not verify(write(network, [LayerProof(True, np.zeros(0, int), np.zeros(0, int), wide)]), network).accepted
+    assert not verify(write(network, [LayerProof(None, np.zeros(0, int), np.zeros(0, int), wide)]), network).accepted
 
 
 def test_layers_join_into_one_certificate():

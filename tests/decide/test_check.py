@@ -100,8 +100,8 @@ def test_json_has_exact_rationals() -> None:
     assert isinstance(verdict, Verdict)
     data = json.loads(json.dumps(verdict.to_json()))
     assert list(data) == [
-        "verdict", "criterion", "layer", "engine", "n", "widths", "certified", "nodes", "seconds", "witness",
-        "network_injective",
+        "verdict", "criterion", "layer", "engine", "n", "widths", "certified", "assumption", "reason", "nodes",
+        "seconds", "witness", "network_injective",
     ]  # fmt: skip
     witness = Witness.from_json(data["witness"])
     assert witness == verdict.witness

@@ -13,7 +13,7 @@ from mcinj.decide.deep_leaky import as_relu, decide_leaky
 from mcinj.decide.pairs import decide_global
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.errors import InputError
-from mcinj.networks import Network, sample
+from mcinj.networks import Network, Premise, sample
 
 
 def biased(seed: int, widths: tuple[int, ...], size: float) -> Network:
@@ -91,7 +91,7 @@ def test_a_fold_is_seen_from_balls_that_it_cuts(angle: float, criterion: str, fa
     decision = decide_on(net, Domain("ball", -0.75 * factor, 0.75 * factor), criterion)
     collides = criterion == "global" and factor > 1
     assert decision.outcome is (Outcome.NOT_INJECTIVE if collides else Outcome.INJECTIVE)
-    assert decision.certified is (Certified.EXACT if criterion == "global" or not angle else Certified.GENERIC)
+    assert decision.certified is Certified.EXACT
     if collides:
         assert decision.witness is not None
         assert decision.witness.collides(net)
@@ -160,7 +160,9 @@ def test_a_linear_last_layer_is_both_signs() -> None:
     assert decide_global(Network([first])).outcome is Outcome.INJECTIVE
     enough = decide_global(Network([first, np.vstack([last, -last])]))
     assert enough.outcome is Outcome.INJECTIVE
-    assert enough.certified is Certified.GENERIC
+    assert enough.certified is Certified.EXACT
+    drawn = decide_global(Network([first, np.vstack([last, -last])], premise=Premise.DRAWN))
+    assert (drawn.outcome, drawn.certified) == (Outcome.INJECTIVE, Certified.GENERIC)
     few = decide_global(Network([first, np.vstack([last[:1], -last[:1]])]))
     assert few.outcome is Outcome.NOT_INJECTIVE
 

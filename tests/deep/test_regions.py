@@ -88,7 +88,7 @@ def test_opposite_rows_with_other_biases_are_both_active() -> None:
     # Opposite biases: one of the two is active.
     net = Network([np.vstack([u, -u, v, -v])], [[3.0, -3.0, 1.0, -1.0]])
     decision = decide_regional(net)
-    assert (decision.outcome, decision.certified) == (Outcome.INJECTIVE, Certified.GENERIC)
+    assert (decision.outcome, decision.certified) == (Outcome.INJECTIVE, Certified.EXACT)
 
 
 def test_scale_of_weights_does_not_matter() -> None:
