@@ -75,14 +75,43 @@ def test_sample_check_verify(cli: Cli, tmp_path: Path) -> None:
     assert cli("verify", "a.cert", "none.npz")[0] == 2
 
 
+def test_a_file_of_unknown_law_is_decided_exactly_unless_the_user_assumes(cli: Cli, tmp_path: Path) -> None:
+    write_npz(sample(3, (20, 24), seed=1), tmp_path / "a.npz")
+    code, out, _ = cli("check", "a.npz", "--json")
+    assert (code, json.loads(out)["certified"], json.loads(out)["assumption"]) == (0, "exact", None)
+    nodes = json.loads(out)["nodes"]
+    code, out, _ = cli("check", "a.npz", "--json", "--node-budget", str(nodes - 1))
+    assert (code, json.loads(out)["verdict"]) == (3, "unknown")
+    assert "--assume-generic" in json.loads(out)["reason"]
+    code, out, _ = cli("check", "a.npz", "--node-budget", str(nodes - 1))
+    assert (code, "undecided: counts are proved, rank is not" in out) == (3, True)
+    code, out, _ = cli("check", "a.npz", "--assume-generic", "--certificate", "a.cert")
+    assert (code, "as the user assumes" in out) == (0, True)
+    code, out, _ = cli("verify", "a.cert", "a.npz")
+    assert (code, "as the user assumes" in out) == (0, True)
+    assert cli("verify", "a.cert", "a.npz", "--exact")[0] == 4
+    assert cli("check", "a.npz", "--assume-generic", "--exact")[0] == 2
+    w = np.random.default_rng(0).standard_normal((9, 3))
+    write_npz(Network([np.vstack([w, -w]), np.random.default_rng(1).standard_normal((20, 18))]), tmp_path / "b.npz")
+    code, out, error = cli("check", "b.npz", "--assume-generic")
+    assert (code, out) == (2, "")
+    assert "layer 1: two rows are parallel" in error
+
+
 def test_deep_passes_are_written_and_verified(cli: Cli, tmp_path: Path) -> None:
     cli("sample", "--n", "2", "--widths", "13,16", "--seed", "1", "-o", "a.npz")
     for criterion in ("regional", "global"):
         code, out, _ = cli("check", "a.npz", "--criterion", criterion, "--certificate", "a.cert")
         assert (code, "certificate: a.cert" in out) == (0, True)
-        for exact in ([], ["--exact"]):
-            code, out, _ = cli("verify", "a.cert", "a.npz", *exact)
-            assert (code, out.startswith(f"accepted: {criterion}: ")) == (0, True)
+        code, out, _ = cli("verify", "a.cert", "a.npz")
+        assert (code, out.startswith(f"accepted: {criterion}: ")) == (0, True)
+        assert "taken for granted: the weights were drawn from a continuous law" in out
+        assert "certified: generic" in out
+        code, out, _ = cli("verify", "a.cert", "a.npz", "--exact")
+        assert (code, out.startswith(f"not accepted as exact: {criterion}: ")) == (4, True)
+        assert cli("check", "a.npz", "--criterion", criterion, "--exact", "--certificate", "a.cert")[0] == 0
+        code, out, _ = cli("verify", "a.cert", "a.npz", "--exact")
+        assert (code, out.startswith(f"accepted: {criterion}: ")) == (0, True)
     cli("sample", "--n", "2", "--widths", "13,16", "--seed", "2", "-o", "b.npz")
     assert cli("verify", "a.cert", "b.npz")[0] == 1
     (tmp_path / "a.cert").write_bytes(b"MCINJC02" + bytes(100))

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from exact_oracle import collides, loses_rank
+from naive.planar import collides, loses_rank
 from scales import SIZES, network, scaled, small
 
 import mcinj

@@ -9,7 +9,7 @@ from math import gcd, lcm
 
 import numpy as np
 import pytest
-from arrangement import _rank, minimal_active_rank
+from naive.arrangement import _rank, minimal_active_rank
 
 import mcinj
 from mcinj.certify import verify
