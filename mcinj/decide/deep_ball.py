@@ -163,8 +163,12 @@ def _shortest(
 
     z = np.array([float(v) for v in start])
     n = len(z) // 2
-    unit, _ = np.linalg.qr(np.array([[float(v) for v in b] for b in basis]).T)
-    back = np.linalg.lstsq(np.array([[float(v) for v in b] for b in basis]).T, unit, rcond=None)[0]
+    columns = np.array([[float(v) for v in b] for b in basis]).T
+    unit, _ = np.linalg.qr(columns)
+    try:
+        back = np.linalg.lstsq(columns, unit, rcond=None)[0]
+    except np.linalg.LinAlgError:  # no point to look near: the caller cuts at the witness
+        return None
     rows = np.array([[float(v) for v in row] for row in slopes]).reshape(len(values), len(basis)) @ back
     offsets = np.array([float(v) for v in values])
     norms = np.linalg.norm(rows, axis=1)

@@ -8,6 +8,10 @@ from typing import Any
 TOLERANCES = (1e-10, 1e-9, 1e-8)
 
 
+class SolverError(RuntimeError):
+    """HiGHS gave no answer to a feasible, bounded program."""
+
+
 def silent_model() -> tuple[Any, Any]:
     """The module `highspy` and an empty model."""
     highspy: Any = importlib.import_module("highspy")
@@ -23,7 +27,7 @@ def solve_lp(highspy: Any, model: Any) -> Any:
     """Solution of a feasible, bounded LP.
 
     A warm start at the tightest tolerance can end undecided; the basis is then thrown away, and after that the
-    tolerance is relaxed step by step. Raises `RuntimeError` if nothing helps.
+    tolerance is relaxed step by step. Raises `SolverError` if nothing helps.
     """
     model.run()
     if model.getModelStatus() != highspy.HighsModelStatus.kOptimal:
@@ -35,7 +39,7 @@ def solve_lp(highspy: Any, model: Any) -> Any:
                 if model.getModelStatus() == highspy.HighsModelStatus.kOptimal:
                     break
             else:
-                raise RuntimeError(f"HiGHS ended with {model.getModelStatus()} on a feasible, bounded LP")
+                raise SolverError(f"HiGHS ended with {model.getModelStatus()} on a feasible, bounded LP")
         finally:
             _set_tolerance(model, TOLERANCES[0])
     return model.getSolution()

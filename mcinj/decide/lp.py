@@ -59,6 +59,7 @@ class MarginLP:
     def __init__(self, rows: int, columns: int) -> None:
         cvxpy: Any = importlib.import_module("cvxpy")  # here, not above: it takes two seconds
 
+        self._failed = cvxpy.error.SolverError
         self._signed = cvxpy.Parameter((rows, columns))
         self._used = cvxpy.Parameter(rows, nonneg=True)
         self._x, self._t = cvxpy.Variable(columns), cvxpy.Variable()
@@ -67,24 +68,27 @@ class MarginLP:
             [self._signed @ self._x >= self._used * self._t, cvxpy.abs(self._x) <= 1, self._t <= 1],
         )
 
-    def solve(self, signed: Sequence[FloatArray]) -> tuple[float, FloatArray]:
-        """Margin and point of the pattern with the given signed rows."""
+    def solve(self, signed: Sequence[FloatArray]) -> tuple[float, FloatArray] | None:
+        """Margin and point of the pattern with the given signed rows; None where the solver gives no answer."""
         used = len(signed)
         matrix = np.zeros(self._signed.shape)
         matrix[:used] = signed
         self._signed.value = matrix
         self._used.value = (np.arange(matrix.shape[0]) < used).astype(float)
-        self._problem.solve(solver="HIGHS", highs_options=HIGHS_OPTIONS)
+        try:
+            self._problem.solve(solver="HIGHS", highs_options=HIGHS_OPTIONS)
+        except self._failed:
+            return None
         if self._x.value is None:
-            raise RuntimeError(f"HiGHS ended with {self._problem.status} on a feasible, bounded LP")
+            return None
         return float(self._t.value), np.asarray(self._x.value, dtype=np.float64)
 
 
 def decide(network: Network, node_budget: int | None = None) -> Search:
     """Decide the `regional` criterion: rank n on every open region. Any depth, any weights, biases too.
 
-    Where entries differ so much in size that cells may be too thin for tolerances (`scaling.is_wide`), the programs are
-    solved in rational arithmetic.
+    Where entries differ so much in size that cells may be too thin for tolerances (`scaling.is_wide`), and where HiGHS
+    gives no answer, the programs are solved in rational arithmetic.
     """
     search = Search(node_budget)
     columns = network.n + int(network.has_biases)
@@ -119,9 +123,9 @@ class Point(NamedTuple):
 
 def _solve(lp: MarginLP | None, signed: Sequence[Row]) -> Point | None:
     """A point at which the rows are positive, or None: there is none (with the margin asked for)."""
-    if lp is not None:
-        margin, x = lp.solve([row.floats for row in signed])
-        return Point(x) if margin > MARGIN else None
+    answer = None if lp is None else lp.solve([row.floats for row in signed])
+    if answer is not None:
+        return Point(answer[1]) if answer[0] > MARGIN else None
     _, z = circuit_or_point([integer_row([-v for v in row.exact]) for row in signed])
     if z is None:
         return None

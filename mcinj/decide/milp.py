@@ -30,7 +30,7 @@ from mcinj.certify.collision import collision_at, rationalise
 from mcinj.certify.rational import rank
 from mcinj.certify.witness import Witness
 from mcinj.decide.affine import LayerRows, dehomogenised, first_layer, off_the_walls, scaled
-from mcinj.decide.highs import silent_model, solve_lp
+from mcinj.decide.highs import SolverError, silent_model, solve_lp
 from mcinj.decide.scaling import is_wide, with_even_columns
 from mcinj.decide.verdict import Outcome
 from mcinj.networks import Network
@@ -55,9 +55,17 @@ class MilpResult:
 def decide_one_layer(network: Network, node_budget: int | None = None) -> MilpResult:
     """Decide injectivity of a one-layer network: any matrix, biases too.
 
-    UNKNOWN past the node budget, when exact arithmetic refuses the only point offered, or where no cell is found but
-    entries of a row differ so much in size (2^20, with columns scaled) that cells may be too thin for the solver.
+    UNKNOWN past the node budget, when exact arithmetic refuses the only point offered, when HiGHS gives no answer, or
+    where no cell is found but entries of a row differ so much in size (2^20, with columns scaled) that cells may be too
+    thin for the solver.
     """
+    try:
+        return _decide_evened(network, node_budget)
+    except SolverError:
+        return MilpResult(Outcome.UNKNOWN, 0)
+
+
+def _decide_evened(network: Network, node_budget: int | None) -> MilpResult:
     if not is_wide(network):
         return _decide(network, node_budget)
     even, columns = with_even_columns(network)

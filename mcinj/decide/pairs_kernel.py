@@ -430,12 +430,15 @@ def independent(F: Floats, columns: Ints, r: int, error: float) -> bool:
     """Whether the pivots that `pivots` left in F prove that its r rows, known within `error`, are independent there.
 
     With complete pivoting both factors have inverses below 2^r entrywise, so the least singular value is at least the
-    least pivot over r 4^r; it has to exceed the rounding of the elimination (below 1e-13 here) and of the rows.
+    least pivot over r 4^r; it has to exceed the errors of the rows and of the elimination. A pivot is the largest entry
+    that is left, so none of the r steps rounds an entry by more than 3 UNIT times the largest pivot.
     """
     least = 1.0
+    most = 1.0
     for c in range(r):
         least = min(least, abs(F[c, columns[c]]))
-    return least > r * 4.0**r * (1e-13 + r * error)
+        most = max(most, abs(F[c, columns[c]]))
+    return least > r * 4.0**r * (4.0 * UNIT * r * r * most + r * error)
 
 
 @njit()
