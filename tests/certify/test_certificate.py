@@ -180,7 +180,7 @@ def test_count_is_no_proof_for_degenerate_weights():
     coarse = np.round(rows * 2.0**30)
     for relation, other in (
         ("parallel", np.vstack([rows, rows[:1]])),
-        ("parallel", np.vstack([rows, -3 * rows[4:5]])),
+        ("parallel", np.vstack([rows, -4 * rows[4:5]])),
         ("an entry is 0", np.where(np.arange(8) == 3, 0.0, rows)),
         ("columns are parallel", np.hstack([rows[:, :7], 2 * rows[:, :1]])),
         ("three rows", np.vstack([coarse, coarse[:1] + coarse[1:2]])),

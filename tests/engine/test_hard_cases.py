@@ -269,7 +269,7 @@ def test_exact_alternative_of_gordan():
 def test_screen_for_general_position():
     a = gaussian(4, 20)
     assert Layer(a, 4).looks_generic()
-    assert not Layer(np.vstack([a, 3 * a[:1]]), 4).looks_generic()
+    assert not Layer(np.vstack([a, 2 * a[:1]]), 4).looks_generic()
     coarse = np.round(a * 2.0**44) / 2.0**44
     assert Layer(coarse, 4).looks_generic()
     assert not Layer(np.vstack([coarse, coarse[3] - coarse[11]]), 4).looks_generic()
