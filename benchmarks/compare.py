@@ -31,9 +31,9 @@ def instance(n: int, seed: int) -> np.ndarray:
 def tree(a: np.ndarray, exact: bool = False) -> tuple[bool, float, int]:
     """Our engine: verdict, seconds, nodes."""
     from mcinj.decide.tree import decide_one_layer
-    from mcinj.networks import Network
+    from mcinj.networks import Network, Premise
 
-    network = Network([a])
+    network = Network([a], premise=None if exact else Premise.DRAWN)
     started = time.process_time()
     decision = decide_one_layer(network, exact=exact)
     return decision.outcome == "injective", time.process_time() - started, decision.nodes

@@ -29,7 +29,7 @@ class ReferenceSeries:
     """m(n)/n for which an exact expectation equals `level`, and the limit of m(n)/n.
 
     name: "union" (expected cells with fewer than n positives) or "euler" (expected Euler characteristic).
-    n, alpha: shape (sizes,). limit: the known n -> infinity value (mathematics.md §4), computed, not stored.
+    n, alpha: shape (sizes,). limit: the known n -> infinity value (docs/theory.md), computed, not stored.
     """
 
     name: str

@@ -77,7 +77,7 @@ def test_aicc_is_hurvich_and_tsai() -> None:
 
 
 def union_by_hand(m: int, n: int) -> Fraction:
-    """Expected number of cells with fewer than n positives, straight from mathematics.md §3."""
+    """Expected number of cells with fewer than n positives, C(m, j) 2^(1-m) Σ C(m-1, i) summed over j < n."""
     cells = sum(comb(m - 1, i) for i in range(n))
     return sum((Fraction(comb(m, j) * 2 * cells, 2**m) for j in range(n)), Fraction(0))
 
