@@ -1,0 +1,131 @@
+"""The application, and what several commands share: options, exit codes, parsing and tables."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+import mcinj
+from mcinj.errors import InputError
+
+EXIT_PASS, EXIT_FAIL, EXIT_INPUT, EXIT_UNKNOWN, EXIT_GENERIC, EXIT_INTERNAL, EXIT_INTERRUPT = 0, 1, 2, 3, 4, 70, 130
+
+app = typer.Typer(
+    name="mcinj",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Monte Carlo verifier of injectivity of ReLU networks: exact verdicts, transition ratios, published bounds.",
+)
+
+
+class CriterionName(StrEnum):
+    """Values of --criterion."""
+
+    LAYERWISE = "layerwise"
+    REGIONAL = "regional"
+    GLOBAL = "global"
+
+
+class EngineName(StrEnum):
+    """Values of --engine."""
+
+    AUTO = "auto"
+    TREE = "tree"
+    LP = "lp"
+    MILP = "milp"
+
+
+class LastLayer(StrEnum):
+    """Values of --last."""
+
+    RELU = "relu"
+    LINEAR = "linear"
+
+
+class Backend(StrEnum):
+    """Values of --backend."""
+
+    LOKY = "loky"
+    DASK = "dask"
+
+
+class TableFormat(StrEnum):
+    """Values of --format."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+N = Annotated[int, typer.Option("--n", help="Number of inputs.", min=1)]
+SeedText = Annotated[str, typer.Option("--seed", help="A whole number, or root/path such as 7/8/3 (a trial's seed).")]
+EnsembleText = Annotated[
+    str,
+    typer.Option(
+        "--ensemble",
+        help="gaussian, uniform, xavier, rademacher, sphere, sparse[:P] (P: share of entries that are not 0), "
+        "correlated[:R] (R: correlation of successive rows).",
+    ),
+]
+Layers = Annotated[
+    str | None,
+    typer.Option(
+        help="Names of all layers from input to output, e.g. stem,body,head, where the file leaves their order open "
+        "(.safetensors; .pt keeps the order in which the model registers them)."
+    ),
+]
+NodeBudget = Annotated[
+    int | None, typer.Option("--node-budget", help="Most search nodes; past it: unknown. Default: no limit.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"mcinj {mcinj.__version__}")
+        raise typer.Exit
+
+
+def print_table(frame: Any, digits: int = 4) -> None:
+    """A table that keeps its columns in a pipe and wraps its last ones in a narrow terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from mcinj.show.tables import number
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    numeric = [frame[c].dtype.kind in "fiu" or str(frame[c].dtype) == "Int64" for c in frame.columns]
+    for name, is_number in zip(frame.columns, numeric, strict=True):
+        shown.add_column(str(name).replace("_", " "), justify="right" if is_number else "left", overflow="fold")
+    for row in frame.itertuples(index=False, name=None):
+        shown.add_row(*(number(v, digits) if isinstance(v, float) else str(v) for v in row))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    console.print(shown, highlight=False, markup=False)
+
+
+def layer_names(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",")]
+
+
+def parse_widths(text: str, option: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text.strip() else ()
+    except ValueError:
+        raise InputError(f"{option} {text!r}: give whole numbers with commas, e.g. 54,67") from None
+
+
+def parse_floats(text: str, option: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{option} {text!r}: give numbers with commas, e.g. 6.7004,1.2338") from None
