@@ -1,0 +1,177 @@
+"""The least singular value that any activation pattern of a layer has, by branch and bound, with a rigorous enclosure.
+
+`σ* = min σ_min(A_S)` over the open cells that meet the domain, S the units that are active there. A further row raises
+no singular value's floor: `σ_min(A_S) >= σ_min(A_T)` for S ⊃ T. So a node of the search whose declared active rows
+already reach the incumbent is closed, and every cell gives an incumbent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from mcinj.certify.rational import kernel as exact_kernel
+from mcinj.certify.rational import rank
+from mcinj.networks.network import FractionMatrix, FractionVector
+from mcinj.quantify import kernel
+from mcinj.quantify.roots import root_above, root_below
+from mcinj.quantify.search import PatternSearch, Rows
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell and the input direction that its active rows shorten most.
+
+    Attributes
+    ----------
+    point
+        A point inside, exact: n coordinates (a direction where the layer has neither biases nor domain).
+    active
+        Its active units, from 0.
+    direction
+        Rational direction v != 0.
+    square
+        `|A_S v|² / |v|²` exactly: an upper bound of the square of the least singular value.
+    """
+
+    point: FractionVector
+    active: tuple[int, ...]
+    direction: FractionVector
+    square: Fraction
+
+
+@dataclass(frozen=True)
+class LeastSingular:
+    """`low <= σ* <= high`, both proved, and the cell that shows `high` (None: no cell below the given bound)."""
+
+    low: float
+    high: float
+    cell: Cell | None
+    nodes: int
+    complete: bool
+
+
+def cell_at(rows: Rows, point: FractionVector, active: Sequence[int]) -> Cell:
+    """The cell's least singular direction: of floats, or of the exact null space where the rank is not full."""
+    chosen = [rows.rows[i][: rows.n] for i in active]
+    direction = None
+    if rank(chosen, rows.n) < rows.n:
+        direction = exact_kernel(chosen, rows.n)[0]
+    else:
+        top = max(abs(v) for row in chosen for v in row)
+        matrix = np.array([[float(v / top) for v in row] for row in chosen])
+        v = np.linalg.svd(matrix)[2][-1]
+        direction = tuple(Fraction(float(x)) for x in v)
+    return Cell(point[: rows.n], tuple(active), direction, shortening(chosen, direction))
+
+
+def shortening(rows: Sequence[FractionVector], direction: FractionVector) -> Fraction:
+    """`|A v|² / |v|²`, exactly."""
+    image = sum(
+        (sum((a * b for a, b in zip(row, direction, strict=True)), Fraction(0)) ** 2 for row in rows), Fraction(0)
+    )
+    return image / sum((v * v for v in direction), Fraction(0))
+
+
+def exceeds(rows: FractionMatrix, n: int, square: Fraction) -> bool:
+    """Whether `A^T A - square I` is positive definite, exactly (LDL^T over the rationals)."""
+    h = [
+        [sum((r[i] * r[j] for r in rows), Fraction(0)) - (square if i == j else 0) for j in range(n)] for i in range(n)
+    ]
+    for k in range(n):
+        if h[k][k] <= 0:
+            return False
+        for i in range(k + 1, n):
+            f = h[i][k] / h[k][k]
+            if f:
+                h[i] = [a - f * b for a, b in zip(h[i], h[k], strict=True)]
+    return True
+
+
+def least_singular(
+    rows: Rows,
+    *,
+    tolerance: float = 1e-6,
+    limit: int,
+    below: float = math.inf,
+    start: Sequence[tuple[FractionVector, Sequence[int]]] = (),
+    meets: Callable[[PatternSearch], FractionVector | None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> LeastSingular:
+    """Enclose σ* of `rows`, or show that it is at least `below`.
+
+    Parameters
+    ----------
+    tolerance
+        Relative width aimed at: `low >= (1 - tolerance) high`, unless the limit ends the search first.
+    limit
+        Most nodes. Beyond it `low` is 0.
+    start
+        Points with the active units of their cells, checked by the caller.
+    meets
+        For a domain that its walls do not describe (a ball): a point of the leaf's cell inside of it, None if there is
+        none.
+    """
+    search = PatternSearch(rows)
+    best: Cell | None = None
+    high = below
+    scale = Fraction(search.scale)
+    target = Fraction(0)  # square of the lower end, in the search's units
+
+    def aim(value: float) -> None:
+        nonlocal target
+        if math.isinf(value):
+            search.tau[0] = math.inf
+            return
+        goal = float((Fraction(value) * (1 - Fraction(tolerance)) / scale) ** 2)
+        search.tau[0] = goal
+        target = Fraction(goal)
+
+    def take(cell: Cell) -> None:
+        nonlocal best, high
+        value = root_above(cell.square)
+        if value < high:
+            best, high = cell, value
+            aim(value)
+
+    aim(high)
+    for point, active in start:
+        take(cell_at(rows, point, active))
+
+    def leaf() -> bool:
+        nonlocal target
+        point = search.point
+        if meets is not None:
+            inside = meets(search)
+            if inside is None:
+                return False
+            point = inside
+        active = search.active()
+        cell = cell_at(rows, point, active)
+        take(cell)
+        # The node is closed once its own rows are proved to reach the target, which lies below their value.
+        d = int(search.gi[kernel.DEPTH])
+        while high > 0 and search.tau[0] > 0:
+            if kernel.positive_definite(search.GRAM[d], search.tau[0], len(active), np.empty((rows.n, rows.n))):
+                return True
+            chosen = tuple(tuple(v / scale for v in rows.rows[i][: rows.n]) for i in active)
+            if exceeds(chosen, rows.n, target):
+                return True
+            search.tau[0] *= 1.0 - 1e-6
+            target = Fraction(float(search.tau[0]))
+        return True
+
+    done = search.run(leaf, limit, lambda: high == 0.0 or (stop is not None and stop()))
+    if high == 0.0:
+        return LeastSingular(0.0, 0.0, best, search.nodes, True)
+    low = root_below(target * scale * scale) if done else 0.0
+    if done and best is None and math.isinf(high):
+        low = math.inf  # no cell meets the domain
+    return LeastSingular(low, high, best, search.nodes, done)
