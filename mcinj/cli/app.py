@@ -78,6 +78,10 @@ Layers = Annotated[
         "(.safetensors; .pt keeps the order in which the model registers them)."
     ),
 ]
+Prefix = Annotated[
+    str | None,
+    typer.Option(help="Only the tensors whose names begin so, e.g. decoder. (all formats but .onnx)."),
+]
 NodeBudget = Annotated[
     int | None, typer.Option("--node-budget", help="Most search nodes; past it: unknown. Default: no limit.")
 ]

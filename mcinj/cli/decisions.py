@@ -19,6 +19,7 @@ from mcinj.cli.app import (
     LastLayer,
     Layers,
     NodeBudget,
+    Prefix,
     app,
     layer_names,
 )
@@ -57,6 +58,7 @@ def check(
         typer.Option(help="Whether the last layer has a ReLU; default relu, and what an .onnx file says itself."),
     ] = None,
     layers: Layers = None,
+    prefix: Prefix = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide one criterion on one network. Exit code 0: passes, 1: fails, 3: unknown, 2: bad input.
@@ -69,7 +71,7 @@ def check(
 
     if certificate is not None and not certificate.parent.is_dir():
         raise InputError(f"cannot write {certificate}: {certificate.parent} is not a directory")
-    read = read_file(file, layers=layer_names(layers), last=last)
+    read = read_file(file, layers=layer_names(layers), last=last, prefix=prefix)
     if slope and read.states_relus:
         raise InputError(f"{file} says itself that its layers end in ReLUs, not leaky ones; leave --slope out")
     if slope and not read.layers[-1].relu:
@@ -111,6 +113,7 @@ def verify(
     ] = False,
     last: Annotated[LastLayer | None, typer.Option(help="As `mcinj check` was told.")] = None,
     layers: Layers = None,
+    prefix: Prefix = None,
 ) -> None:
     """Check a verdict's certificate with code of its own. Exit code 0: accepted, 1: rejected, 2: unreadable network.
 
@@ -122,7 +125,7 @@ def verify(
     from mcinj.certify import verify as check_certificate
     from mcinj.networks.readers import read_network
 
-    network = read_network(file, layers=layer_names(layers), last=last)
+    network = read_network(file, layers=layer_names(layers), last=last, prefix=prefix)
     try:
         if certificate.stat().st_size > MAX_CERTIFICATE:
             raise InputError(f"{certificate} is larger than {MAX_CERTIFICATE >> 20} MiB, which no certificate is")

@@ -20,6 +20,7 @@ from mcinj.networks.limits import MAX_BYTES, check_weights, file_of
 from mcinj.networks.network import Network, Premise
 from mcinj.networks.optional import first_line
 from mcinj.networks.reading import Reading, reading, shown
+from mcinj.networks.state import below
 
 MAX_ENTRIES = 2000
 _DRAWN = "drawn"  # ensemble and seed of a network that `mcinj sample` wrote
@@ -38,9 +39,13 @@ def read_npz(path: str | os.PathLike[str]) -> Network:
         raise InputError(f"{source}: {error}") from None
 
 
-def load_npz(source: Path, *, last: str | None = None) -> Reading:
-    """The layers `W1…Wl` with biases `b1…bl`; `last`: `relu` (default) or `linear`, whether the last one has a ReLU."""
+def load_npz(source: Path, *, last: str | None = None, prefix: str | None = None) -> Reading:
+    """The layers `W1…Wl` with biases `b1…bl`; `last`: `relu` (default) or `linear`, whether the last one has a ReLU.
+
+    `prefix`: only arrays whose names begin so count, by the rest of their names.
+    """
     arrays = _arrays(source)
+    arrays = {short: arrays[name] for short, name in below(list(arrays), prefix).items()}
     drawn = arrays.pop(_DRAWN, None)
     layers = 0
     while f"W{layers + 1}" in arrays:

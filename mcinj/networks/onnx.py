@@ -15,6 +15,7 @@ from mcinj.networks.chain import Chain
 from mcinj.networks.compare import compare
 from mcinj.networks.convolution import unroll
 from mcinj.networks.exact import Array, numbers, reciprocal, times
+from mcinj.networks.external import include_external
 from mcinj.networks.limits import check_weights
 from mcinj.networks.optional import first_line, optional
 from mcinj.networks.reading import Reading, shown
@@ -41,6 +42,7 @@ def load_onnx(source: Path, *, last: str | None = None) -> Reading:
         model = onnx.load(str(source), load_external_data=False)
     except Exception as error:  # protobuf's DecodeError and others have no common base
         raise InputError(f"cannot be read as ONNX: {first_line(error)}") from None
+    include_external(onnx, model, source.parent)
     graph = _Graph(onnx, model)
     read = graph.chain.reading(last)
     _compare(onnx, model, graph, read)
@@ -335,9 +337,6 @@ def _check(onnx: Any, model: Any) -> None:
         raise InputError("functions defined in the file are not supported; export standard operators")
     if len(model.graph.sparse_initializer):
         raise InputError("sparse tensors are not supported")
-    for tensor in model.graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            raise InputError(f"{shown(tensor.name)} lies in another file; save the model in one file")
     for value in (*model.graph.input, *model.graph.output):
         if not value.type.HasField("tensor_type"):
             raise InputError(f"{shown(value.name)} is not a tensor")

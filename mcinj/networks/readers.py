@@ -24,7 +24,11 @@ _NAMED = (".safetensors", ".pt", ".pth")
 
 
 def read_network(
-    path: str | os.PathLike[str], *, layers: Sequence[str] | None = None, last: str | None = None
+    path: str | os.PathLike[str],
+    *,
+    layers: Sequence[str] | None = None,
+    last: str | None = None,
+    prefix: str | None = None,
 ) -> Network:
     """Read a network from `.npz` (or any other name: taken for .npz), `.onnx`, `.safetensors`, `.pt`, `.pth`.
 
@@ -39,14 +43,22 @@ def read_network(
         `relu` or `linear`: whether the last layer has a ReLU. A linear one counts with both signs, `[W; -W]`, which
         collides for the same inputs. ONNX files say it themselves; elsewhere the default is `relu`.
 
+    prefix
+        Read only the tensors whose names begin so (`decoder.`), for all formats but ONNX; layers are called by the rest
+        of their names.
+
     Raises `InputError` with one clear line for a missing, damaged, too large or unsupported file, for one that leaves
     open which network is meant, and for a format whose optional package is not installed (the message names the extra).
     """
-    return read_file(path, layers=layers, last=last).network
+    return read_file(path, layers=layers, last=last, prefix=prefix).network
 
 
 def read_file(
-    path: str | os.PathLike[str], *, layers: Sequence[str] | None = None, last: str | None = None
+    path: str | os.PathLike[str],
+    *,
+    layers: Sequence[str] | None = None,
+    last: str | None = None,
+    prefix: str | None = None,
 ) -> Reading:
     """Like `read_network`, with the names of the layers."""
     source = file_of(path)
@@ -58,6 +70,10 @@ def read_file(
         if isinstance(layers, str):
             raise InputError("layers is a string; give a list of names, such as ['stem', 'body', 'head']")
         options["layers"] = list(layers)
+    if prefix is not None:
+        if suffix == ".onnx":
+            raise InputError(f"{source}: --prefix is for named tensors; an .onnx file is read whole")
+        options["prefix"] = prefix
     module, function = _READERS.get(suffix, _OTHER)
     try:
         read = getattr(import_module(module), function)(source, **options)

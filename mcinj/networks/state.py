@@ -45,6 +45,16 @@ def layers_of(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, int
     return weights
 
 
+def below(names: Sequence[str], prefix: str | None) -> dict[str, str]:
+    """Names of the tensors that begin with `prefix`, by what is left of them; all of them without a prefix."""
+    if prefix is None:
+        return {name: name for name in names}
+    chosen = {name.removeprefix(prefix): name for name in names if name.startswith(prefix)}
+    if not chosen:
+        raise InputError(f"no tensor begins with the prefix {shown(prefix)!r}; there are {listed(names)}")
+    return chosen
+
+
 def network_from_state(
     tensors: Mapping[str, Any], *, stored: bool, layers: Sequence[str] | None = None, last: str | None = None
 ) -> Reading:

@@ -11,14 +11,17 @@ from mcinj.errors import InputError
 from mcinj.networks.limits import MAX_BYTES, check_weights
 from mcinj.networks.optional import first_line, optional
 from mcinj.networks.reading import Reading, shown
-from mcinj.networks.state import network_from_state
+from mcinj.networks.state import below, network_from_state
 
 
-def load_torch(source: Path, *, layers: Sequence[str] | None = None, last: str | None = None) -> Reading:
+def load_torch(
+    source: Path, *, layers: Sequence[str] | None = None, last: str | None = None, prefix: str | None = None
+) -> Reading:
     """Read a state dict `{"<layer>.weight": matrix, "<layer>.bias": vector}`, in the order in which torch stores it.
 
-    That is the order in which the model registers its layers; `layers` replaces it, see `mcinj.networks.order`. `last`:
-    `relu` or `linear`, see `mcinj.networks.state`. Raises `InputError` for a damaged file, one that holds anything but
+    That is the order in which the model registers its layers; `layers` replaces it, see `mcinj.networks.order`.
+    `prefix`: only tensors whose names begin so are read, and layers are called by the rest of the name. `last`: `relu`
+    or `linear`, see `mcinj.networks.state`. Raises `InputError` for a damaged file, one that holds anything but
     dense tensors of real numbers (such as whole pickled modules), and if torch is not installed.
     """
     _guard(source)
@@ -32,9 +35,11 @@ def load_torch(source: Path, *, layers: Sequence[str] | None = None, last: str |
         ) from None
     if not isinstance(state, dict) or not state:
         raise InputError(f"holds a {type(state).__name__}, not a state dict; save model.state_dict()")
-    for name, value in state.items():
+    for name in state:
         if not isinstance(name, str):
             raise InputError(f"holds a key of type {type(name).__name__}, not a name; save model.state_dict()")
+    state = {short: state[name] for short, name in below(list(state), prefix).items()}
+    for name, value in state.items():
         if not isinstance(value, torch.Tensor):
             raise InputError(f"{shown(name)} is a {type(value).__name__}, not a tensor; save model.state_dict() alone")
     # A tensor can be larger than what is stored of it (expanded views).

@@ -212,11 +212,3 @@ def test_onnx_with_unknown_input_size_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "n.onnx", [(("Relu", ["x"], ["y"]), {})], {}, ["N", "features"], "y")
     with pytest.raises(InputError, match="fixed size"):
         read_network(tmp_path / "n.onnx")
-
-
-def test_onnx_with_weights_elsewhere_is_refused(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
-    model = save(tmp_path / "n.onnx", [(("MatMul", ["x", "w"], ["y"]), {})], {"w": dense(3, 400)}, ["N", 3], "y")
-    onnx.save(model, tmp_path / "e.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
-    with pytest.raises(InputError, match="another file"):
-        read_network(tmp_path / "e.onnx")
