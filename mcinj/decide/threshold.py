@@ -102,8 +102,12 @@ def one_layer_threshold(
     if search.done:
         certified = Certified.EXACT if search.ranked else Certified.GENERIC
     return LayerThreshold(
-        search.width - 1, search.width if search.done else None, search.nodes, time.perf_counter() - started,
-        certified, tuple(point),
+        search.width - 1,
+        search.width if search.done else None,
+        search.nodes,
+        time.perf_counter() - started,
+        certified,
+        tuple(point),
     )
 
 
