@@ -26,7 +26,8 @@ SIDE = 28
 SHAPES = ((2, (64, 128, 784)), (8, (64, 128, 784)), (32, (784,)), (2, (16, 64, 128, 784)))
 DOMAINS = (None, "box:-1,1")
 FIELDS = (
-    "n", "widths", "weights", "biases", "domain", "verdict", "layer", "reason", "nodes", "seconds", "megabytes", "known",
+    "n", "widths", "weights", "biases", "domain", "verdict", "layer", "reason", "nodes", "seconds", "megabytes",
+    "known",
 )  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def trained(n: int, widths: tuple[int, ...], biases: bool, steps: int = 600, see
 
 
 def gaussian(n: int, widths: tuple[int, ...], biases: bool, seed: int = 0) -> mcinj.Network:
-    """Gaussian weights of variance 2 / inputs, biases of standard deviation 0.1, as a file would hold them (float32)."""
+    """Gaussian weights of variance 2 / inputs, biases of standard deviation 0.1, in float32."""
     rng = np.random.default_rng(seed)
     layers, offsets = [], []
     for m, before in zip(widths, (n, *widths[:-1]), strict=True):
@@ -99,16 +100,16 @@ def decide(file: Path, domain: str | None, seconds: float) -> dict[str, object]:
     """One decision in a process of its own: what it printed, its peak memory; killed well past the limit."""
     code = (
         "import json, resource, sys; import mcinj; net = mcinj.read_npz(sys.argv[1]);"
-        "v = mcinj.check(net, domain=sys.argv[2] or None, **({'time_limit': float(sys.argv[3])} if sys.argv[3] else {}));"
+        "v = mcinj.check(net, domain=sys.argv[2] or None, time_limit=float(sys.argv[3]) or None);"
         "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024;"
         "print(json.dumps(v.to_json() | {'megabytes': round(peak)}))"
     )
-    limit = "" if seconds <= 0 else str(seconds)
+    limit = str(seconds)
     started = time.perf_counter()
     try:
         done = subprocess.run(
             [sys.executable, "-c", code, str(file), domain or "", limit],
-            capture_output=True, text=True, timeout=abs(seconds) + 30.0, check=False,
+            capture_output=True, text=True, timeout=seconds + 60.0, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return {"verdict": "silent", "seconds": time.perf_counter() - started}

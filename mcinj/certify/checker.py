@@ -99,16 +99,8 @@ def _layer_fault(proof: LayerProof, layer: Network, exact: bool) -> str | None:
         return f"counts are no proof for these weights: {relation}"
     used = np.zeros(proof.sizes.size, dtype=np.bool_)
     fault = walk(
-        proof.tree,
-        start.astype(np.int64),
-        proof.rows,
-        rows.n,
-        proof.ranked,
-        rows.biased,
-        rows.idle,
-        rows.zero,
-        rows.residues,
-        used,
+        proof.tree, start.astype(np.int64), proof.rows, rows.n, proof.ranked, rows.biased, rows.idle, rows.zero,
+        rows.residues, used,
     )
     if fault != OK:
         return REASONS[int(fault)]

@@ -1,4 +1,4 @@
-"""What `mcinj check` prints for people: the verdict, what is known without one, and witnesses that can be told apart."""
+"""What `mcinj check` prints for people: what is known without a verdict, and witnesses that can be told apart."""
 
 from __future__ import annotations
 

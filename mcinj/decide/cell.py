@@ -81,7 +81,9 @@ def clear(M: Floats, x: Floats, u: Floats, ids: Ints) -> None:
 
 
 @njit(fastmath=_FAST)
-def copy(M: Floats, x: Floats, u: Floats, ids: Ints, M2: Floats, x2: Floats, u2: Floats, ids2: Ints) -> None:
+def copy(
+    M: Floats, x: Floats, u: Floats, ids: Ints, M2: Floats, x2: Floats, u2: Floats, ids2: Ints
+) -> None:
     """Copy the first state into the second."""
     W = x.shape[0]
     for j in range(M.shape[0]):
@@ -232,7 +234,9 @@ def recenter(M: Floats, x: Floats) -> None:
 
 
 @njit(fastmath=_FAST)
-def add_row(G: Floats, row: int, ax: float, M: Floats, x: Floats, u: Floats, ids: Ints, r: Floats, z: Floats) -> int:
+def add_row(
+    G: Floats, row: int, ax: float, M: Floats, x: Floats, u: Floats, ids: Ints, r: Floats, z: Floats
+) -> int:
     """Move the center to that of the cell with `G[row]·x >= 1` added; `ax` is G[row]·x at the present center.
 
     Returns FEASIBLE (the center satisfies the row with equality, rows that left the active set may now be violated: see

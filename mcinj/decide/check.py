@@ -184,7 +184,7 @@ def _decided(
 
 
 def _sampled(net: Network, domain: str | None, slope: float, certificate: bool) -> tuple[_Part, int] | None:
-    """A failure that sampling finds; not of what other stages refuse, nor of leaky ReLUs, which have none of the kind."""
+    """A failure that sampling finds; leaky ReLUs have none of the kind."""
     if slope or (certificate and domain is not None):
         return None
     from mcinj.decide.deep_domain import Domain

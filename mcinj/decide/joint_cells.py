@@ -206,7 +206,9 @@ def _unit(rows: Floats, errors: Floats) -> tuple[Floats, Floats]:
     return rows / norm, errors / norm[:, :, 0] * (1.0 + 1e-9) + TINY + 4.0 * UNIT
 
 
-def _paths(fence: Floats, H: Floats, HE: Floats, paths: npt.NDArray[np.int32], lengths: Ints) -> tuple[Floats, Floats]:
+def _paths(
+    fence: Floats, H: Floats, HE: Floats, paths: npt.NDArray[np.int32], lengths: Ints
+) -> tuple[Floats, Floats]:
     """Signed unit rows of the paths."""
     C, K, g = len(paths), int(lengths.max()), H.shape[2]
     P, PE = np.zeros((C, K, g)), np.zeros((C, K))

@@ -178,7 +178,9 @@ def closed_cone(s: Scratch, E: Floats, k: int, count: int, D: int, point: Floats
     if not invert(s.B, D, s.inv, s.work):
         return _UNPROVED
     top = quality(s.B, s.BE, s.inv, D, s.vec[0], s.vec[4])
-    if not top < 0.5 or not enclose(s.B, s.BE, s.inv, D, s.vec[0], top, s.S[i], s.SE[i], s.vec[2], s.vec[3], s.vec[4]):
+    if not top < 0.5 or not enclose(
+        s.B, s.BE, s.inv, D, s.vec[0], top, s.S[i], s.SE[i], s.vec[2], s.vec[3], s.vec[4]
+    ):
         return _UNPROVED
     for e in range(q):
         if not s.vec[2, k + e] + s.vec[3, k + e] < 0.0:

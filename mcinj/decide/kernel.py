@@ -382,37 +382,8 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                 warm = 2 * d + 1  # a witness that more rows have undone
             elif d > 0 and FI[d - 1, TAIL] == 1:
                 warm = 2 * d - 1
-            status = _extend(
-                gi,
-                FI,
-                G,
-                A,
-                M,
-                X,
-                U,
-                IDS,
-                S,
-                B,
-                PS,
-                PC,
-                PV,
-                CIRC,
-                R,
-                ZERO,
-                Q,
-                T,
-                V,
-                Z,
-                F,
-                J,
-                d,
-                d,
-                2 * d + 1,
-                warm,
-                need_words,
-                cand,
-                T2,
-            )
+            status = _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, d,
+                             2 * d + 1, warm, need_words, cand, T2)
             if status == 1:
                 if gi[KEEP]:
                     _leaf(gi, LOG, PC[d], gi[USED])
@@ -432,35 +403,8 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                 FI[d, PHASE] = REFRESH
         elif phase == REFRESH:
             FI[d, PHASE] = BRANCH
-            closed = _refresh(
-                gi,
-                FI,
-                G,
-                A,
-                M,
-                X,
-                U,
-                IDS,
-                S,
-                B,
-                PS,
-                PC,
-                PV,
-                CIRC,
-                R,
-                ZERO,
-                Q,
-                T,
-                V,
-                Z,
-                F,
-                J,
-                d,
-                need_words,
-                cand,
-                T2,
-                spare,
-            )
+            closed = _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d,
+                              need_words, cand, T2, spare)
             if closed == 1:
                 if gi[KEEP]:
                     _leaf(gi, LOG, PC[d], gi[USED])
@@ -576,27 +520,10 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
 def _enter(gi, G, A, M, X, U, IDS, S, B, CIRC, LOG, Z, F, J, T2, d, e):  # type: ignore[no-untyped-def]
     """Move the center of child e to its cell; True if the cell is proved empty, and the leaf logged."""
     m = gi[ROWS]
-    status, last = _chain(
-        G, A, M[2 * e], X[2 * e], U[2 * e], IDS[2 * e], S[2 * e], B[e, NEG], B[e, POS], m, F[0], F[1], F[3], F[2]
-    )
-    if status == cell.EMPTY and _circuit(
-        G,
-        last,
-        M[2 * e],
-        X[2 * e],
-        U[2 * e],
-        IDS[2 * e],
-        F[0],
-        F[1],
-        Z,
-        F[4],
-        T2,
-        J[0],
-        CIRC[gi[CIRCUITS]],
-        gi,
-        B[e, NEG],
-        B[e, POS],
-    ):
+    status, last = _chain(G, A, M[2 * e], X[2 * e], U[2 * e], IDS[2 * e], S[2 * e], B[e, NEG], B[e, POS], m, F[0], F[1],
+                          F[3], F[2])
+    if status == cell.EMPTY and _circuit(G, last, M[2 * e], X[2 * e], U[2 * e], IDS[2 * e], F[0], F[1], Z, F[4], T2,
+                                         J[0], CIRC[gi[CIRCUITS]], gi, B[e, NEG], B[e, POS]):
         if gi[KEEP]:
             leaf_of_one(gi, LOG, gi[CIRCUITS])
             gi[CIRCUITS] += 1
@@ -663,9 +590,8 @@ def _child(d, e, FI, B, PS, PC, PV):  # type: ignore[no-untyped-def]
 
 
 @njit(**_INNER)
-def _extend(
-    gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, k, tail, warm, required, cand, T2
-):  # type: ignore[no-untyped-def]
+def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, k, tail, warm,
+            required, cand, T2):  # type: ignore[no-untyped-def]
     """Add sets to family k of frame d until it closes the node or all uncovered rows can be negative.
 
     `warm`: slot of a tail to start from, the frame's own or its parent's; -1 for none.
@@ -700,9 +626,8 @@ def _extend(
         warm = -1
         if k == d:
             FI[d, TAIL] = 0  # about to be overwritten
-        status, row = _chain(
-            G, A, M[tail], X[tail], U[tail], IDS[tail], S[tail], required, B[d, POS], m, F[0], F[1], F[3], F[2]
-        )
+        status, row = _chain(G, A, M[tail], X[tail], U[tail], IDS[tail], S[tail], required, B[d, POS], m, F[0], F[1],
+                             F[3], F[2])
         if status == cell.FEASIBLE:
             if _is_witness(S[tail], X[tail], m, gi, ZERO, first_row, Q[Q.shape[0] - 1], T, J[0]):
                 result = 3
@@ -715,24 +640,8 @@ def _extend(
             break
         proved = False
         if status == cell.EMPTY:
-            proved = _circuit(
-                G,
-                row,
-                M[tail],
-                X[tail],
-                U[tail],
-                IDS[tail],
-                F[0],
-                F[1],
-                Z,
-                F[4],
-                T2,
-                J[0],
-                CIRC[gi[CIRCUITS]],
-                gi,
-                required,
-                B[d, POS],
-            )
+            proved = _circuit(G, row, M[tail], X[tail], U[tail], IDS[tail], F[0], F[1], Z, F[4], T2, J[0],
+                              CIRC[gi[CIRCUITS]], gi, required, B[d, POS])
         if not proved:
             for w in range(NW):
                 R[0, w] = required[w]
@@ -781,30 +690,13 @@ def _shrink(gi, G, A, M, X, U, IDS, S, B, PS, PV, CIRC, Z, F, J, d, k, q, requir
     for w in range(NW):
         required[w] = PS[k, q, w] | B[d, NEG, w]
     _copy_cell(M, X, U, IDS, S, 2 * d, slot, m)
-    status, row = _chain(
-        G, A, M[slot], X[slot], U[slot], IDS[slot], S[slot], required, B[d, POS], m, F[0], F[1], F[3], F[2]
-    )
+    status, row = _chain(G, A, M[slot], X[slot], U[slot], IDS[slot], S[slot], required, B[d, POS], m, F[0], F[1], F[3],
+                         F[2])
     if status != cell.EMPTY:
         return number
     other = gi[CIRCUITS]
-    if not _circuit(
-        G,
-        row,
-        M[slot],
-        X[slot],
-        U[slot],
-        IDS[slot],
-        F[0],
-        F[1],
-        Z,
-        F[4],
-        T2,
-        J[0],
-        CIRC[other],
-        gi,
-        required,
-        B[d, POS],
-    ):
+    if not _circuit(G, row, M[slot], X[slot], U[slot], IDS[slot], F[0], F[1], Z, F[4], T2, J[0], CIRC[other], gi,
+                    required, B[d, POS]):
         return number
     smaller = False
     some = False
@@ -826,9 +718,8 @@ def _shrink(gi, G, A, M, X, U, IDS, S, B, PS, PV, CIRC, Z, F, J, d, k, q, requir
 
 
 @njit(**_INNER)
-def _refresh(
-    gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, required, cand, T2, spare
-):  # type: ignore[no-untyped-def]
+def _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, required, cand, T2,
+             spare):  # type: ignore[no-untyped-def]
     """Swap out the set with the most rows positive at the tail and extend again; keep what is not worse.
 
     Once, or several times while two or more sets are missing. Returns 1 if the sets close the node, 2 if circuit
@@ -874,37 +765,8 @@ def _refresh(
                     PV[D, w] |= PS[d, i, w]
                 p += 1
         gi[SWAP] = p
-        status = _extend(
-            gi,
-            FI,
-            G,
-            A,
-            M,
-            X,
-            U,
-            IDS,
-            S,
-            B,
-            PS,
-            PC,
-            PV,
-            CIRC,
-            R,
-            ZERO,
-            Q,
-            T,
-            V,
-            Z,
-            F,
-            J,
-            d,
-            D,
-            spare,
-            2 * d + 1,
-            required,
-            cand,
-            T2,
-        )
+        status = _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, D, spare,
+                         2 * d + 1, required, cand, T2)
         if status == 2:
             return 2
         if status == 3:

@@ -44,13 +44,7 @@ class Frames:
     """
 
     def __init__(
-        self,
-        layer: Layer,
-        *,
-        ranked: bool,
-        keep: bool,
-        count: int | None = None,
-        products: int = 4096,
+        self, layer: Layer, *, ranked: bool, keep: bool, count: int | None = None, products: int = 4096,
         restart: int = 0,
         thorough: bool = True,
     ) -> None:
@@ -136,29 +130,8 @@ class Frames:
 
     def _arrays(self) -> tuple[Any, ...]:
         return (
-            self.gi,
-            self.FI,
-            self.G,
-            self.A,
-            self.M,
-            self.X,
-            self.U,
-            self.IDS,
-            self.S,
-            self.B,
-            self.PS,
-            self.PC,
-            self.PV,
-            self.CIRC,
-            self.LOG,
-            self.R,
-            self.idle,
-            self.Q,
-            self.T,
-            self.V,
-            self.Z,
-            self.F,
-            self.J,
+            self.gi, self.FI, self.G, self.A, self.M, self.X, self.U, self.IDS, self.S, self.B, self.PS, self.PC,
+            self.PV, self.CIRC, self.LOG, self.R, self.idle, self.Q, self.T, self.V, self.Z, self.F, self.J,
         )
 
     def _grow(self) -> None:

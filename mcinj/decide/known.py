@@ -1,4 +1,4 @@
-"""What is known where a decision ended without an answer: proved facts, numbers counted exactly, and a word of advice."""
+"""What is known where a decision ended without an answer: proved facts, exact counts, and a word of advice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A collision of one large layer, exactly: from an input with few active units to a direction that none of them sees."""
+"""A collision of one large layer, exactly: from an input with few active units to a direction none of them sees."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ _BITS = 20  # of the entries of an input
 def large_witness(network: Network, x: npt.NDArray[np.float64]) -> Witness | None:
     """A collision at x, rounded, of a layer with fewer active rows than inputs; None where rounding spoils it.
 
-    The direction is supported on a few coordinates: with k active rows there is one on any k + 1, and the smallest
-    system over the rationals that shows it is solved modulo nothing, by FLINT's integer kernel.
+    k active rows have a kernel on any k + 1 coordinates: that of a k by k + 1 integer matrix (FLINT).
     """
     from mcinj.decide.onelayer_exact import kernel_vector
 

@@ -103,7 +103,9 @@ def circuit_or_point(rows: IntegerRows, hint: Iterable[int] = ()) -> tuple[list[
     square = flint.fmpq_mat(k, k, [b[i, j] for i in range(k) for j in columns])
     part = flint.fmpq_mat(len(rows), k, [matrix[i, j] for i in range(len(rows)) for j in columns])
     combination = part * square.inv()
-    table = {i: [combination[i, t] for t in range(k)] for i in range(len(rows)) if i not in set(basis)}
+    table = {
+        i: [combination[i, t] for t in range(k)] for i in range(len(rows)) if i not in set(basis)
+    }
     # s_i = -1 - row_i·x and row_t·x = -1 - s_t for basis rows: s_i = (Σ c_it - 1) + Σ c_it s_t.
     const = {i: sum(c, flint.fmpq(-1)) for i, c in table.items()}
     position = list(basis)

@@ -33,17 +33,8 @@ _SLACK = 1e-7
 
 @njit()
 def rows_of(
-    st: Store,
-    signs: Signs,
-    path: Paths,
-    length: int,
-    constant: bool,
-    P: Floats,
-    PE: Floats,
-    J: Floats,
-    JE: Floats,
-    H: Floats,
-    HE: Floats,
+    st: Store, signs: Signs, path: Paths, length: int, constant: bool, P: Floats, PE: Floats, J: Floats, JE: Floats,
+    H: Floats, HE: Floats,
 ) -> int:
     """Rows of one region: P its path (unit length), J its active last-layer units (and the constant output), H all
     hidden units; with errors. Returns the number of rows of J, -1 where a row is not accurate enough.

@@ -89,7 +89,9 @@ class _Recorder:
         k = int(np.searchsorted(self.st.BASE, row, side="right")) - 1
         return int(self.base[k]) + (row - int(self.st.BASE[k])) // 2
 
-    def _pairs(self, group: pg.Group, members: Ints, closed: dict[tuple[int, int], list[int]], boxed: bool) -> None:
+    def _pairs(
+        self, group: pg.Group, members: Ints, closed: dict[tuple[int, int], list[int]], boxed: bool
+    ) -> None:
         c, size = group.lo.shape
         used = np.zeros((c, 2 * size), dtype=bool)
         for i, rest in self.regions.ranks_open(members):

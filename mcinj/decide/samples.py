@@ -75,12 +75,23 @@ def _first(network: Network, domain: Domain | None, rng: np.random.Generator) ->
     against = -unit.mean(axis=0)
     if against.any():
         x[0] = against / np.linalg.norm(against)
+    if len(w) >= network.n:
+        # All of the first n rows negative.
+        offsets = np.zeros(network.n) if network.biases is None else network.biases[0][: network.n]
+        with np.errstate(all="ignore"):
+            behind = np.linalg.lstsq(w[: network.n], -np.abs(offsets).max() - 1.0 - offsets, rcond=None)[0]
+        if np.isfinite(behind).all() and behind.any():
+            x[1] = behind
     if domain is not None:
         reach = max(abs(domain.low), abs(domain.high))
         inside = rng.uniform(domain.low, domain.high, x.shape)
         inside[::2] = x[::2] * reach * rng.random((len(x[::2]), 1)) * 2.0
         return _inside(inside, domain)
-    return np.asarray(x * 10.0 ** rng.uniform(-2.0, 3.0, (_POINTS, 1)) if network.has_biases else x)
+    if not network.has_biases:
+        return x
+    scale = 10.0 ** rng.uniform(-2.0, 3.0, (_POINTS, 1))
+    scale[1] = 1.0
+    return np.asarray(x * scale)
 
 
 def _inside(x: Floats, domain: Domain | None) -> Floats:

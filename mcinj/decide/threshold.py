@@ -102,12 +102,8 @@ def one_layer_threshold(
     if search.done:
         certified = Certified.EXACT if search.ranked else Certified.GENERIC
     return LayerThreshold(
-        search.width - 1,
-        search.width if search.done else None,
-        search.nodes,
-        time.perf_counter() - started,
-        certified,
-        tuple(point),
+        search.width - 1, search.width if search.done else None, search.nodes, time.perf_counter() - started,
+        certified, tuple(point),
     )
 
 

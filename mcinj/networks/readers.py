@@ -45,7 +45,9 @@ def read_network(
     return read_file(path, layers=layers, last=last).network
 
 
-def read_file(path: str | os.PathLike[str], *, layers: Sequence[str] | None = None, last: str | None = None) -> Reading:
+def read_file(
+    path: str | os.PathLike[str], *, layers: Sequence[str] | None = None, last: str | None = None
+) -> Reading:
     """Like `read_network`, with the names of the layers."""
     source = file_of(path)
     suffix = source.suffix.lower()

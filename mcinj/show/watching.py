@@ -26,7 +26,7 @@ class DecisionLine:
 
     def __call__(self, watch: Watch) -> None:
         self.watch = watch
-        if not self._shown or watch.elapsed < QUICK and not watch.compiling:
+        if not self._shown or (watch.elapsed < QUICK and not watch.compiling):
             return
         if self._console.is_terminal:
             if self._status is None:
