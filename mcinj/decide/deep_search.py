@@ -251,7 +251,7 @@ class DeepSearch:
 
     def _waiting(self) -> int:
         """Nodes on the stack that are not searched to the end."""
-        return int((self.st.FI[: int(self.st.gi[ds.DEPTH]) + 1, ds.PHASE] < ds.SECOND).sum())
+        return int((self.st.FI[: int(self.st.gi[ds.DEPTH]) + 1, ds.PHASE] <= ds.SECOND).sum())
 
     def decide(self, limit: int) -> tuple[Witness, int] | bool | None:
         """A verified collision and its layer, True if no region is below target, None past `limit` nodes."""

@@ -93,4 +93,4 @@ def _tell(frames: Frames, watch: Watch, reason: int) -> None:
         if t > 0.0 and point.any():
             count = int((frames.S[2 * depth, : frames.rows] > 0.0).sum())
             watch.see(1, count, lambda: tuple((point[: frames.layer.n] / t).tolist()))
-    watch.poll(frames.nodes, int((frames.FI[: depth + 1, kernel.PHASE] < kernel.POSITIVE).sum()))
+    watch.poll(frames.nodes, int((frames.FI[: depth + 1, kernel.PHASE] <= kernel.POSITIVE).sum()))

@@ -128,9 +128,9 @@ class Verdict:
             "certified": str(self.certified),
             "assumption": self.assumption,
             "reason": self.reason,
-            "known": None if self.known is None else self.known.to_json(),
             "nodes": self.nodes,
             "seconds": self.seconds,
             "witness": None if self.witness is None else self.witness.to_json(),
             "network_injective": self.network_injective,
+            "known": None if self.known is None else self.known.to_json(),
         }
