@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from mcinj.cli.app import (
     EXIT_FAIL,
     EXIT_GENERIC,
+    EXIT_INTERRUPT,
     EXIT_PASS,
     EXIT_UNKNOWN,
     AsJson,
@@ -23,11 +26,13 @@ from mcinj.cli.app import (
     app,
     layer_names,
 )
+from mcinj.cli.explain import distinct_decimals, explain_known
 from mcinj.errors import InputError
 
 if TYPE_CHECKING:
     from mcinj.decide.verdict import Verdict
     from mcinj.networks.reading import Reading
+    from mcinj.show.watching import DecisionLine
 
 MAX_CERTIFICATE = 2**30
 
@@ -59,6 +64,15 @@ def check(
     ] = None,
     layers: Layers = None,
     prefix: Prefix = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            "--time-limit", help="Most seconds, compilation not counted; past it: unknown, with what is known."
+        ),
+    ] = None,
+    progress: Annotated[
+        bool, typer.Option("--progress", help="Say how far a long decision is, also without a terminal.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Decide one criterion on one network. Exit code 0: passes, 1: fails, 3: unknown, 2: bad input.
@@ -76,18 +90,33 @@ def check(
         raise InputError(f"{file} says itself that its layers end in ReLUs, not leaky ones; leave --slope out")
     if slope and not read.layers[-1].relu:
         raise InputError("leaky ReLUs with a linear last layer are not supported; leave out --slope or --last linear")
-    verdict = decide(
-        read.network,
-        str(criterion),
-        str(engine),
-        node_budget,
-        exact=exact,
-        assume_generic=assume_generic,
-        certificate=certificate is not None,
-        jobs=jobs,
-        domain=domain,
-        slope=slope,
-    )
+    from rich.console import Console
+
+    from mcinj.show.watching import DecisionLine
+
+    console = Console(stderr=True)
+    line = DecisionLine(console, shown=progress or console.is_terminal)
+    try:
+        verdict = decide(
+            read.network,
+            str(criterion),
+            str(engine),
+            node_budget,
+            exact=exact,
+            assume_generic=assume_generic,
+            certificate=certificate is not None,
+            jobs=jobs,
+            domain=domain,
+            slope=slope,
+            time_limit=time_limit,
+            progress=line,
+        )
+    except KeyboardInterrupt:
+        line.close()
+        print(f"mcinj: interrupted after {line.word()}", file=sys.stderr, flush=True)
+        leave(EXIT_INTERRUPT, line)
+    finally:
+        line.close()
     if certificate is not None and verdict.certificate is not None:
         with atomic_write(certificate) as stream:
             stream.write(verdict.certificate)
@@ -101,7 +130,17 @@ def check(
             typer.echo(f"certificate: {certificate} ({len(verdict.certificate)} bytes)", err=as_json)
         else:
             typer.echo(f"no certificate written: the verdict {verdict.verdict} has none", err=True)
-    raise typer.Exit({"injective": EXIT_PASS, "not_injective": EXIT_FAIL, "unknown": EXIT_UNKNOWN}[verdict.verdict])
+    leave({"injective": EXIT_PASS, "not_injective": EXIT_FAIL, "unknown": EXIT_UNKNOWN}[verdict.verdict], line)
+
+
+def leave(code: int, line: DecisionLine) -> NoReturn:
+    """End with an exit code, at once: a slice of compiled work that was left behind is not waited for."""
+    strays = [] if line.watch is None else line.watch.strays
+    if any(thread.is_alive() for thread in strays):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -176,6 +215,9 @@ def _explain(verdict: Verdict, domain: str | None) -> None:
         typer.echo(
             f"two inputs{where} with one output, verified in exact arithmetic (rounded here; --json has them exactly):"
         )
-        typer.echo("  x  = " + " ".join(f"{float(v):.6g}" for v in verdict.witness.x))
-        typer.echo("  x' = " + " ".join(f"{float(v):.6g}" for v in verdict.witness.x_prime))
+        x, other = distinct_decimals(verdict.witness.x, verdict.witness.x_prime)
+        typer.echo("  x  = " + " ".join(x))
+        typer.echo("  x' = " + " ".join(other))
+    if verdict.known is not None:
+        explain_known(verdict.known)
     typer.echo(f"engine {verdict.engine}, {verdict.nodes} nodes, {verdict.seconds:.3f} s")

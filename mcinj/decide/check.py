@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from mcinj.certify.position import network_relation
 from mcinj.certify.witness import Witness
 from mcinj.decide.verdict import Certified, Criterion, Engine, Outcome, Reason, Verdict
+from mcinj.decide.watch import TimeUp, Watch, current, time_limit_of, watching
 from mcinj.errors import InputError
 from mcinj.networks import Network, Premise
 from mcinj.networks.traced import accepts_modules
@@ -34,6 +35,8 @@ def check(
     jobs: int = 1,
     domain: str | None = None,
     slope: float = 0.0,
+    time_limit: float | None = None,
+    progress: Callable[[Watch], None] | None = None,
 ) -> Verdict:
     """Decide whether a ReLU network is injective.
 
@@ -70,6 +73,12 @@ def check(
     slope
         0 for ReLU; otherwise the slope of leaky ReLUs, 0 < slope < 1 (criterion `global`, engine `tree`).
 
+    time_limit
+        Most seconds, compilation (once per machine) not counted; past it the verdict is UNKNOWN. A verdict reached in
+        time does not depend on it. A pass whose certificate is not written in time is a pass without one.
+    progress
+        Called with the state of the decision (`mcinj.decide.watch.Watch`) at most ten times a second.
+
     Raises
     ------
     InputError
@@ -104,21 +113,34 @@ def check(
         )
     if not special and chosen is not Engine.TREE and (certificate or exact):
         raise InputError(f"only the engine tree proves its passes, so the engine {chosen} gives no certificate")
+    if assume_generic and chosen is not Engine.TREE:
+        raise InputError(f"the engine {chosen} proves nothing that assume_generic would spare; leave one of them out")
+    if assume_generic and exact:
+        raise InputError("exact takes nothing for granted and assume_generic does; give one of the two")
     if assume_generic:
-        net = _assumed(net, exact)
+        net = _assumed(net)
+    place = None
+    if domain is not None:
+        from mcinj.decide.deep_domain import Domain
+
+        place = Domain.parse(domain)
+    watch = Watch(time_limit_of(time_limit), progress)
     started = time.perf_counter()
-    if special:
-        part, layer, implied = _special(net, rule, chosen, budget, domain, slope, exact, certificate)
-    elif net.depth == 1:
-        part = _one_layer(net, chosen, budget, exact, certificate, jobs)
-        layer = 1 if part.outcome is Outcome.NOT_INJECTIVE else None
-        implied = _implied(part.outcome, True)
-    elif rule is Criterion.LAYERWISE:
-        part, layer = _layerwise(net, chosen, budget, exact, certificate, jobs)
-        implied = True if part.outcome is Outcome.INJECTIVE else (False if layer == 1 else None)
-    else:
-        part, layer = _deep(net, rule, chosen, budget, exact, certificate)
-        implied = _implied(part.outcome, True if rule is Criterion.GLOBAL else None)
+    try:
+        with watching(watch):
+            part, layer, implied = _decided(net, rule, chosen, budget, exact, certificate, jobs, domain, slope)
+    except TimeUp:
+        if watch.decided is None:
+            part, layer, implied = _Part(Outcome.UNKNOWN, watch.nodes, reason=Reason.TIME), None, None
+        else:
+            part, layer = watch.decided
+            implied = _implied(part.outcome, None if rule is Criterion.REGIONAL and net.depth > 1 else True)
+    known = None
+    if part.outcome is Outcome.UNKNOWN:
+        from mcinj.decide.known import known as known_of
+
+        rank_open = part.reason is Reason.RANK or Reason.RANK in str(part.reason) or "rank" in watch.stage
+        known = known_of(net, watch, place, slope, rank_open)
     return Verdict(
         verdict=part.outcome,
         criterion=rule,
@@ -134,13 +156,48 @@ def check(
         certificate=part.certificate,
         assumption=str(net.premise) if part.certified is Certified.GENERIC else None,
         reason=str(part.reason or Reason.BUDGET) if part.outcome is Outcome.UNKNOWN else None,
+        known=known,
     )
 
 
-def _assumed(net: Network, exact: bool) -> Network:
+def _decided(
+    net: Network, rule: Criterion, engine: Engine, budget: int | None, exact: bool, certificate: bool, jobs: int,
+    domain: str | None, slope: float,
+) -> tuple[_Part, int | None, bool | None]:  # fmt: skip
+    """The decision, the layer of a failure, and what it implies for the network."""
+    special = domain is not None or bool(slope)
+    sampled = None
+    if engine is Engine.TREE and rule is not Criterion.LAYERWISE:
+        sampled = _sampled(net, domain, slope, certificate)
+    if sampled is not None:
+        return *sampled, False
+    if special:
+        return _special(net, rule, engine, budget, domain, slope, exact, certificate)
+    if net.depth == 1:
+        part = _one_layer(net, engine, budget, exact, certificate, jobs)
+        return part, 1 if part.outcome is Outcome.NOT_INJECTIVE else None, _implied(part.outcome, True)
+    if rule is Criterion.LAYERWISE:
+        part, layer = _layerwise(net, engine, budget, exact, certificate, jobs)
+        return part, layer, True if part.outcome is Outcome.INJECTIVE else (False if layer == 1 else None)
+    part, layer = _deep(net, rule, engine, budget, exact, certificate)
+    return part, layer, _implied(part.outcome, True if rule is Criterion.GLOBAL else None)
+
+
+def _sampled(net: Network, domain: str | None, slope: float, certificate: bool) -> tuple[_Part, int] | None:
+    """A failure that sampling finds; leaky ReLUs have none of the kind."""
+    if slope or (certificate and domain is not None):
+        return None
+    from mcinj.decide.deep_domain import Domain
+    from mcinj.decide.samples import sampled_failure
+
+    found = sampled_failure(net, None if domain is None else Domain.parse(domain))
+    if found is None:
+        return None
+    return _Part(Outcome.NOT_INJECTIVE, current().nodes, witness=found[0]), found[1]
+
+
+def _assumed(net: Network) -> Network:
     """The network on the user's word that its weights are in general position, unless that is plainly false."""
-    if exact:
-        raise InputError("exact takes nothing for granted and assume_generic does; give one of the two")
     relation = network_relation(net)
     if relation is not None:
         raise InputError(f"these weights are not in general position ({relation}); leave assume_generic out")
@@ -242,8 +299,15 @@ def _layerwise(
     reason: str | None = None
     for k in range(1, net.depth + 1):
         left = None if budget is None else max(budget - nodes, 0)
-        part = _one_layer(net.layer(k), engine, left, exact, certificate, jobs)
+        alone = net.layer(k)
+        sampled = _sampled(alone, None, 0.0, certificate) if engine is Engine.TREE else None
+        if sampled is not None:
+            return _Part(Outcome.NOT_INJECTIVE, nodes, witness=sampled[0].witness), k
+        with current().quietly(f"layer {k} alone"):
+            part = _one_layer(alone, engine, left, exact, certificate, jobs)
         nodes += part.nodes
+        if part.outcome is Outcome.INJECTIVE and part.certified is not Certified.NONE:
+            current().alone.append(k)
         if part.outcome is Outcome.NOT_INJECTIVE:
             return _Part(part.outcome, nodes, witness=part.witness), k
         if part.outcome is Outcome.UNKNOWN:

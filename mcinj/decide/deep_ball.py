@@ -23,6 +23,7 @@ from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.regions import DeepDecision
 from mcinj.decide.scaling import power_of_two, scaled_row
 from mcinj.decide.verdict import Certified, Outcome, Reason
+from mcinj.decide.watch import current
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix, FractionVector
 
@@ -62,6 +63,7 @@ def decide_on_ball(
     nodes = 0
     seconds = 0.0
     for _ in range(ROUNDS):
+        current().poll()
         left = None if node_budget is None else max(node_budget - nodes, 0)
         found = decide(tuple(fence), left)
         nodes += found.nodes
@@ -180,6 +182,7 @@ def _shortest(
     best: Floats | None = None
     least = np.inf
     for _ in range(_PLANES):
+        current().poll()
         lhs = np.vstack([np.hstack([rows, np.zeros((len(rows), 1))]), *planes])
         answer = linprog(
             np.append(np.zeros(q), 1.0), A_ub=lhs, b_ub=np.concatenate([offsets, limits]),

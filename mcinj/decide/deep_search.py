@@ -21,10 +21,12 @@ from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_proof import LEAST, UNIT
 from mcinj.decide.onelayer_exact import circuit_or_point, integer_row
 from mcinj.decide.scaling import nearest, power_of_two
+from mcinj.decide.watch import Pace, current
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix
 
-_SLICE = 2_000  # nodes between two looks at the outside world
+_SLICE = 2_000  # most nodes between two looks at the outside world
+_LARGE = 20_000  # weights from which a single node may take long
 _ROOM = 8_192  # regions per batch; the first batches are smaller, for whoever looks for a collision early
 _FIRST = 256
 _LOG = 1 << 20  # numbers of a certificate that wait in the log
@@ -158,6 +160,8 @@ class DeepSearch:
         )  # fmt: skip
         gi[ds.ROOM] = min(_FIRST, outputs)
         self.exact_calls = 0
+        self._pace = Pace(most=_SLICE)
+        self._large = sum(w.size for w in model.floats) > _LARGE
         if width is not None:
             self.st.m[-1] = width
             self.network = self._narrowed(width)
@@ -228,10 +232,13 @@ class DeepSearch:
 
         After a RESOLVE that ends in a point of a complete cell, `self.found` is the collision there (regional search).
         """
-        st = self.st
+        st, watch = self.st, current()
         while True:
-            st.gi[ds.LIMIT] = min(limit, self.nodes + _SLICE)
-            reason = int(deep_kernel.advance(st))
+            before = self.nodes
+            st.gi[ds.LIMIT] = min(limit, before + self._pace.begin())
+            reason = int(watch.aside(lambda: deep_kernel.advance(st)) if self._large else deep_kernel.advance(st))
+            self._pace.end(self.nodes - before)
+            watch.poll(self.nodes, self._waiting())
             if reason == ds.LOGFULL:
                 self._flush()
             elif reason == ds.BLOCK:
@@ -241,6 +248,10 @@ class DeepSearch:
                     return ds.WITNESS
             elif reason != ds.PAUSED or self.nodes >= limit:
                 return reason
+
+    def _waiting(self) -> int:
+        """Nodes on the stack that are not searched to the end."""
+        return int((self.st.FI[: int(self.st.gi[ds.DEPTH]) + 1, ds.PHASE] <= ds.SECOND).sum())
 
     def decide(self, limit: int) -> tuple[Witness, int] | bool | None:
         """A verified collision and its layer, True if no region is below target, None past `limit` nodes."""

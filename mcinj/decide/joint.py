@@ -28,11 +28,12 @@ from mcinj.decide.deep_search import DeepSearch, Regions
 from mcinj.decide.joint_cells import Cells, make_cells
 from mcinj.decide.joint_exact import ExactCells
 from mcinj.decide.verdict import Reason
+from mcinj.decide.watch import Pace, current
 from mcinj.networks import Network
 
 _NEAR = 2  # pairs with at most so many units of different sides are decided first: most collisions are folds
 _PAIRS = 1 << 17  # pairs in one list
-_SLICE = 5_000  # nodes between two looks at the outside world
+_SLICE = 5_000  # most nodes between two looks at the outside world
 
 
 def joint_collision(
@@ -47,6 +48,7 @@ def joint_collision(
     try:
         if cells is None:
             earlier = earlier_layers(model)
+            current().enter("all regions of the earlier layers")
             # No region has this many active units: all are visited.
             search = DeepSearch(earlier, earlier.widths[-1] + 1, enumerate_regions=True)
             found = list(search.batches(limit))
@@ -58,7 +60,10 @@ def joint_collision(
             return Reason.PRIME, nodes
         if not cells:
             return True, nodes
+        count = sum(len(batch.signs) for batch in cells)
+        current().enter(f"the last layer on {count:,} regions of the earlier ones")
         joint = Joint(model, network, cells, nodes)
+        current().enter(f"pairs of {count:,} closed regions")
     except OverflowError:
         return Reason.RANGE, nodes
     answer = joint.decide(limit)
@@ -89,6 +94,8 @@ class Joint:
         self.si = np.zeros(jk.COUNTERS, dtype=np.int64)
         self.si[jk.NODES], self.si[jk.SPAN] = nodes, -1
         self._scratch = jk.make_scratch(self.cells)
+        self._pace = Pace(most=_SLICE)
+        self._first = nodes
 
     @property
     def nodes(self) -> int:
@@ -113,6 +120,7 @@ class Joint:
             while start < count:
                 out = np.zeros((room, 3), dtype=np.int64)
                 found, start = jk.survivors(self.cells, start, near, far, out)
+                current().poll()
                 yield out[np.argsort(out[:found, 2], kind="stable")]
 
     def _run(self, pairs: npt.NDArray[np.int64], limit: int) -> Witness | Literal[True] | None:
@@ -122,11 +130,13 @@ class Joint:
         status = status[:units]
         point = np.zeros(2 * self.model.g)
         si[jk.POSITION], si[jk.DEPTH] = 0, -1
+        watch = current()
         while True:
-            si[jk.LIMIT] = min(limit, self.nodes + _SLICE)
-            reason = jk.run(
-                cells, self._scratch, pairs, len(pairs), self.model.biased, si, status, stack, phase, point
-            )
+            before = self.nodes
+            si[jk.LIMIT] = min(limit, before + self._pace.begin())
+            reason = jk.run(cells, self._scratch, pairs, len(pairs), self.model.biased, si, status, stack, phase, point)
+            self._pace.end(self.nodes - before)
+            watch.poll(self.nodes - self._first, len(pairs) - int(si[jk.POSITION]))
             if reason == jk.DONE:
                 return True
             if reason == jk.PAUSED:

@@ -23,6 +23,7 @@ from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_record import deep_proof
 from mcinj.decide.deep_search import DeepSearch, Regions, patterns
 from mcinj.decide.onelayer_exact import circuit_or_point
+from mcinj.decide.watch import current
 from mcinj.networks import Network
 
 Floats = npt.NDArray[np.float64]
@@ -44,9 +45,11 @@ def joint_proof(cells: ClosedCells, layers: int) -> JointProof:
     """The proof for pairs of these cells, of which none collide; fills in `cells.kinds`."""
     numbers: list[int] = []
     for c in range(len(cells.signs)):
+        current().poll()
         numbers += _claims(cells, c)
     for a in range(len(cells.signs)):
         for b in cells.open_after(a):
+            current().poll()
             numbers += _tree(CellPair(cells, a, b))
     return JointProof(layers, np.array(numbers, dtype=np.int64))
 

@@ -21,6 +21,7 @@ from mcinj.decide.affine import LayerRows, dehomogenised, first_layer, next_laye
 from mcinj.decide.onelayer_exact import circuit_or_point, integer_row
 from mcinj.decide.scaling import is_wide
 from mcinj.decide.verdict import Outcome
+from mcinj.decide.watch import current
 from mcinj.networks import Network
 from mcinj.networks.network import FloatArray, FractionVector, exact_product
 
@@ -154,6 +155,7 @@ class _Walk:
             search.over_budget = True
             return
         search.nodes += 1
+        current().poll(search.nodes)
         last = k == self.network.depth
         if last and self.rank(k, rows, active) == self.network.n:
             return

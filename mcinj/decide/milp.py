@@ -33,6 +33,7 @@ from mcinj.decide.affine import LayerRows, dehomogenised, first_layer, off_the_w
 from mcinj.decide.highs import SolverError, silent_model, solve_lp
 from mcinj.decide.scaling import is_wide, with_even_columns
 from mcinj.decide.verdict import Outcome
+from mcinj.decide.watch import current
 from mcinj.networks import Network
 from mcinj.networks.network import FloatArray
 
@@ -104,6 +105,7 @@ def _decide(network: Network, node_budget: int | None) -> MilpResult:
         if node_budget is not None and nodes >= node_budget:
             return MilpResult(Outcome.UNKNOWN, nodes)
         nodes += 1
+        current().poll()
         x, _ = cone.point(flat)
         if x is not None:
             return _judged(network, x, nodes)
@@ -189,9 +191,15 @@ class _CountModel:
 
     def solve(self, node_limit: int | None) -> tuple[frozenset[int] | None, int]:
         """Units allowed to be positive in the best cell, or None; and the nodes used. Sets `finished`."""
+        watch = current()
+        watch.poll()
+        if watch.left is not None:
+            # HiGHS' limit is that of all its runs together.
+            self._model.setOptionValue("time_limit", self._model.getRunTime() + max(watch.left, 0.0))
         if node_limit is not None:
             self._model.setOptionValue("mip_max_nodes", max(node_limit, 1))
         self._model.run()
+        watch.poll()
         status = self._model.getModelStatus()
         info = self._model.getInfo()
         used = max(1, int(info.mip_node_count))

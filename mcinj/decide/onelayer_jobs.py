@@ -19,6 +19,7 @@ import numpy.typing as npt
 from mcinj.decide import kernel
 from mcinj.decide.kernel_state import Frames
 from mcinj.decide.onelayer_search import End, Exploration, explore
+from mcinj.decide.watch import current
 
 _PER_JOB = 12  # subtrees per thread, for balance
 _DEEPEST = 14
@@ -96,6 +97,7 @@ def _run(
     stop = threading.Event()
     last = [len(tasks)]  # tasks from here on are not needed
     idle: SimpleQueue[Frames] = SimpleQueue()
+    watch = current()
     for _ in range(jobs):
         idle.put(make())
 
@@ -109,7 +111,7 @@ def _run(
         frames = idle.get()
         try:
             tasks[k].load(frames)
-            exploration = explore(frames, lambda: allowance(k))
+            exploration = explore(frames, lambda: allowance(k), watch)
             log = frames.LOG[: int(frames.gi[kernel.LOGGED])].copy()
             return _Part(exploration, frames.nodes, log, frames.CIRC[: int(frames.gi[kernel.CIRCUITS])].copy())
         finally:
@@ -119,7 +121,8 @@ def _run(
         pending: dict[Future[_Part], int] = {pool.submit(work, k): k for k in range(len(tasks))}
         try:
             while pending:
-                finished, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+                finished, _ = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
+                watch.poll(top_nodes + sum(part.nodes for part in parts if part is not None), len(pending))
                 for future in finished:
                     k = pending.pop(future)
                     parts[k] = future.result()
@@ -127,6 +130,7 @@ def _run(
                         last[0] = min(last[0], k)
         except BaseException:
             stop.set()
+            watch.stopped = True
             for future in pending:
                 future.cancel()
             raise
@@ -147,8 +151,16 @@ class _Snapshot:
         ranked = (f.Q[pair].copy(),) if f.ranked else ()
         q = int(f.FI[d, kernel.SETS])
         arrays = (
-            f.FI[pair].copy(), f.M[slots].copy(), f.X[slots].copy(), f.U[slots].copy(), f.IDS[slots].copy(),
-            f.S[slots].copy(), f.B[pair].copy(), f.PS[d].copy(), f.PV[d].copy(), *ranked,
+            f.FI[pair].copy(),
+            f.M[slots].copy(),
+            f.X[slots].copy(),
+            f.U[slots].copy(),
+            f.IDS[slots].copy(),
+            f.S[slots].copy(),
+            f.B[pair].copy(),
+            f.PS[d].copy(),
+            f.PV[d].copy(),
+            *ranked,
         )
         return cls(arrays, f.CIRC[f.PC[d, :q]].copy())
 

@@ -10,8 +10,10 @@ from mcinj.certify.witness import Witness
 from mcinj.decide import kernel
 from mcinj.decide.kernel_state import Frames
 from mcinj.decide.onelayer_exact import small_multiple
+from mcinj.decide.watch import Pace, Watch, current
 
-_SLICE = 20_000  # nodes between two looks at the outside world: about 0.2 s
+_STRIDE = 20_000  # nodes between two looks at whether count is rank: a number, so that nodes do not depend on time
+_LARGE = 20_000  # entries of a layer from which a single node may take long
 
 
 class End(Enum):
@@ -32,11 +34,18 @@ class Exploration:
     witness: Witness | None = None
 
 
-def explore(frames: Frames, limit: Callable[[], int]) -> Exploration:
-    """Run until the stack is empty, a witness is found, or `limit()` nodes are used up (asked for at every slice)."""
+def explore(frames: Frames, limit: Callable[[], int], watch: Watch | None = None) -> Exploration:
+    """Run until the stack is empty, a witness is found, or `limit()` nodes are used up (asked for at every stride).
+
+    `watch`: polled after every slice, but told of no nodes, when several threads share a search; by default the
+    current one, which is told.
+    """
+    shared = watch is not None
+    watch = watch or current()
+    pace = Pace()
     while True:
         allowed = limit()
-        reason = frames.run(min(allowed, frames.nodes + _SLICE))
+        reason = _stride(frames, min(allowed, frames.nodes + _STRIDE), pace, watch, shared)
         if frames.is_degenerate() and not frames.ranked:
             return Exploration(End.DEGENERATE)
         if reason == kernel.DONE:
@@ -56,3 +65,32 @@ def explore(frames: Frames, limit: Callable[[], int]) -> Exploration:
                 found = frames.layer.witness_at(small_multiple(point))
         if found is not None:
             return Exploration(End.FAILED, found)
+
+
+def _stride(frames: Frames, stop: int, pace: Pace, watch: Watch, shared: bool) -> int:
+    """Run to `stop` nodes in total, in slices of about a tenth of a second; returns the kernel's reason."""
+    large = not shared and frames.layer.m * frames.layer.g > _LARGE
+    while True:
+        before = frames.nodes
+        goal = min(stop, before + pace.begin())
+        reason = watch.aside(lambda: frames.run(goal)) if large else frames.run(goal)  # noqa: B023
+        pace.end(frames.nodes - before)
+        if shared:
+            watch.poll()
+        else:
+            _tell(frames, watch, reason)
+        if reason != kernel.PAUSED or frames.nodes >= stop:
+            return reason
+
+
+def _tell(frames: Frames, watch: Watch, reason: int) -> None:
+    depth = int(frames.gi[kernel.DEPTH])
+    if reason == kernel.PAUSED and depth >= 0:
+        # The frame on top is about to be entered: its center, and the values of all rows there.
+        g = frames.layer.g
+        point = frames.X[2 * depth, :g]
+        t = float(point[-1]) if frames.layer.half_space else 1.0
+        if t > 0.0 and point.any():
+            count = int((frames.S[2 * depth, : frames.rows] > 0.0).sum())
+            watch.see(1, count, lambda: tuple((point[: frames.layer.n] / t).tolist()))
+    watch.poll(frames.nodes, int((frames.FI[: depth + 1, kernel.PHASE] <= kernel.POSITIVE).sum()))

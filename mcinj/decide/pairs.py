@@ -7,8 +7,9 @@ set S of layer k, |S| < 2n; so those regions are enumerated, grouped by S, and e
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ from mcinj.decide.joint import joint_collision
 from mcinj.decide.pairs_exact import ExactPair
 from mcinj.decide.regions import Counts, DeepDecision, count_regions, decide_regional, rank_regions
 from mcinj.decide.verdict import Certified, Outcome, Reason
+from mcinj.decide.watch import current
 from mcinj.errors import InputError
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix
@@ -34,6 +36,7 @@ from mcinj.networks.network import FractionMatrix
 Proof = DeepProof | PairsProof
 
 _LOOK = 256  # regions before the first look at pairs
+_MANY = 500  # regions with one active set, from which their pairs may take long
 _NO_LOG = np.zeros(1, dtype=np.int32)
 
 
@@ -80,7 +83,9 @@ class FewActive:
         point = np.zeros(2 * model.g)
         for members in self.groups():
             signs, paths, lengths = self.signs[members], self.paths[members], self.sizes[members, 0]
-            group, bad = pg.make_group(st, signs, paths, lengths, int(self.sizes[members[0], 1]), model.biased)
+            watch = current()
+            count = int(self.sizes[members[0], 1])
+            group, bad = _run(lambda: pg.make_group(st, signs, paths, lengths, count, model.biased), len(signs))  # noqa: B023
             if bad >= 0:
                 witness = self._all_exact(network, members)
                 if witness is not None:
@@ -88,7 +93,8 @@ class FewActive:
                 continue
             self.counters[4:] = 0
             while True:
-                status = int(pg.scan(st, group, self.counters, point, _NO_LOG))
+                status = int(_run(lambda: pg.scan(st, group, self.counters, point, _NO_LOG), len(signs)))  # noqa: B023
+                watch.poll()
                 if status == pg.CLOSED:
                     break
                 first, second = (int(members[i]) for i in self.counters[6:8])
@@ -110,10 +116,19 @@ class FewActive:
     def _all_exact(self, network: Network, members: npt.NDArray[np.int64]) -> Witness | None:
         for i, a in enumerate(members.tolist()):
             for b in members[:i].tolist():
+                current().poll()
                 witness = self.pair(network, a, b).decide()
                 if witness is not None:
                     return witness
         return None
+
+
+_Result = TypeVar("_Result")
+
+
+def _run(work: Callable[[], _Result], regions: int) -> _Result:
+    """Compiled work on the pairs of so many regions: many take long."""
+    return current().aside(work) if regions > _MANY else work()
 
 
 def pair_collision(
@@ -201,6 +216,7 @@ def _general_position(
     nodes = counts.decision.nodes
     proofs: list[Proof] | None = [deep_proof(counts.searches[0])] if certificate else None
     for k in range(2, network.depth + 1):
+        current().enter(f"regions with few active units and their pairs, layer {k} of {network.depth}")
         answer, used = pair_collision(DeepModel.of(network.prefix(k), fence), network, limit - nodes, proofs=proofs)
         nodes += used
         if answer is None:
@@ -209,13 +225,12 @@ def _general_position(
             return DeepDecision(Outcome.NOT_INJECTIVE, k, Certified.EXACT, nodes, 0.0, answer)
     proof = None
     if proofs is not None and network.premise is not None:
+        current().decided = (DeepDecision(Outcome.INJECTIVE, None, Certified.GENERIC, nodes, 0.0), None)
         proof = write_global(network, proofs, network.premise)
     return DeepDecision(Outcome.INJECTIVE, None, Certified.GENERIC, nodes, 0.0, certificate=proof)
 
 
-def _any_weights(
-    network: Network, nodes: int, limit: int, fence: FractionMatrix, certificate: bool
-) -> DeepDecision:
+def _any_weights(network: Network, nodes: int, limit: int, fence: FractionMatrix, certificate: bool) -> DeepDecision:
     """Nothing taken for granted, counts proved: every layer alone, or rank on all regions and pairs of closed cells.
 
     Rank n and no collision of the whole network imply both of every prefix, so only the whole is looked at.
@@ -237,6 +252,8 @@ def _any_weights(
         return DeepDecision(Outcome.NOT_INJECTIVE, answer.layer(network), Certified.EXACT, nodes, 0.0, answer)
     proof = None
     if certificate:
+        current().decided = (DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0), None)
+        current().enter("writing the certificate")
         # Found anew, with the proof of every step; it is outside of the node budget.
         from mcinj.decide.joint_record import joint_certificate
 
@@ -246,12 +263,21 @@ def _any_weights(
 
 def _layers_injective(network: Network, certificate: bool) -> list[bytes] | None:
     """Certificates, if every layer alone is proved injective on its input space (then the network is); else None."""
+    from mcinj.decide.samples import sampled_failure
     from mcinj.decide.tree import decide_one_layer
 
+    watch = current()
+    alone = [network.layer(k) for k in range(1, network.depth + 1)]
+    for k, layer in enumerate(alone, 1):
+        with watch.quietly(f"layer {k} alone"):
+            if sampled_failure(layer) is not None:
+                return None
     proofs = []
-    for k in range(1, network.depth + 1):
-        decided = decide_one_layer(network.layer(k), exact=True, node_budget=100_000, certificate=certificate)
+    for k, layer in enumerate(alone, 1):
+        with watch.quietly(f"layer {k} alone"):
+            decided = decide_one_layer(layer, exact=True, node_budget=100_000, certificate=certificate)
         if decided.outcome is not Outcome.INJECTIVE or decided.certified is not Certified.EXACT:
             return None
+        watch.alone.append(k)
         proofs.append(decided.certificate or b"")
     return proofs

@@ -18,6 +18,7 @@ from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_record import deep_proof
 from mcinj.decide.deep_search import DeepSearch
 from mcinj.decide.verdict import Certified, Outcome, Reason
+from mcinj.decide.watch import current
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix
 
@@ -84,6 +85,8 @@ def decide_regional(
     if counts.rank_is_open:
         found, searches = rank_regions(network, limit_of(node_budget), found.nodes, fence, record=certificate)
     proof = None
+    if found.outcome is Outcome.INJECTIVE and certificate:
+        current().decided = (found, None)
     if certificate and found.outcome is Outcome.INJECTIVE:
         premise = network.premise if found.certified is Certified.GENERIC else None
         proof = write_regional(network, [deep_proof(search) for search in searches], premise)
@@ -117,6 +120,7 @@ def count_regions(
 
     generic = DeepModel.of(network, fence).generic and not exact
     for k in range(1, network.depth + 1):
+        current().enter(f"counts of active units, layer {k} of {network.depth}")
         model = DeepModel.of(network.prefix(k), fence)
         search = DeepSearch(model, model.n, record=record and generic)
         answer = _answer(search, limit - nodes, network)
@@ -127,6 +131,7 @@ def count_regions(
             witness, layer = answer
             return Counts(decision(Outcome.NOT_INJECTIVE, Certified.EXACT, layer=layer, witness=witness), searches)
         searches.append(search)
+        current().prove(f"every region has at least {network.n} active units in layer {k}")
     if generic:
         return Counts(decision(Outcome.INJECTIVE, Certified.GENERIC), searches)
     return Counts(decision(Outcome.UNKNOWN, reason=Reason.RANK), [], rank_is_open=True)
@@ -141,6 +146,7 @@ def rank_regions(
     Rank n of the network implies that of every prefix, so that one search does; it is returned if it passed, with the
     full patterns of the earlier layers (`list_cells`).
     """
+    current().enter("ranks on all regions")
     model = DeepModel.of(network, fence)
     if model.residues is None:
         return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, 0.0, reason=Reason.PRIME), []
@@ -153,6 +159,7 @@ def rank_regions(
     if answer is not True:
         witness, layer = answer
         return DeepDecision(Outcome.NOT_INJECTIVE, layer, Certified.EXACT, nodes, 0.0, witness), []
+    current().prove(f"every region has rank {network.n}")
     return DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0), [search]
 
 

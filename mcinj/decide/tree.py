@@ -20,6 +20,7 @@ from mcinj.decide.onelayer_jobs import search_shared
 from mcinj.decide.onelayer_proof import layer_proof, proof_of
 from mcinj.decide.onelayer_search import End, explore
 from mcinj.decide.verdict import Certified, Outcome, Reason
+from mcinj.decide.watch import current
 from mcinj.errors import InputError
 from mcinj.networks import Network
 
@@ -91,12 +92,16 @@ def decide_one_layer(
     counted = False
     # Counts first: they fail fast, and say what is known where rank is out of reach.
     for ranked in [True] if layer.n <= _SMALL else [False, True]:
+        watch = current()
+        watch.enter("ranks of active units" if ranked else "counts of active units")
         proof = None
         keep = certificate and (ranked or premise is not None)
         if jobs == 1:
             frames = Frames(layer, ranked=ranked, keep=keep)
             result = explore(frames, lambda: limit - spent)  # noqa: B023
             nodes = frames.nodes
+            if result.end is End.CLOSED and (ranked or premise is not None):
+                _settled(layer, nodes, ranked)
             if keep and result.end is End.CLOSED:
                 proof = layer_proof(frames, premise)
         else:
@@ -113,13 +118,23 @@ def decide_one_layer(
             certified = Certified.EXACT if ranked else Certified.GENERIC
             data = None if proof is None else write(network, [proof])
             return decided(Outcome.INJECTIVE, certified, spent, certificate=data)
-        counted = counted or result.end is End.CLOSED
+        if result.end is End.CLOSED:
+            watch.prove(f"every input has at least {layer.n} active units")
+            counted = True
         if result.end is End.FAILED:
             return failed(result.witness, spent)
         if result.end is End.LIMIT:
             break
         # Counts are proved, or an exact dependence refutes general position: rank must be proved.
     return decided(Outcome.UNKNOWN, Certified.NONE, spent, reason=Reason.RANK if counted else Reason.BUDGET)
+
+
+def _settled(layer: Layer, nodes: int, ranked: bool) -> None:
+    """A pass is decided: past the time limit, only its certificate is missing."""
+    watch = current()
+    if not watch.quiet:
+        certified = Certified.EXACT if ranked else Certified.GENERIC
+        watch.decided = (LayerDecision(Outcome.INJECTIVE, certified, nodes, watch.elapsed), None)
 
 
 def _invisible_direction(layer: Layer) -> Witness | None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcinj.certify.witness import Witness
+
+if TYPE_CHECKING:
+    from mcinj.decide.known import Known
 
 
 class Outcome(StrEnum):
@@ -42,6 +45,7 @@ class Reason(StrEnum):
     """Why a decision is UNKNOWN."""
 
     BUDGET = "the node budget is used up"
+    TIME = "the time limit is over"
     RANK = (
         "counts are proved, rank is not, and the node budget is used up; if no coincidence is built into the weights "
         "(tied, repeated or dependent rows), --assume-generic takes count for rank"
@@ -87,6 +91,8 @@ class Verdict:
         What a `generic` pass takes for granted, in words; None for every other verdict.
     reason
         Why the outcome is unknown, in words; None if it is not.
+    known
+        What is known where the outcome is unknown, else None.
     """
 
     verdict: Outcome
@@ -103,6 +109,7 @@ class Verdict:
     certificate: bytes | None = field(default=None, repr=False)
     assumption: str | None = None
     reason: str | None = None
+    known: Known | None = None
 
     @property
     def passed(self) -> bool:
@@ -125,4 +132,5 @@ class Verdict:
             "seconds": self.seconds,
             "witness": None if self.witness is None else self.witness.to_json(),
             "network_injective": self.network_injective,
+            "known": None if self.known is None else self.known.to_json(),
         }

@@ -101,7 +101,7 @@ def test_json_has_exact_rationals() -> None:
     data = json.loads(json.dumps(verdict.to_json()))
     assert list(data) == [
         "verdict", "criterion", "layer", "engine", "n", "widths", "certified", "assumption", "reason", "nodes",
-        "seconds", "witness", "network_injective",
+        "seconds", "witness", "network_injective", "known",
     ]  # fmt: skip
     witness = Witness.from_json(data["witness"])
     assert witness == verdict.witness
