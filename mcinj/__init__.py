@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mcinj.errors import InputError
     from mcinj.experiment.driver import run
     from mcinj.experiment.trial import Threshold, threshold
+    from mcinj.inverse.invert import Inversion, invert
     from mcinj.networks import Ensemble, Network, RowStream, Seed, read_npz, sample, write_npz
     from mcinj.networks.readers import read_network
 
@@ -29,6 +30,7 @@ _HOMES = {
     "Engine": "mcinj.decide.verdict",
     "Ensemble": "mcinj.networks",
     "InputError": "mcinj.errors",
+    "Inversion": "mcinj.inverse.invert",
     "Network": "mcinj.networks",
     "Outcome": "mcinj.decide.verdict",
     "RowStream": "mcinj.networks",
@@ -37,6 +39,7 @@ _HOMES = {
     "Verdict": "mcinj.decide.verdict",
     "Witness": "mcinj.certify.witness",
     "check": "mcinj.decide.check",
+    "invert": "mcinj.inverse.invert",
     "read_network": "mcinj.networks.readers",
     "read_npz": "mcinj.networks",
     "run": "mcinj.experiment.driver",
@@ -52,6 +55,7 @@ __all__ = [
     "Engine",
     "Ensemble",
     "InputError",
+    "Inversion",
     "Network",
     "Outcome",
     "RowStream",
@@ -61,6 +65,7 @@ __all__ = [
     "Witness",
     "__version__",
     "check",
+    "invert",
     "read_network",
     "read_npz",
     "run",
