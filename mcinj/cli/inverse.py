@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -59,3 +60,11 @@ def invert(
         typer.echo(f"{found.nodes} nodes, {found.seconds:.3f} s")
     undecided = found.unique is None and not found.impossible
     raise typer.Exit(EXIT_UNKNOWN if undecided else (EXIT_PASS if found.unique else EXIT_FAIL))
+
+
+def _shown(value: Fraction) -> str:
+    """A rational as a decimal; as it is where float64 cannot hold it."""
+    try:
+        return f"{float(value):.17g}"
+    except OverflowError:
+        return str(value)

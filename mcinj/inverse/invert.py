@@ -194,7 +194,7 @@ def _output(net: Network, y: Any) -> FractionVector:
             raise InputError(f"y[{i}] is no number but a {type(v).__name__}; give floats, integers or Fractions")
         if isinstance(v, (float, np.floating)) and not np.isfinite(v):
             raise InputError(f"y[{i}] is {v}; every entry must be finite")
-        result.append(Fraction(int(v)) if isinstance(v, (int, np.integer)) else Fraction(v))
+        result.append(v if isinstance(v, Fraction) else Fraction(*v.as_integer_ratio()))
     m = net.widths[-1]
     if len(result) == m:
         return tuple(result)
