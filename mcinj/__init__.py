@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mcinj.errors import InputError
     from mcinj.experiment.driver import run
     from mcinj.experiment.trial import Threshold, threshold
+    from mcinj.inverse.coverage import Coverage, coverage
     from mcinj.inverse.invert import Inversion, invert
     from mcinj.networks import Ensemble, Network, RowStream, Seed, read_npz, sample, write_npz
     from mcinj.networks.readers import read_network
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 # Public names and where they live. They are imported when first used: `import mcinj` itself takes milliseconds.
 _HOMES = {
     "Certified": "mcinj.decide.verdict",
+    "Coverage": "mcinj.inverse.coverage",
     "Criterion": "mcinj.decide.verdict",
     "Engine": "mcinj.decide.verdict",
     "Ensemble": "mcinj.networks",
@@ -39,6 +41,7 @@ _HOMES = {
     "Verdict": "mcinj.decide.verdict",
     "Witness": "mcinj.certify.witness",
     "check": "mcinj.decide.check",
+    "coverage": "mcinj.inverse.coverage",
     "invert": "mcinj.inverse.invert",
     "read_network": "mcinj.networks.readers",
     "read_npz": "mcinj.networks",
@@ -51,6 +54,7 @@ _HOMES = {
 
 __all__ = [
     "Certified",
+    "Coverage",
     "Criterion",
     "Engine",
     "Ensemble",
@@ -65,6 +69,7 @@ __all__ = [
     "Witness",
     "__version__",
     "check",
+    "coverage",
     "invert",
     "read_network",
     "read_npz",

@@ -1,4 +1,4 @@
-"""Commands that give inputs back: `invert`."""
+"""Commands about inputs: `invert` gives them back, `coverage` says on how many the rank is lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from mcinj.cli.app import EXIT_FAIL, EXIT_PASS, EXIT_UNKNOWN, AsJson, LastLayer, Layers, NodeBudget, app, layer_names
+from mcinj.cli.app import (
+    EXIT_FAIL,
+    EXIT_PASS,
+    EXIT_UNKNOWN,
+    AsJson,
+    LastLayer,
+    Layers,
+    NodeBudget,
+    SeedText,
+    app,
+    layer_names,
+)
 from mcinj.errors import InputError
 
 
@@ -68,3 +79,32 @@ def _shown(value: Fraction) -> str:
         return f"{float(value):.17g}"
     except OverflowError:
         return str(value)
+
+
+@app.command()
+def coverage(
+    file: Annotated[Path, typer.Argument(help="A network: .npz with W1…Wl (b1…bl), .onnx, .safetensors, .pt.")],
+    samples: Annotated[int, typer.Option(help="Number of inputs drawn.", min=1)] = 1000,
+    domain: Annotated[str | None, typer.Option(help="Uniform on box:LOW,HIGH or ball:R; default N(0, I).")] = None,
+    seed: SeedText = "0",
+    level: Annotated[float, typer.Option(help="Confidence of the limits.")] = 0.95,
+    last: Annotated[LastLayer | None, typer.Option(help="As for `mcinj check`.")] = None,
+    layers: Layers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Share of inputs in regions where the Jacobian has rank below n, and active units per layer, by sampling.
+
+    Example: mcinj coverage stack.npz --samples 2000
+    """
+    from mcinj.inverse.coverage import coverage as estimate
+    from mcinj.networks.readers import read_network
+
+    network = read_network(file, layers=layer_names(layers), last=last)
+    found = estimate(network, samples=samples, domain=domain, seed=seed, level=level)
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+        return
+    typer.echo(f"rank below n at {found.deficient} of {found.samples} samples: {100 * found.share:.4g} %")
+    typer.echo(f"{100 * level:g} % limits: {100 * found.share_lo:.4g} % to {100 * found.share_hi:.4g} %")
+    for k, (least, mean) in enumerate(zip(found.active_least, found.active_mean, strict=True), 1):
+        typer.echo(f"layer {k}: at least {least} active units seen, {mean:.4g} on average")

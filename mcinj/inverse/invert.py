@@ -194,13 +194,18 @@ def _output(net: Network, y: Any) -> FractionVector:
             raise InputError(f"y[{i}] is no number but a {type(v).__name__}; give floats, integers or Fractions")
         if isinstance(v, (float, np.floating)) and not np.isfinite(v):
             raise InputError(f"y[{i}] is {v}; every entry must be finite")
-        result.append(v if isinstance(v, Fraction) else Fraction(*v.as_integer_ratio()))
+        result.append(Fraction(int(v)) if isinstance(v, (int, np.integer)) else _rational(v))
     m = net.widths[-1]
     if len(result) == m:
         return tuple(result)
     if 2 * len(result) == m and _both_signs(net):
         return tuple(max(s * v, Fraction(0)) for s in (1, -1) for v in result)
     raise InputError(f"y has {len(result)} entries, the network has {m} outputs")
+
+
+def _rational(value: Any) -> Fraction:
+    """A float of any width, or a `Fraction`, without rounding."""
+    return value if isinstance(value, Fraction) else Fraction(*value.as_integer_ratio())
 
 
 def _both_signs(net: Network) -> bool:
