@@ -19,16 +19,20 @@ if TYPE_CHECKING:
     from mcinj.errors import InputError
     from mcinj.experiment.driver import run
     from mcinj.experiment.trial import Threshold, threshold
+    from mcinj.inverse.coverage import Coverage, coverage
+    from mcinj.inverse.invert import Inversion, invert
     from mcinj.networks import Ensemble, Network, RowStream, Seed, read_npz, sample, write_npz
     from mcinj.networks.readers import read_network
 
 # Public names and where they live. They are imported when first used: `import mcinj` itself takes milliseconds.
 _HOMES = {
     "Certified": "mcinj.decide.verdict",
+    "Coverage": "mcinj.inverse.coverage",
     "Criterion": "mcinj.decide.verdict",
     "Engine": "mcinj.decide.verdict",
     "Ensemble": "mcinj.networks",
     "InputError": "mcinj.errors",
+    "Inversion": "mcinj.inverse.invert",
     "Network": "mcinj.networks",
     "Outcome": "mcinj.decide.verdict",
     "RowStream": "mcinj.networks",
@@ -37,6 +41,8 @@ _HOMES = {
     "Verdict": "mcinj.decide.verdict",
     "Witness": "mcinj.certify.witness",
     "check": "mcinj.decide.check",
+    "coverage": "mcinj.inverse.coverage",
+    "invert": "mcinj.inverse.invert",
     "read_network": "mcinj.networks.readers",
     "read_npz": "mcinj.networks",
     "run": "mcinj.experiment.driver",
@@ -48,10 +54,12 @@ _HOMES = {
 
 __all__ = [
     "Certified",
+    "Coverage",
     "Criterion",
     "Engine",
     "Ensemble",
     "InputError",
+    "Inversion",
     "Network",
     "Outcome",
     "RowStream",
@@ -61,6 +69,8 @@ __all__ = [
     "Witness",
     "__version__",
     "check",
+    "coverage",
+    "invert",
     "read_network",
     "read_npz",
     "run",

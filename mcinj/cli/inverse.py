@@ -1,0 +1,110 @@
+"""Commands about inputs: `invert` gives them back, `coverage` says on how many the rank is lost."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mcinj.cli.app import (
+    EXIT_FAIL,
+    EXIT_PASS,
+    EXIT_UNKNOWN,
+    AsJson,
+    LastLayer,
+    Layers,
+    NodeBudget,
+    SeedText,
+    app,
+    layer_names,
+)
+from mcinj.errors import InputError
+
+
+@app.command()
+def invert(
+    file: Annotated[Path, typer.Argument(help="A network: .npz with W1…Wl (b1…bl), .onnx, .safetensors, .pt.")],
+    output: Annotated[Path | None, typer.Argument(help="The output y: .npy, or text with numbers.")] = None,
+    y: Annotated[str | None, typer.Option("--y", help="Or the output itself, e.g. 1,2/3,0.")] = None,
+    domain: Annotated[str | None, typer.Option(help="Only inputs inside: box:LOW,HIGH.")] = None,
+    max_pieces: Annotated[int, typer.Option(help="Most pieces of the solution set.", min=1)] = 100,
+    node_budget: NodeBudget = 100_000,
+    last: Annotated[LastLayer | None, typer.Option(help="As for `mcinj check`.")] = None,
+    layers: Layers = None,
+    as_json: AsJson = False,
+) -> None:
+    """All inputs x with f(x) = y, exactly. Exit code 0: one x alone, 1: none or several, 3: unknown, 2: bad input.
+
+    Example: mcinj invert stack.npz --y 1,2,0
+    """
+    from mcinj.inverse.invert import invert as solve
+    from mcinj.inverse.vectors import parse_vector, read_vector
+    from mcinj.networks.readers import read_network
+
+    if (output is None) == (y is None):
+        raise InputError("give the output as a file or with --y, one of the two")
+    network = read_network(file, layers=layer_names(layers), last=last)
+    values = read_vector(output) if output is not None else parse_vector(y or "", "--y")
+    found = solve(network, values, domain=domain, max_pieces=max_pieces, node_budget=node_budget)
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+    else:
+        where = "" if domain is None else f" in {domain}"
+        if found.x is not None:
+            typer.echo(
+                "x = " + " ".join(f"{float(v):.17g}" for v in found.x) + "  (rounded here; --json has it exactly)"
+            )
+        if found.impossible:
+            typer.echo(
+                f"no input{where} gives exactly this output (proved; outputs of a float forward pass are rounded)"
+            )
+        elif found.unique:
+            typer.echo(f"x is the only input{where} with this output (proved)")
+        elif found.unique is False:
+            shapes = ", ".join(f"{p.dimension}" for p in found.pieces[:8]) + (", …" if len(found.pieces) > 8 else "")
+            typer.echo(f"other inputs{where} give this output too: {len(found.pieces)} pieces, of dimension {shapes}")
+        if not found.complete:
+            typer.echo("the search ended at its limit (--node-budget, --max-pieces): there may be more")
+        typer.echo(f"{found.nodes} nodes, {found.seconds:.3f} s")
+    undecided = found.unique is None and not found.impossible
+    raise typer.Exit(EXIT_UNKNOWN if undecided else (EXIT_PASS if found.unique else EXIT_FAIL))
+
+
+def _shown(value: Fraction) -> str:
+    """A rational as a decimal; as it is where float64 cannot hold it."""
+    try:
+        return f"{float(value):.17g}"
+    except OverflowError:
+        return str(value)
+
+
+@app.command()
+def coverage(
+    file: Annotated[Path, typer.Argument(help="A network: .npz with W1…Wl (b1…bl), .onnx, .safetensors, .pt.")],
+    samples: Annotated[int, typer.Option(help="Number of inputs drawn.", min=1)] = 1000,
+    domain: Annotated[str | None, typer.Option(help="Uniform on box:LOW,HIGH or ball:R; default N(0, I).")] = None,
+    seed: SeedText = "0",
+    level: Annotated[float, typer.Option(help="Confidence of the limits.")] = 0.95,
+    last: Annotated[LastLayer | None, typer.Option(help="As for `mcinj check`.")] = None,
+    layers: Layers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Share of inputs in regions where the Jacobian has rank below n, and active units per layer, by sampling.
+
+    Example: mcinj coverage stack.npz --samples 2000
+    """
+    from mcinj.inverse.coverage import coverage as estimate
+    from mcinj.networks.readers import read_network
+
+    network = read_network(file, layers=layer_names(layers), last=last)
+    found = estimate(network, samples=samples, domain=domain, seed=seed, level=level)
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+        return
+    typer.echo(f"rank below n at {found.deficient} of {found.samples} samples: {100 * found.share:.4g} %")
+    typer.echo(f"{100 * level:g} % limits: {100 * found.share_lo:.4g} % to {100 * found.share_hi:.4g} %")
+    for k, (least, mean) in enumerate(zip(found.active_least, found.active_mean, strict=True), 1):
+        typer.echo(f"layer {k}: at least {least} active units seen, {mean:.4g} on average")

@@ -1,0 +1,216 @@
+"""`invert`: x back from f(x), exactly, with the proof of whether it is the only one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from mcinj.certify.witness import Witness
+from mcinj.decide.budget import limit_of
+from mcinj.decide.check import as_network
+from mcinj.decide.deep_domain import Domain
+from mcinj.errors import InputError
+from mcinj.inverse.search import Piece, Search, peeled
+from mcinj.networks import Network
+from mcinj.networks.network import FractionVector
+from mcinj.networks.traced import accepts_modules
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """All inputs with a given output, as far as they were searched.
+
+    Attributes
+    ----------
+    x
+        An input with `f(x) = y` exactly, checked by an exact forward pass; None if none was found.
+    unique
+        True: proved that no other input gives y. False: another one does. None: there is no x, or the search ended
+        before this was known.
+    pieces
+        The solution set as disjoint polyhedra (`mcinj.inverse.search.Piece`), one per activation pattern.
+    complete
+        Whether these are all: the set is their union. If not, the node budget or the limit of pieces was reached.
+    pattern
+        Signs (-1, 0, 1) of the pre-activations of every layer at x; None without x.
+    other
+        A second input with the same output, if one was found.
+    nodes, seconds
+        Cost; nodes are machine-independent.
+    """
+
+    x: FractionVector | None
+    unique: bool | None
+    pieces: tuple[Piece, ...]
+    complete: bool
+    pattern: tuple[tuple[int, ...], ...] | None
+    other: FractionVector | None
+    nodes: int
+    seconds: float
+
+    @property
+    def residual(self) -> Fraction | None:
+        """|f(x) - y|: 0, since x is exact; None without x."""
+        return None if self.x is None else Fraction(0)
+
+    @property
+    def impossible(self) -> bool:
+        """Whether it is proved that no input (of the domain) gives y."""
+        return self.complete and not self.pieces
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `mcinj invert --json` prints; rationals are strings."""
+        return {
+            "x": None if self.x is None else [str(v) for v in self.x],
+            "unique": self.unique,
+            "impossible": self.impossible,
+            "complete": self.complete,
+            "residual": None if self.residual is None else str(self.residual),
+            "other": None if self.other is None else [str(v) for v in self.other],
+            "pattern": None if self.pattern is None else [list(p) for p in self.pattern],
+            "pieces": [piece.to_json() for piece in self.pieces],
+            "nodes": self.nodes,
+            "seconds": self.seconds,
+        }
+
+
+@accepts_modules
+def invert(
+    network: Network | Sequence[Any] | np.ndarray[Any, Any],
+    y: Sequence[Any] | np.ndarray[Any, Any],
+    *,
+    domain: str | None = None,
+    max_pieces: int = 100,
+    node_budget: int | None = 100_000,
+) -> Inversion:
+    """All inputs x with f(x) = y, exactly: one of them, whether it is the only one, and the whole set.
+
+    Parameters
+    ----------
+    network
+        As in `mcinj.check`: a Network, a list of matrices, one matrix, or `invert(module, example_input, y)`.
+    y
+        The output, `m_l` numbers: floats (each is the rational that it holds), integers or `Fraction`s. For a network
+        whose last layer is `[W; -W]` (a linear last layer, `Network.with_linear_last_layer`) also the linear output
+        itself, half as many numbers.
+    domain
+        `box:LOW,HIGH`: only inputs inside.
+    max_pieces, node_budget
+        The search ends after this many pieces, or nodes; `complete` is False then.
+
+    Raises
+    ------
+    InputError
+        A bad network, an output of another length, nan or inf, a ball (only boxes are supported), bad limits.
+
+    Notes
+    -----
+    A forward pass in floating point rounds: with more positive outputs than inputs its result is, as a rule, no output
+    of the network at all, and that is what is proved then. Exact outputs come from `Network.exact_forward`.
+
+    Examples
+    --------
+    >>> import mcinj
+    >>> net = mcinj.Network([[[1, 0], [0, 1], [-1, -1]]])
+    >>> found = mcinj.invert(net, [2, 0, 0])
+    >>> found.unique, found.pieces[0].dimension, found.pieces[0].bounded
+    (False, 1, True)
+    >>> found = mcinj.invert(net, [2, 3, 0])
+    >>> [str(v) for v in found.x], found.unique
+    (['2', '3'], True)
+    >>> mcinj.invert(net, [2, 3, 1]).impossible
+    True
+
+    The method: docs/invert.md.
+    """
+    net = as_network(network)
+    if isinstance(max_pieces, bool) or not isinstance(max_pieces, int) or max_pieces < 1:
+        raise InputError(f"max_pieces must be a whole number >= 1, got {max_pieces!r}")
+    limit = limit_of(node_budget)
+    box = None if domain is None else Domain.parse(domain)
+    if box is not None and box.shape != "box":
+        raise InputError(f"invert knows boxes only, not {domain}; give box:LOW,HIGH")
+    output = _output(net, y)
+    started = time.perf_counter()
+    pieces: list[Piece] = []
+    nodes, complete = 0, True
+    known = None if any(v < 0 for v in output) else peeled(net, output)
+    if known is not None:
+        search = Search(*known, box, limit)
+        for piece in search.pieces():
+            if len(pieces) == max_pieces:
+                search.complete = False
+                break
+            pieces.append(piece)
+        nodes, complete = search.nodes, search.complete
+    return _answer(net, output, pieces, complete, nodes, started)
+
+
+def _answer(
+    net: Network, output: FractionVector, pieces: list[Piece], complete: bool, nodes: int, started: float
+) -> Inversion:
+    x = pieces[0].point if pieces else None
+    other = None
+    if len(pieces) > 1:
+        other = pieces[1].point
+    elif pieces and pieces[0].directions:
+        other = _beside(pieces[0])
+    for found in (x, other):
+        if found is not None and net.exact_forward(found) != output:
+            raise RuntimeError("an exact preimage failed its check; please report this network")
+    if x is not None and other is not None and not Witness(x, other).collides(net):
+        raise RuntimeError("two exact preimages are one; please report this network")
+    unique = False if other is not None else (True if x is not None and complete else None)
+    pattern = None if x is None else tuple(tuple(int(v) for v in p) for p in net.exact_pattern(x))
+    return Inversion(x, unique, tuple(pieces), complete, pattern, other, nodes, time.perf_counter() - started)
+
+
+def _beside(piece: Piece) -> FractionVector:
+    """A second point of a piece of positive dimension."""
+    step = Fraction(1)
+    while True:
+        x = tuple(a + step * b for a, b in zip(piece.point, piece.directions[0], strict=True))
+        if piece.holds(x):
+            return x
+        step /= 2  # the point is in the relative interior, so this ends
+
+
+def _output(net: Network, y: Any) -> FractionVector:
+    """The output as rationals, both signs of it for a linear last layer."""
+    if isinstance(y, str):
+        raise InputError("y is a string; give a list or an array of numbers")
+    try:
+        values = list(np.asarray(y, dtype=object).tolist())
+    except (TypeError, ValueError):
+        raise InputError("y is not a vector; give a list or a one-dimensional array of numbers") from None
+    result = []
+    for i, v in enumerate(values):
+        if isinstance(v, bool) or not isinstance(v, (int, float, Fraction, np.integer, np.floating)):
+            raise InputError(f"y[{i}] is no number but a {type(v).__name__}; give floats, integers or Fractions")
+        if isinstance(v, (float, np.floating)) and not np.isfinite(v):
+            raise InputError(f"y[{i}] is {v}; every entry must be finite")
+        result.append(Fraction(int(v)) if isinstance(v, (int, np.integer)) else _rational(v))
+    m = net.widths[-1]
+    if len(result) == m:
+        return tuple(result)
+    if 2 * len(result) == m and _both_signs(net):
+        return tuple(max(s * v, Fraction(0)) for s in (1, -1) for v in result)
+    raise InputError(f"y has {len(result)} entries, the network has {m} outputs")
+
+
+def _rational(value: Any) -> Fraction:
+    """A float of any width, or a `Fraction`, without rounding."""
+    return value if isinstance(value, Fraction) else Fraction(*value.as_integer_ratio())
+
+
+def _both_signs(net: Network) -> bool:
+    """Whether the last layer is `[W; -W]` with biases `[b; -b]`."""
+    w = net.exact_weights[-1]
+    half = len(w) // 2
+    rows = [(*r, *(() if net.exact_biases is None else (net.exact_biases[-1][i],))) for i, r in enumerate(w)]
+    return all(tuple(-v for v in a) == b for a, b in zip(rows[:half], rows[half:], strict=True))
