@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mcinj.inverse.invert import Inversion, invert
     from mcinj.networks import Ensemble, Network, RowStream, Seed, read_npz, sample, write_npz
     from mcinj.networks.readers import read_network
+    from mcinj.quantify.stability import Stability, stability
 
 # Public names and where they live. They are imported when first used: `import mcinj` itself takes milliseconds.
 _HOMES = {
@@ -37,6 +38,7 @@ _HOMES = {
     "Outcome": "mcinj.decide.verdict",
     "RowStream": "mcinj.networks",
     "Seed": "mcinj.networks",
+    "Stability": "mcinj.quantify.stability",
     "Threshold": "mcinj.experiment.trial",
     "Verdict": "mcinj.decide.verdict",
     "Witness": "mcinj.certify.witness",
@@ -47,6 +49,7 @@ _HOMES = {
     "read_npz": "mcinj.networks",
     "run": "mcinj.experiment.driver",
     "sample": "mcinj.networks",
+    "stability": "mcinj.quantify.stability",
     "theory": "mcinj",
     "threshold": "mcinj.experiment.trial",
     "write_npz": "mcinj.networks",
@@ -64,6 +67,7 @@ __all__ = [
     "Outcome",
     "RowStream",
     "Seed",
+    "Stability",
     "Threshold",
     "Verdict",
     "Witness",
@@ -75,6 +79,7 @@ __all__ = [
     "read_npz",
     "run",
     "sample",
+    "stability",
     "theory",
     "threshold",
     "write_npz",

@@ -217,9 +217,16 @@ class PatternSearch:
         row = self.layer.integers[signed % self.lines]
         return row if signed < self.lines else [-v for v in row]
 
+    def required_rows(self) -> list[list[int]]:
+        """At a leaf: integer rows that are negative just inside of its cell."""
+        return [self._integer(i) for i in self._required()]
+
+    def holds(self, x: Sequence[Fraction]) -> bool:
+        """At a leaf: whether its cell holds a point, exactly; g coordinates."""
+        return all(v < 0 for v in products(self.required_rows(), primitive(integer_row(list(x)))))
+
     def _accept(self, x: Sequence[Fraction]) -> bool:
-        values = products([self._integer(i) for i in self._required()], primitive(integer_row(list(x))))
-        if any(v >= 0 for v in values):
+        if not self.holds(x):
             return False
         if self.rows.affine:
             self._point = tuple(v / x[-1] for v in x)

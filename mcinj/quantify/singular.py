@@ -19,6 +19,7 @@ from mcinj.certify.rational import kernel as exact_kernel
 from mcinj.certify.rational import rank
 from mcinj.networks.network import FractionMatrix, FractionVector
 from mcinj.quantify import kernel
+from mcinj.quantify.ball import Undecided
 from mcinj.quantify.roots import root_above, root_below
 from mcinj.quantify.search import PatternSearch, Rows
 
@@ -117,9 +118,10 @@ def least_singular(
         Points with the active units of their cells, checked by the caller.
     meets
         For a domain that its walls do not describe (a ball): a point of the leaf's cell inside of it, None if there is
-        none.
+        none; raises `Undecided`, and the cell counts for the lower end only.
     """
     search = PatternSearch(rows)
+    search.tau[0] = math.inf
     best: Cell | None = None
     high = below
     scale = Fraction(search.scale)
@@ -131,8 +133,8 @@ def least_singular(
             search.tau[0] = math.inf
             return
         goal = float((Fraction(value) * (1 - Fraction(tolerance)) / scale) ** 2)
-        search.tau[0] = goal
-        target = Fraction(goal)
+        search.tau[0] = min(goal, search.tau[0])
+        target = Fraction(float(search.tau[0]))
 
     def take(cell: Cell) -> None:
         nonlocal best, high
@@ -147,18 +149,18 @@ def least_singular(
 
     def leaf() -> bool:
         nonlocal target
-        point = search.point
-        if meets is not None:
-            inside = meets(search)
-            if inside is None:
-                return False
-            point = inside
         active = search.active()
-        cell = cell_at(rows, point, active)
-        take(cell)
+        try:
+            point = search.point if meets is None else meets(search)
+        except Undecided:
+            aim(min(high, root_above(cell_at(rows, search.point, active).square)))
+        else:
+            if point is None:
+                return False
+            take(cell_at(rows, point, active))
         # The node is closed once its own rows are proved to reach the target, which lies below their value.
         d = int(search.gi[kernel.DEPTH])
-        while high > 0 and search.tau[0] > 0:
+        while high > 0 and target > 0:
             if kernel.positive_definite(search.GRAM[d], search.tau[0], len(active), np.empty((rows.n, rows.n))):
                 return True
             chosen = tuple(tuple(v / scale for v in rows.rows[i][: rows.n]) for i in active)

@@ -1,0 +1,56 @@
+"""Commands that say how injective a network is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mcinj.cli.app import AsJson, LastLayer, Layers, NodeBudget, Prefix, app, layer_names
+
+
+@app.command()
+def stability(
+    file: Annotated[Path, typer.Argument(help="A network: .npz with W1…Wl (b1…bl), .onnx, .safetensors, .pt.")],
+    domain: Annotated[str | None, typer.Option(help="Only inputs inside: box:LOW,HIGH or ball:R.")] = None,
+    tolerance: Annotated[float, typer.Option(help="Relative width of the answer that is aimed at.")] = 1e-6,
+    node_budget: NodeBudget = 1_000_000,
+    time_limit: Annotated[
+        float | None, typer.Option("--time-limit", help="Most seconds; past it: what is known by then.")
+    ] = None,
+    last: Annotated[LastLayer | None, typer.Option(help="As for `mcinj check`.")] = None,
+    layers: Layers = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """The least singular value of any region, and the lower Lipschitz constant, between proved bounds.
+
+    Example: mcinj stability stack.npz --domain box:-1,1
+    """
+    from mcinj.networks.readers import read_network
+    from mcinj.quantify.stability import stability as enclose
+
+    network = read_network(file, layers=layer_names(layers), last=last, prefix=prefix)
+    found = enclose(network, domain=domain, tolerance=tolerance, node_budget=node_budget, time_limit=time_limit)
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+        return
+    where = "" if domain is None else f" on {domain}"
+    typer.echo(f"least singular value of a region{where}: between {found.sigma_lo:.9g} and {found.sigma_hi:.9g}")
+    typer.echo(f"lower Lipschitz constant{where}: between {found.kappa_lo:.9g} and {found.kappa_hi:.9g}")
+    if found.sigma_hi == 0.0:
+        typer.echo("so: the network is not injective there")
+    elif found.kappa_lo > 0.0:
+        typer.echo(f"so: inputs at distance d have outputs at distance {found.kappa_lo:.3g} d or more")
+    if not found.complete:
+        typer.echo("the budget ended the search: the lower bound may be far from the truth")
+    if found.x is not None and found.direction is not None:
+        active = ", ".join(str(len(units)) for units in found.pattern)
+        typer.echo(f"the upper one is reached where {active} units are active (rounded here; --json has it exactly):")
+        typer.echo("  x = " + " ".join(f"{float(v):.9g}" for v in found.x))
+        typer.echo("  along " + " ".join(f"{float(v):.9g}" for v in found.direction))
+    for k, (low, high) in enumerate(found.layers, 1):
+        typer.echo(f"layer {k} alone: between {low:.9g} and {high:.9g}")
+    typer.echo(f"{found.nodes} nodes, {found.seconds:.3f} s")

@@ -1,0 +1,428 @@
+"""How stably a network can be inverted: least singular values and the lower Lipschitz constant, both enclosed.
+
+For one layer f(x) = ReLU(Ax + b) on a convex domain K, with σ* the least singular value of A_S over the cells that meet
+K (S: the active units), the lower Lipschitz constant κ = inf |f(x) - f(x')| / |x - x'| lies in
+
+    σ*/2 <= κ <= σ*.
+
+Right: two points of one cell. Left: units that are active at the midpoint of x and x' tell at least half of their
+difference (Freeman and Haider, arXiv:2502.09898). A network's κ is at least the product of its layers', each on
+the inputs that it can meet, and at most the least singular value of any region's Jacobian.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from mcinj.certify.collision import collision_at
+from mcinj.certify.rational import product, to_flint
+from mcinj.certify.witness import Witness
+from mcinj.decide.check import as_network
+from mcinj.decide.deep_domain import Domain
+from mcinj.errors import InputError
+from mcinj.networks import Network
+from mcinj.networks.network import FractionMatrix, FractionVector
+from mcinj.networks.traced import accepts_modules
+from mcinj.quantify.ball import point_in_ball
+from mcinj.quantify.pairs import closest_pair, ratio_squared
+from mcinj.quantify.roots import root_above
+from mcinj.quantify.search import PatternSearch, Rows
+from mcinj.quantify.singular import Cell, LeastSingular, cell_at, least_singular
+
+_SAMPLES = 2_000
+_STARTS = 12  # sampled regions with the fewest active units that are looked at
+_WIDE = 12  # inputs of a later layer beyond which its own bound is not tried
+
+Pattern = tuple[tuple[int, ...], ...]  # active units, layer by layer, from 0
+Meets = Callable[[PatternSearch], FractionVector | None]
+
+
+@dataclass(frozen=True)
+class Stability:
+    """What `stability` found. Every number is a proved bound; `x`, `direction` and `pair` show the upper ones.
+
+    Attributes
+    ----------
+    sigma_lo, sigma_hi
+        `sigma_lo <= σ* <= sigma_hi`: least singular value of the Jacobian over all regions that meet the domain.
+        sigma_lo is rounded down, sigma_hi up.
+    kappa_lo, kappa_hi
+        The same for the lower Lipschitz constant, in units of output per unit of input.
+    x
+        A point of the region that shows sigma_hi, exact: an input (n,); any positive multiple does as well where the
+        network has neither biases nor domain.
+    pattern
+        Active units there, layer by layer, from 0.
+    direction
+        Input direction (n,) that the Jacobian there shortens to at most sigma_hi times its length.
+    pair
+        Two inputs whose outputs are at most kappa_hi times their distance apart. For kappa_hi = 0: a collision.
+    layers
+        For a network of several layers, the enclosure of σ* of each layer alone on the inputs that it can meet.
+    complete
+        Whether sigma_lo is as near to sigma_hi as was asked for; otherwise a budget ended the search.
+    nodes, seconds
+        Cost. Nodes do not depend on the machine's speed.
+    """
+
+    sigma_lo: float
+    sigma_hi: float
+    kappa_lo: float
+    kappa_hi: float
+    x: FractionVector | None
+    pattern: Pattern
+    direction: FractionVector | None
+    pair: Witness | None
+    layers: tuple[tuple[float, float], ...]
+    complete: bool
+    nodes: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `mcinj stability --json` prints; exact vectors are lists of `"p/q"`."""
+
+        def texts(vector: FractionVector | None) -> list[str] | None:
+            return None if vector is None else [f"{v.numerator}/{v.denominator}" for v in vector]
+
+        return {
+            "sigma_lo": self.sigma_lo,
+            "sigma_hi": self.sigma_hi,
+            "kappa_lo": self.kappa_lo,
+            "kappa_hi": self.kappa_hi,
+            "x": texts(self.x),
+            "pattern": [list(active) for active in self.pattern],
+            "direction": texts(self.direction),
+            "pair": None if self.pair is None else self.pair.to_json(),
+            "layers": [list(bounds) for bounds in self.layers],
+            "complete": self.complete,
+            "nodes": self.nodes,
+            "seconds": self.seconds,
+        }
+
+
+@accepts_modules
+def stability(
+    network: Network | Sequence[Any] | np.ndarray[Any, Any],
+    *,
+    domain: str | None = None,
+    tolerance: float = 1e-6,
+    node_budget: int | None = 1_000_000,
+    time_limit: float | None = None,
+) -> Stability:
+    """Enclose the least singular value of any region and the lower Lipschitz constant.
+
+    Parameters
+    ----------
+    network
+        What `mcinj.check` takes: a `Network`, a list of weight matrices, one matrix `(m, n)`, or a torch module and an
+        example input.
+    domain
+        `"box:LOW,HIGH"` or `"ball:R"`; None: all of R^n.
+    tolerance
+        Relative width of the enclosure of σ* that is aimed at, between 1e-9 and 0.5.
+    node_budget, time_limit
+        Most search nodes, most seconds; None: no limit. What is reached by then is returned, with `complete` False.
+
+    Raises
+    ------
+    InputError
+        A bad network, domain or tolerance.
+
+    Notes
+    -----
+    One layer is solved exactly by branch and bound. For several layers every full pattern of the earlier layers is
+    visited, which is for small networks; beyond the budget sigma_hi is the best of sampled regions, and sigma_lo the
+    product of the layers' own.
+
+    Examples
+    --------
+    >>> import mcinj
+    >>> found = mcinj.stability([[[2, 0], [0, 1], [-2, 0], [0, -1]]])
+    >>> round(found.sigma_lo, 5), found.sigma_hi
+    (1.0, 1.0)
+    >>> 0.5 * found.sigma_lo <= found.kappa_lo <= found.kappa_hi <= found.sigma_hi
+    True
+    """
+    net = as_network(network)
+    place = None if domain is None else Domain.parse(domain)
+    if not 1e-9 <= tolerance <= 0.5:
+        raise InputError(f"tolerance is the relative width of the answer, between 1e-9 and 0.5; got {tolerance!r}")
+    if node_budget is not None and (isinstance(node_budget, bool) or node_budget < 0):
+        raise InputError(f"node_budget must be a whole number >= 0 or None (no limit), got {node_budget!r}")
+    if time_limit is not None and not time_limit > 0:
+        raise InputError(f"time_limit is a number of seconds > 0, got {time_limit!r}")
+    if place is not None and place.low < 0 < place.high and not net.has_biases:
+        # Regions are cones: those that meet a neighbourhood of 0 are all.
+        found = _Task(net, None, tolerance, node_budget, time_limit).answer()
+        return _into(net, found, place)
+    return _Task(net, place, tolerance, node_budget, time_limit).answer()
+
+
+class _Task:
+    """One question, its budget and its starting points."""
+
+    def __init__(
+        self, net: Network, place: Domain | None, tolerance: float, budget: int | None, seconds: float | None
+    ) -> None:
+        self.net, self.place, self.tolerance = net, place, tolerance
+        self.started = time.perf_counter()
+        self.deadline = None if seconds is None else self.started + seconds
+        self.limit = 2**62 if budget is None else budget
+        self.nodes = 0
+        self.biases = net.exact_biases if net.has_biases else None
+        self.walls: FractionMatrix = () if place is None else place.fence(net.n)
+
+    def answer(self) -> Stability:
+        net = self.net
+        cells = self._sampled()
+        best: tuple[Cell, Pattern] | None = min(cells, key=lambda c: c[0].square, default=None)
+        layers: tuple[tuple[float, float], ...] = ()
+        if net.depth == 1:
+            found = self._one_layer([(c.point, c.active) for c, _ in cells])
+            low, high, complete = found.low, found.high, found.complete
+            if found.cell is not None:
+                best = found.cell, (found.cell.active,)
+            kappa_lo = low / 2
+        else:
+            low, high, complete, cell = self._deep(best)
+            best = best if cell is None else cell
+            layers = self._alone() if high > 0 else ()
+            factors = [bounds[0] for bounds in layers]
+            kappa_lo = _below(math.prod(f / 2 for f in factors), len(factors)) if factors else 0.0
+            low = max(low, _below(math.prod(factors), len(factors)) if factors else 0.0)
+        if best is None:  # the budget ended before the first region
+            return Stability(
+                low, math.inf, 0.0, math.inf, None, (), None, None, layers, False, self.nodes,
+                time.perf_counter() - self.started,
+            )  # fmt: skip
+        shown, pattern = best
+        pair, kappa_hi = self._pair(shown, high)
+        return Stability(
+            low, high, min(kappa_lo, kappa_hi), kappa_hi, shown.point, pattern, shown.direction, pair, layers, complete,
+            self.nodes, time.perf_counter() - self.started,
+        )  # fmt: skip
+
+    def _late(self) -> bool:
+        return self.deadline is not None and time.perf_counter() > self.deadline
+
+    def _meets(self) -> Meets | None:
+        if self.place is None or self.place.shape != "ball":
+            return None
+        radius = Fraction(self.place.high)
+        return lambda search: point_in_ball(search, radius)
+
+    def _rows(self, k: int, walls: FractionMatrix) -> Rows:
+        return Rows.of(self.net.exact_weights[k], None if self.biases is None else self.biases[k], walls)
+
+    def _one_layer(self, start: list[tuple[FractionVector, tuple[int, ...]]]) -> LeastSingular:
+        rows = self._rows(0, self.walls)
+        found: LeastSingular | None = None
+        # A coarse answer first: it stands where the budget ends the fine one.
+        for tolerance in (0.5, self.tolerance) if self.tolerance < 0.1 else (self.tolerance,):
+            if found is not None and found.cell is not None:
+                start = [(found.cell.point, found.cell.active)]
+            fine = least_singular(
+                rows, tolerance=tolerance, limit=self.limit - self.nodes, start=start, meets=self._meets(),
+                stop=self._late,
+            )  # fmt: skip
+            self.nodes += fine.nodes
+            if found is None or fine.complete:
+                found = fine
+            else:
+                found = replace(found, high=min(found.high, fine.high), cell=fine.cell or found.cell, complete=False)
+            if not fine.complete or found.high == 0.0:
+                break
+        assert found is not None
+        return found
+
+    def _deep(self, best: tuple[Cell, Pattern] | None) -> tuple[float, float, bool, tuple[Cell, Pattern] | None]:
+        """σ* over all regions: full patterns of the earlier layers, the last one by branch and bound."""
+        high = math.inf if best is None else root_above(best[0].square)
+        low = high
+        for pattern, rows in self._patterns(0, (), self._rows(0, self.walls)):
+            if high == 0.0:
+                break
+            found = least_singular(
+                rows, tolerance=self.tolerance, limit=self.limit - self.nodes, below=high, meets=self._meets(),
+                stop=self._late,
+            )  # fmt: skip
+            self.nodes += found.nodes
+            if found.cell is not None:
+                best = found.cell, (*pattern, found.cell.active)
+                high = min(high, found.high)
+            low = min(low, found.low)
+            if not found.complete:
+                return 0.0, high, False, best
+        complete = self.nodes < self.limit and not self._late()
+        low = min(low, high * (1 - 2 * self.tolerance)) if complete else 0.0
+        return low if high else 0.0, high, complete or high == 0.0, best
+
+    def _patterns(self, k: int, above: Pattern, rows: Rows) -> Iterator[tuple[Pattern, Rows]]:
+        """Full patterns of all layers but the last, with the rows of the last on them."""
+        if k == self.net.depth - 1:
+            yield above, rows
+            return
+        search = PatternSearch(rows)
+        search.tau[0] = math.inf
+        found: list[tuple[int, ...]] = []
+        meets = self._meets()
+
+        def leaf() -> bool:
+            if meets is None or meets(search) is not None:
+                found.append(tuple(search.active()))
+            return False
+
+        # In slices: regions of the next layers are looked at as they come.
+        done = False
+        while not done and self.nodes < self.limit and not self._late():
+            before = search.nodes
+            done = search.run(leaf, min(self.limit - self.nodes, 1_000) + before, self._late)
+            self.nodes += search.nodes - before
+            for active in found:
+                yield from self._patterns(k + 1, (*above, active), self._next(k, rows, active))
+            found.clear()
+
+    def _next(self, k: int, rows: Rows, active: tuple[int, ...]) -> Rows:
+        """Rows of layer k + 1 (from 0) on a pattern of layer k, with the pattern as walls."""
+        w = self.net.exact_weights[k + 1]
+        g = rows.g
+        if active:
+            left = to_flint([[row[i] for i in active] for row in w], len(active))
+            image = product(left, to_flint([rows.rows[i] for i in active], g))
+        else:
+            image = tuple((Fraction(0),) * g for _ in w)
+        if self.biases is not None:
+            image = tuple((*row[:-1], row[-1] + b) for row, b in zip(image, self.biases[k + 1], strict=True))
+        on = set(active)
+        signed = tuple(
+            row if i in on else tuple(-v for v in row) for i, row in enumerate(rows.rows) if any(row[: rows.n])
+        )
+        return Rows(rows.n, image, (*rows.walls, *signed))
+
+    def _alone(self) -> tuple[tuple[float, float], ...]:
+        """σ* of each layer alone: the first on the domain, later ones on inputs >= 0, which is all that they meet."""
+        result = []
+        for k, w in enumerate(self.net.exact_weights):
+            n = len(w[0])
+            if k == 0:
+                rows = self._rows(0, self.walls)
+            elif n > _WIDE:
+                result.append((0.0, math.inf))
+                continue
+            else:
+                affine = self.biases is not None and any(self.biases[k])
+                orthant = tuple(tuple(Fraction(int(i == j)) for j in range(n + affine)) for i in range(n))
+                rows = self._rows(k, orthant) if affine else Rows(n, w, orthant)
+            found = least_singular(
+                rows, tolerance=max(self.tolerance, 1e-3), limit=min(self.limit, 100_000),
+                meets=self._meets() if k == 0 else None, stop=self._late,
+            )  # fmt: skip
+            self.nodes += found.nodes
+            result.append((found.low, found.high))
+        return tuple(result)
+
+    def _sampled(self) -> list[tuple[Cell, Pattern]]:
+        """Regions with few active units among sampled ones; patterns are exact."""
+        net, rng = self.net, np.random.default_rng(0)
+        x = rng.standard_normal((_SAMPLES, net.n))
+        if self.place is not None and self.place.shape == "box":
+            x = rng.uniform(self.place.low, self.place.high, x.shape)
+        elif self.place is not None:
+            x *= self.place.high * rng.uniform(0, 1, (len(x), 1)) / np.linalg.norm(x, axis=1, keepdims=True)
+        elif self.biases is not None:
+            x *= np.exp(rng.uniform(-4, 4, (len(x), 1)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            h = x
+            for k, w in enumerate(net.weights):
+                level = h @ w.T + (0.0 if net.biases is None else net.biases[k])
+                h = np.maximum(level, 0.0)
+            order = np.argsort((level > 0).sum(axis=1), kind="stable")
+        cells: list[tuple[Cell, Pattern]] = []
+        for row in order[:_STARTS]:
+            point = tuple(Fraction(float(v)) for v in x[row])
+            if self.place is not None and not self.place.holds(point):
+                continue
+            levels = net.exact_pre_activations(point)
+            if any(v == 0 for v in self._alive(levels)):
+                continue  # on a wall
+            pattern = tuple(tuple(i for i, v in enumerate(level) if v > 0) for level in levels)
+            cells.append((self._cell(point, pattern), pattern))
+        return cells
+
+    def _alive(self, levels: Sequence[FractionVector]) -> list[Fraction]:
+        """Pre-activations of units that are not off for all inputs."""
+        first = zip(self.net.exact_weights[0], levels[0], strict=True)
+        return [*(v for row, v in first if any(row)), *(v for level in levels[1:] for v in level)]
+
+    def _cell(self, point: FractionVector, pattern: Pattern) -> Cell:
+        rows = self._rows(0, self.walls)
+        for k, active in enumerate(pattern[:-1]):
+            rows = self._next(k, rows, active)
+        return cell_at(rows, point, pattern[-1])
+
+    def _pair(self, cell: Cell, high: float) -> tuple[Witness | None, float]:
+        """The pair that shows kappa_hi, and kappa_hi."""
+        net, place = self.net, self.place
+        if high == 0.0:
+            collision = collision_at(net, cell.point)
+            return (None if collision is None else self._within(collision[0])), 0.0
+
+        def holds(x: FractionVector) -> bool:
+            return place is None or place.holds(x)
+
+        bounds = None if place is None else (place.low, place.high)
+        x = np.array([float(t) for t in cell.point])
+        v = np.array([float(t) for t in cell.direction])
+        rng = np.random.default_rng(0)
+        near = [
+            (x + 0.3 * np.linalg.norm(x) * rng.standard_normal(net.n), rng.standard_normal(net.n)) for _ in range(8)
+        ]
+        found = closest_pair(net, [(x, v), *near], holds, bounds)
+        if found is None:
+            return None, high
+        ratio, one, two = found
+        assert ratio == ratio_squared(net, one, two)
+        value = root_above(ratio)
+        return (Witness(one, two), value) if value < high else (None, high)
+
+    def _within(self, pair: Witness) -> Witness | None:
+        """The collision, moved into the domain along its segment, on which all outputs are equal."""
+        x, y = pair.x, pair.x_prime
+        for _ in range(200):
+            if self.place is None or self.place.holds(y):
+                shorter = Witness(x, y)
+                return shorter if shorter.collides(self.net) else None
+            y = tuple((a + b) / 2 for a, b in zip(x, y, strict=True))
+        return None
+
+
+def _below(value: float, factors: int) -> float:
+    """A product of so many floats, below the exact one."""
+    return max(0.0, value * (1.0 - 4e-16 * (factors + 1)))
+
+
+def _into(net: Network, found: Stability, place: Domain) -> Stability:
+    """The same answer with its points scaled into a domain around 0; the network is homogeneous."""
+
+    def inside(points: Sequence[FractionVector]) -> Fraction:
+        factor = Fraction(1)
+        while not all(place.holds(tuple(factor * v for v in x)) for x in points):
+            factor /= 2
+        return factor
+
+    x = found.x
+    if x is not None:
+        f = inside([x])
+        x = tuple(f * v for v in x)
+    pair = found.pair
+    if pair is not None:
+        f = inside([pair.x, pair.x_prime])
+        pair = Witness(tuple(f * v for v in pair.x), tuple(f * v for v in pair.x_prime))
+    return replace(found, x=x, pair=pair)
