@@ -12,7 +12,7 @@ from mcinj.networks import Network
 from mcinj.networks.network import FractionVector
 
 Floats = npt.NDArray[np.float64]
-_STEPS = (1e-3, 0.03, 0.3, 1.0, 3.0)
+_STEPS = (0.1, 1.0, 3.0)
 
 
 def ratio_squared(network: Network, x: FractionVector, y: FractionVector) -> Fraction:
@@ -56,7 +56,7 @@ def closest_pair(
                 if not np.any(z[:n] != z[n:]):
                     continue
                 found = minimize(
-                    _value, z, args=(network,), jac=True, method="L-BFGS-B", bounds=box, options={"maxiter": 100}
+                    _value, z, args=(network,), jac=True, method="L-BFGS-B", bounds=box, options={"maxiter": 60}
                 )
                 for candidate in (found.x, z):
                     if not np.isfinite(candidate).all():

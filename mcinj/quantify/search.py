@@ -223,7 +223,8 @@ class PatternSearch:
 
     def holds(self, x: Sequence[Fraction]) -> bool:
         """At a leaf: whether its cell holds a point, exactly; g coordinates."""
-        return all(v < 0 for v in products(self.required_rows(), primitive(integer_row(list(x)))))
+        rows = self.required_rows()
+        return not rows or all(v < 0 for v in products(rows, primitive(integer_row(list(x)))))
 
     def _accept(self, x: Sequence[Fraction]) -> bool:
         if not self.holds(x):

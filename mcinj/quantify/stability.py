@@ -38,6 +38,7 @@ from mcinj.quantify.singular import Cell, LeastSingular, cell_at, least_singular
 
 _SAMPLES = 2_000
 _STARTS = 12  # sampled regions with the fewest active units that are looked at
+_RANGE = 100  # binary exponents of weights that the descent over pairs works with
 _WIDE = 12  # inputs of a later layer beyond which its own bound is not tried
 
 Pattern = tuple[tuple[int, ...], ...]  # active units, layer by layer, from 0
@@ -373,6 +374,10 @@ class _Task:
         if high == 0.0:
             collision = collision_at(net, cell.point)
             return (None if collision is None else self._within(collision[0])), 0.0
+
+        sizes = [float(np.abs(w).max()) for w in net.weights]
+        if not all(2.0**-_RANGE < size < 2.0**_RANGE for size in sizes):
+            return None, high  # squares of floats would leave their range
 
         def holds(x: FractionVector) -> bool:
             return place is None or place.holds(x)
