@@ -40,7 +40,7 @@ Signs = npt.NDArray[np.int8]
 # Why the search comes back.
 DONE, PAUSED, LEAF, RESOLVE, GROW = 0, 1, 2, 3, 4
 # gi: what the search and its caller tell each other.
-NODES, LIMIT, DEPTH, ROWS, RANKED, ANSWER, FOUND, INTEGERS, NORMED, GLOBALS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+NODES, LIMIT, DEPTH, ROWS, RANKED, ANSWER, FOUND, INTEGERS, GLOBALS = 0, 1, 2, 3, 4, 5, 6, 7, 8
 # gi[ANSWER], from the caller: nothing yet, the circuit in C[:FOUND] is proved, the node is closed.
 OPEN, CIRCUIT, CLOSED = 0, 1, 2
 # FI
@@ -160,7 +160,7 @@ def _settle(
         if s < 0 or (s == 0 and free):
             J[count] = i
             count += 1
-        elif s > 0 and gi[NORMED] == 0:
+        elif s > 0:
             J[count] = lines + i
             count += 1
     return cell.settle(G, J, count, M[slot], X[slot], U[slot], IDS[slot], F[0], F[1])
@@ -197,45 +197,6 @@ def _farkas(
 
 
 @njit()
-def _combination(
-    row: int, slot: int, limit: float, gi: Ints, G: Floats, M: Floats, U: Floats, IDS: Ints, F: Floats, C: Ints
-) -> bool:
-    """Whether the inactive rows in C[:gi[FOUND]] are proved to have a convex combination shorter than `limit`.
-
-    `row` < 0: the multipliers of the center, else those of the contradiction that adding `row` met. Any multipliers
-    >= 0 prove something; rounding of `w = Σ λ_i a_i` is bounded by 4 u (k + 4) Σ λ_i |a_i| per entry.
-    """
-    g = M.shape[1]
-    count = 0
-    total = 0.0
-    w = np.zeros(g)
-    size = np.zeros(g)
-    for k in range(g + 1):
-        f = 0.0
-        i = row
-        if k < g:
-            i = IDS[slot, k]
-            if i >= 0:
-                f = U[slot, k] if row < 0 else -F[0, k]
-        elif row >= 0:
-            f = 1.0
-        if not f > 0.0:
-            continue
-        C[count] = i
-        count += 1
-        total += f
-        for j in range(g):
-            w[j] += f * G[i, j]
-            size[j] += f * abs(G[i, j])
-    gi[FOUND] = count
-    norm = 0.0
-    for j in range(g):
-        e = abs(w[j]) + 4.0 * _UNIT * (g + 8) * size[j] + _TINY
-        norm += e * e
-    return bool(np.sqrt(norm) * (1.0 + 1e-14 * (g + 8)) < limit * total)
-
-
-@njit()
 def advance(
     gi: Ints, tau: Floats, G: Floats, A: Floats, Q: Ints, Z: Ints, M: Floats, X: Floats, U: Floats, IDS: Ints,
     SIGN: Signs, GRAM: Floats, BASIS: Ints, BR: Ints, FI: Ints, F: Floats, J: Ints, C: Ints, T: Ints,
@@ -243,7 +204,7 @@ def advance(
     """Run until the caller is needed.
 
     DONE: every node is closed. PAUSED: gi[LIMIT] nodes are used up. LEAF: the center in the last slot seems to have
-    just the declared active rows active (with gi[NORMED]: all free rows are inactive there, and it lies in the ball).
+    just the declared active rows active.
     RESOLVE: C[:gi[FOUND]] may be a certificate. GROW: the stack is full. After LEAF and RESOLVE the caller sets
     gi[ANSWER].
     """
@@ -274,17 +235,9 @@ def advance(
                 if status == cell.UNSURE:
                     gi[FOUND] = 0
                     return RESOLVE
-                if gi[NORMED] != 0:
-                    norm = 0.0
-                    for j in range(X.shape[1]):
-                        norm += X[last, j] * X[last, j]
-                    if status == cell.FEASIBLE and norm <= tau[1]:
-                        return LEAF
-                    if not _combination(row, last, tau[2], gi, G, M, U, IDS, F, C):
-                        return RESOLVE
-                elif status == cell.FEASIBLE:
+                if status == cell.FEASIBLE:
                     return LEAF
-                elif not _farkas(row, last, gi, G, Z, M, IDS, F, C, T):
+                if not _farkas(row, last, gi, G, Z, M, IDS, F, C, T):
                     return RESOLVE
             gi[ANSWER] = OPEN
             count = 0
@@ -298,11 +251,10 @@ def advance(
                 continue
             if count == 1:  # forced
                 _activate(d, BR[d, 0], A, Q, GRAM, BASIS, FI, SIGN)
-                if gi[NORMED] == 0:
-                    cell.copy(M[d], X[d], U[d], IDS[d], M[last], X[last], U[last], IDS[last])
-                    status, row = _settle(d, last, False, gi, G, SIGN, M, X, U, IDS, F, J)
-                    if status == cell.FEASIBLE:
-                        cell.copy(M[last], X[last], U[last], IDS[last], M[d], X[d], U[d], IDS[d])
+                cell.copy(M[d], X[d], U[d], IDS[d], M[last], X[last], U[last], IDS[last])
+                status, row = _settle(d, last, False, gi, G, SIGN, M, X, U, IDS, F, J)
+                if status == cell.FEASIBLE:
+                    cell.copy(M[last], X[last], U[last], IDS[last], M[d], X[d], U[d], IDS[d])
                 continue
             FI[d, CHILDREN] = count
             FI[d, NEXT] = 0
@@ -328,7 +280,7 @@ def advance(
         _activate(e, BR[d, k], A, Q, GRAM, BASIS, FI, SIGN)
         cell.copy(M[d], X[d], U[d], IDS[d], M[e], X[e], U[e], IDS[e])
         status, row = _settle(e, e, False, gi, G, SIGN, M, X, U, IDS, F, J)
-        if gi[NORMED] == 0 and status == cell.EMPTY and _farkas(row, e, gi, G, Z, M, IDS, F, C, T):
+        if status == cell.EMPTY and _farkas(row, e, gi, G, Z, M, IDS, F, C, T):
             continue
         if status != cell.FEASIBLE:
             # Not proved empty: go on from the parent's center, which is one of fewer rows.

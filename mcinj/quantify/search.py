@@ -97,7 +97,7 @@ class PatternSearch:
         self.layer = layer
         gi = np.zeros(kernel.GLOBALS, dtype=np.int64)
         gi[kernel.ROWS], gi[kernel.RANKED] = total, ranked
-        self.gi, self.tau = gi, np.array([np.inf, np.inf, 0.0])
+        self.gi, self.tau = gi, np.array([np.inf])
         self.scale = power_of_two([v for row in counted for v in row[:n]] or [Fraction(1)])
         A = np.zeros((lines, n))
         A[:m] = np.array([[nearest(v / self.scale) for v in row[:n]] for row in counted]).reshape(m, n)
@@ -168,10 +168,10 @@ class PatternSearch:
                     return False
             elif reason == kernel.GROW:
                 self._grow()
-            elif reason == kernel.RESOLVE and not self.gi[kernel.NORMED] and self._resolved():
+            elif reason == kernel.RESOLVE and self._resolved():
                 self.gi[kernel.ANSWER] = kernel.CIRCUIT
             else:
-                if reason == kernel.LEAF and not self.gi[kernel.NORMED] and not self._exact_point():
+                if reason == kernel.LEAF and not self._exact_point():
                     self.gi[kernel.ANSWER] = kernel.CIRCUIT
                 elif leaf():
                     self.gi[kernel.ANSWER] = kernel.CLOSED
