@@ -1,7 +1,8 @@
 """The prefixes of a network as a deep proof speaks of them: homogeneous rows, exact and in floats with known errors.
 
 With biases, a coordinate t > 0 is appended to the input, and to every hidden layer a unit that equals t. Row i of layer
-k is divided by a power of two (undone in the columns of layer k + 1), which changes no sign and no rank.
+k is divided by a power of two (undone in the columns of layer k + 1), and inputs whose weights are of very different
+sizes are in other units, powers of two (t is not): this changes no sign and no rank.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ Ints = npt.NDArray[np.int64]
 
 PRIME = 2**31 - 1
 _LEAST = 2.0**-1022  # smaller floats are subnormal
+_EVEN = 20  # binary orders of magnitude between inputs that need no other units
+_FAR = 2**40
 _WHOLE = 2**20  # integers below this: sums of products are exact as long as they stay below 2^52
 
 
@@ -50,7 +53,7 @@ class PrefixRows:
         biases = self._network.exact_biases
         layers: list[list[list[Fraction]]] = []
         exponents: list[list[int]] = []
-        before = [0] * self.g
+        before = self._input_exponents
         for k, weights in enumerate(self._network.exact_weights):
             rows = [list(row) for row in weights]
             if self.biased and biases is not None:
@@ -68,6 +71,21 @@ class PrefixRows:
             exponents.append(own)
             before = own
         return layers, exponents
+
+    @cached_property
+    def _input_exponents(self) -> list[int]:
+        """Input q is in units of 2^e_q: 0 unless all weights of some input are small in their rows."""
+        biases = self._network.exact_biases
+        most = [-_FAR] * self.g
+        for i, weights in enumerate(self._network.exact_weights[0]):
+            row = (*weights, biases[0][i]) if self.biased and biases is not None else weights
+            sizes = [v.numerator.bit_length() - v.denominator.bit_length() if v else -_FAR for v in row]
+            most = [max(m, size - max(sizes)) if size > -_FAR else m for m, size in zip(most, sizes, strict=True)]
+        most = [m if m > -_FAR else 0 for m in most]
+        if min(most) >= -_EVEN:
+            return [0] * self.g
+        own = most[-1] if self.biased else 0
+        return [own - m for m in most]
 
     @property
     def exact(self) -> list[list[list[Fraction]]]:
@@ -100,7 +118,7 @@ class PrefixRows:
         exponents = self.exponents
         biases = self._network.exact_biases or ()
         given = [v for w in self._network.exact_weights for row in w for v in row] + [v for b in biases for v in b]
-        whole = all(v.denominator == 1 and abs(v) < _WHOLE for v in given)
+        whole = all(v.denominator == 1 and abs(v) < _WHOLE for v in given) and not any(self._input_exponents)
         return [np.array([np.ldexp(1.0, 52 - e) if whole else 0.0 for e in layer]) for layer in exponents]
 
     @cached_property

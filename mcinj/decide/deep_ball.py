@@ -118,6 +118,9 @@ def _nearest(
         levels = network.exact_pre_activations(x)
         pattern = [[v > 0 for v in z] + [True] * (k < network.depth - 1) for k, z in enumerate(levels)]
         layers = model.rows(pattern[:-1])
+        if model.units is not None:
+            inverse = [1 / u for u in model.units]
+            layers = [tuple(scaled_row(row, inverse, Fraction(1)) for row in layer) for layer in layers]
         last.append((layers[-1], pattern[-1]))
         signed = list(fence)
         for layer, signs in zip(layers, pattern, strict=True):

@@ -13,9 +13,19 @@ import numpy.typing as npt
 from mcinj.certify.rational import product, to_flint
 from mcinj.certify.witness import Witness
 from mcinj.decide.kernel_rank import PRIME
-from mcinj.decide.scaling import Factors, factors_for, is_held, is_whole, nearest, scaled_layers, with_biases
+from mcinj.decide.scaling import (
+    Factors,
+    factors_for,
+    input_units,
+    is_held,
+    is_whole,
+    nearest,
+    scaled_layers,
+    scaled_row,
+    with_biases,
+)
 from mcinj.networks import Network
-from mcinj.networks.network import FloatArray, FractionMatrix
+from mcinj.networks.network import FloatArray, FractionMatrix, FractionVector
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +37,7 @@ class DeepModel:
     network
         The network as given.
     fence
-        Exact rows of shape `(·, g)` that are positive on the domain; with biases the last is `t > 0`.
+        Exact rows of shape `(·, g)` over (x, t) that are positive on the domain; with biases the last is `t > 0`.
     """
 
     network: Network
@@ -77,13 +87,35 @@ class DeepModel:
     def exact(self) -> tuple[FractionMatrix, ...]:
         """Homogenised exact weights, layer k of shape `(widths[k], widths[k-1] or g)`, of an equivalent network.
 
-        Equivalent: rows may be scaled by positive factors (`mcinj.decide.scaling`).
+        Equivalent: rows may be scaled by positive factors (`mcinj.decide.scaling`), and inputs be in other `units`.
         """
         return self._given if self._factors is None else scaled_layers(self._given, self._factors)
 
     @cached_property
     def _given(self) -> tuple[FractionMatrix, ...]:
-        return tuple(with_biases(self.network)) if self.biased else self.network.exact_weights
+        layers = tuple(with_biases(self.network)) if self.biased else self.network.exact_weights
+        if self.units is None:
+            return layers
+        return (tuple(scaled_row(row, self.units, Fraction(1)) for row in layers[0]), *layers[1:])
+
+    @cached_property
+    def units(self) -> FractionVector | None:
+        """What one of each coordinate stands for, powers of two (of t: 1); None where all are 1.
+
+        They depend on the first layer alone, so prefixes on one domain have the same coordinates.
+        """
+        network, m = self.network, self.network.widths[0]
+        return input_units(
+            lambda: with_biases(network)[0][:m] if self.biased else network.exact_weights[0],
+            self._unscaled[0][:m] if network.floats_are_exact else None, self.biased,
+        )  # fmt: skip
+
+    @cached_property
+    def walls(self) -> FractionMatrix:
+        """The rows of `fence` over the model's coordinates."""
+        if self.units is None:
+            return self.fence
+        return tuple(scaled_row(row, self.units, Fraction(1)) for row in self.fence)
 
     @cached_property
     def floats(self) -> list[FloatArray]:
@@ -115,7 +147,8 @@ class DeepModel:
 
     @cached_property
     def _factors(self) -> Factors | None:
-        return factors_for(lambda: self._given, self._unscaled, self.network.floats_are_exact)
+        floats = self._unscaled if self.units is None else None
+        return factors_for(lambda: self._given, floats, self.network.floats_are_exact)
 
     @property
     def rescaled(self) -> bool:
@@ -153,7 +186,10 @@ class DeepModel:
         return self.network.premise is not None and all(w.shape[1] > 1 for w in self.network.weights)
 
     def rows(self, pattern: Sequence[Sequence[bool]]) -> list[FractionMatrix]:
-        """Exact rows of layers 1 … len(pattern) + 1 on the pattern (units that act, constant units included)."""
+        """Exact rows of layers 1 … len(pattern) + 1 on the pattern (units that act, constant units included).
+
+        They are over the model's coordinates (`units`).
+        """
         result = [self.exact[0]]
         for w, active in zip(self.exact[1:], pattern, strict=False):
             keep = [i for i, on in enumerate(active) if on]
@@ -166,6 +202,8 @@ class DeepModel:
 
     def input(self, z: Sequence[Fraction]) -> tuple[Fraction, ...] | None:
         """The input that a point of the homogenised space stands for; None where t <= 0."""
+        if self.units is not None:
+            z = [v * u for v, u in zip(z, self.units, strict=True)]
         if not self.biased:
             return tuple(z)
         if z[-1] <= 0:

@@ -202,7 +202,7 @@ class DeepSearch:
         st.SIZE[0, : len(first)] = top = np.abs(first).max(axis=1)
         if not model.floats_are_exact:
             st.ERR[0, : len(first)] = np.where(top > 0.0, 4 * UNIT * top + LEAST, 0.0)
-        for i, row in enumerate(model.fence):
+        for i, row in enumerate(model.walls):
             top = max(abs(v) for v in row)
             line = np.array([float(v / top) for v in row])
             norm = float(np.sqrt(line @ line))
@@ -342,7 +342,7 @@ class DeepSearch:
         result = []
         for index in path.tolist():
             if index < fences:
-                result.append(self.model.fence[index])
+                result.append(self.model.walls[index])
                 continue
             k = int(np.searchsorted(base, index, side="right")) - 1
             unit, up = divmod(index - int(base[k]), 2)

@@ -101,7 +101,7 @@ def make_cells(model: DeepModel, signs: npt.NDArray[np.int8], paths: npt.NDArray
     H = np.ascontiguousarray(np.concatenate([h for h, _ in hidden], axis=1))
     HE = np.ascontiguousarray(np.concatenate([e for _, e in hidden], axis=1))
     fence = np.zeros((len(model.fence), g))
-    for i, exact_row in enumerate(model.fence):
+    for i, exact_row in enumerate(model.walls):
         most = max(abs(v) for v in exact_row)
         fence[i] = [float(v / most) for v in exact_row]
         fence[i] /= np.sqrt(fence[i] @ fence[i])

@@ -65,7 +65,7 @@ class ExactCells:
         path: IntegerRows = []
         for index in self._paths[c, : self._lengths[c]].tolist():
             if index < fences:
-                strict.append(_primitive(integer_row(model.fence[index])))
+                strict.append(_primitive(integer_row(model.walls[index])))
             else:
                 unit, up = divmod(index - fences, 2)
                 path.append(hidden[unit] if up else tuple(-v for v in hidden[unit]))

@@ -26,6 +26,7 @@ WHOLE = 2**20
 # Binary exponents of entries that need no scaling, and of products of entries, one per layer.
 _ENTRY, _PRODUCT = 120, 480
 _WIDE = 20
+_FAR = 2**40
 
 
 def nearest(value: Fraction) -> float:
@@ -70,12 +71,15 @@ def scaled_layers(layers: Sequence[FractionMatrix], factors: Factors) -> tuple[F
 
 
 def factors_for(
-    exact: Callable[[], Sequence[FractionMatrix]], floats: Sequence[FloatArray], held: bool
+    exact: Callable[[], Sequence[FractionMatrix]], floats: Sequence[FloatArray] | None, held: bool
 ) -> Factors | None:
     """How to scale layers: to small integers if that can be, to largest entries near 1 if the range asks for it.
 
-    `floats` are the layers, rounded unless `held`; `exact` makes the rationals where they are needed. None: no need.
+    `floats` are the layers, rounded unless `held`; `exact` makes the rationals where they are needed. None: no need
+    (where there are floats).
     """
+    if floats is None:
+        return _to_integers(exact()) or _even_factors(exact())
     if held and all(is_whole(w) for w in floats):
         return None
     if not held or bool((integer_digits(floats[0]) < WHOLE.bit_length()).all()):
@@ -192,23 +196,49 @@ def is_wide(network: Network) -> bool:
     return False
 
 
-def with_even_columns(network: Network) -> tuple[Network, FractionVector]:
-    """One layer as `x ↦ f(c∘x)` up to its units' scales, entries of one size as far as that goes; and c, powers of two.
+def input_units(
+    exact: Callable[[], FractionMatrix], floats: FloatArray | None, homogenised: bool
+) -> FractionVector | None:
+    """Powers of two c such that rows over x / c have entries of one size, as far as that goes; None where they have.
 
-    The binary logarithms of entries are fitted by means of rows and columns, in turn: least squares.
+    `floats` are the exact rows, if floats hold them. Of `homogenised` rows the last column is t, which keeps its scale.
     """
-    n = network.n
-    rows = with_biases(network)[0] if network.has_biases else network.exact_weights[0]
-    sizes = np.array([[_size(v) if v else 0 for v in row] for row in rows])
-    there = np.array([[bool(v) for v in row] for row in rows])
+    if floats is None:
+        sizes, there = _sizes(exact())
+    else:
+        sizes, there = np.frexp(floats)[1].astype(np.int64), floats != 0.0
+    top = np.where(there, sizes, -_FAR).max(axis=1, keepdims=True)
+    of_columns = np.where(there, sizes - top, -_FAR).max(axis=0)
+    if of_columns[there.any(axis=0)].min(initial=0) >= -_WIDE:
+        return None
+    return _column_factors(exact(), homogenised)
+
+
+def _column_factors(rows: FractionMatrix, homogenised: bool) -> FractionVector:
+    """The binary logarithms of entries are fitted by means of rows and columns, in turn: least squares."""
+    sizes, there = _sizes(rows)
     left, right = (np.maximum(there.sum(axis=axis, keepdims=True), 1) for axis in (1, 0))
     columns = np.zeros((1, len(rows[0])))
     for _ in range(30):
         own = ((sizes - columns) * there).sum(axis=1, keepdims=True) / left
         columns = ((sizes - own) * there).sum(axis=0, keepdims=True) / right
-    if network.has_biases:
-        columns -= columns[0, -1]  # t keeps its scale
-    c = [Fraction(2) ** -round(v) for v in columns[0].tolist()]
+    columns -= columns[0, -1 if homogenised else 0]
+    return tuple(Fraction(2) ** -round(v) for v in columns[0].tolist())
+
+
+def _sizes(rows: FractionMatrix) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    sizes = np.array([[_size(v) if v else 0 for v in row] for row in rows], dtype=np.int64)
+    return sizes, np.array([[bool(v) for v in row] for row in rows])
+
+
+def with_even_columns(network: Network, units: FractionVector | None = None) -> tuple[Network, FractionVector]:
+    """One layer as `x ↦ f(c∘x)` up to positive factors of its outputs, largest entries of rows near 1; and n numbers c.
+
+    `units` are those of `input_units`, if they are known: with biases there is one more, 1, for t.
+    """
+    n = network.n
+    rows = with_biases(network)[0] if network.has_biases else network.exact_weights[0]
+    c = units or _column_factors(rows, network.has_biases)
     even = [scaled_row(row, c, Fraction(1)) for row in rows]
     even = [scaled_row(row, None, power_of_two(row)) for row in even]
     biases = [[row[n] for row in even]] if network.has_biases else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import mul
 
 from mcinj.certify.format import write
 from mcinj.certify.witness import Witness
@@ -19,10 +20,12 @@ from mcinj.decide.onelayer_exact import kernel_vector
 from mcinj.decide.onelayer_jobs import search_shared
 from mcinj.decide.onelayer_proof import layer_proof, proof_of
 from mcinj.decide.onelayer_search import End, explore
+from mcinj.decide.scaling import input_units, with_biases, with_even_columns
 from mcinj.decide.verdict import Certified, Outcome, Reason
 from mcinj.decide.watch import current
 from mcinj.errors import InputError
 from mcinj.networks import Network
+from mcinj.networks.network import FractionVector
 
 _SMALL = 7  # up to here rank is proved always: it costs next to nothing
 
@@ -88,6 +91,7 @@ def decide_one_layer(
     if layer.rank() < layer.n:
         return failed(_invisible_direction(layer), 0)
     premise = network.premise if layer.generic and not exact else None
+    layer, columns = _evened(network, layer)
     spent = 0
     counted = False
     # Counts first: they fail fast, and say what is known where rank is out of reach.
@@ -122,7 +126,7 @@ def decide_one_layer(
             watch.prove(f"every input has at least {layer.n} active units")
             counted = True
         if result.end is End.FAILED:
-            return failed(result.witness, spent)
+            return failed(_in_units(result.witness, columns), spent)
         if result.end is End.LIMIT:
             break
         # Counts are proved, or an exact dependence refutes general position: rank must be proved.
@@ -141,3 +145,27 @@ def _invisible_direction(layer: Layer) -> Witness | None:
     """A direction that no unit sees, from the origin."""
     d = kernel_vector(layer.input_integers, layer.n)
     return None if d is None else Witness(tuple(Fraction(0) for _ in d), tuple(Fraction(v) for v in d))
+
+
+def _evened(network: Network, layer: Layer) -> tuple[Layer, FractionVector | None]:
+    """The layer over inputs in units that make columns of one size, if they are not, and these units c.
+
+    Up to positive factors of its rows it is `x ↦ f(c∘x)`, c positive, t as it was: rows have the same dependences with
+    the same signs, and x-parts the same ranks. So circuits, trees and passes are those of the layer; x stands for c∘x.
+    """
+    units = input_units(
+        lambda: with_biases(network)[0] if layer.half_space else network.exact_weights[0],
+        layer.floats[int(layer.half_space) :] if layer.rationals is None else None, layer.half_space,
+    )  # fmt: skip
+    if units is None:
+        return layer, None
+    even, columns = with_even_columns(network, units)
+    return Layer.of(even), columns
+
+
+def _in_units(witness: Witness | None, columns: FractionVector | None) -> Witness | None:
+    """The collision of the network as given that one of the evened layer stands for."""
+    if witness is None or columns is None:
+        return witness
+    x, other = (tuple(map(mul, point, columns)) for point in (witness.x, witness.x_prime))
+    return Witness(x, other)

@@ -82,6 +82,22 @@ def test_subnormal_columns_of_the_last_layer() -> None:
                 assert verdict is (Outcome.NOT_INJECTIVE if fails else Outcome.INJECTIVE)
 
 
+@pytest.mark.parametrize("power", [40, 500])
+@pytest.mark.parametrize("bias", [0.0, 1.0])
+def test_inputs_in_other_units_cost_what_even_inputs_cost(power: int, bias: float) -> None:
+    net = mcinj.sample(3, (20, 24), seed=3)
+    biases = [bias * np.random.default_rng(0).standard_normal(m) for m in net.widths] if bias else None
+    plain = Network(net.weights, biases)
+    other = Network([net.weights[0] * 2.0 ** np.array([-power, 0, power]), net.weights[1]], biases)
+    for criterion in ("regional", "global"):
+        expected = mcinj.check(plain, criterion, exact=True)
+        verdict = mcinj.check(other, criterion, exact=True, node_budget=2 * expected.nodes + 10)
+        assert verdict.verdict is expected.verdict
+    certificate = mcinj.check(other, "regional", certificate=True).certificate
+    if certificate is not None:
+        assert verify(certificate, other).accepted
+
+
 E = Fraction(1, 10**400)
 
 

@@ -161,6 +161,21 @@ def test_scaled_signs_cost_what_signs_cost():
     assert seconds[1] < 10 * seconds[0] + 0.1
 
 
+@pytest.mark.parametrize("power", [40, 500])
+def test_inputs_in_other_units_cost_what_even_inputs_cost(power):
+    net = mcinj.sample(8, (54,), seed=3)
+    plain = mcinj.check(net, exact=True)
+    other = Network([net.weights[0] * 2.0 ** np.resize([-power, 0, power], 8)])
+    verdict = mcinj.check(other, exact=True, certificate=True, node_budget=2 * plain.nodes)
+    assert verdict.verdict is plain.verdict is Outcome.INJECTIVE
+    assert verify(verdict.certificate, other).accepted
+    assert not verify(verdict.certificate, net).accepted
+    fails = Network([other.weights[0][:30]])
+    found = mcinj.check(fails)
+    assert found.verdict is Outcome.NOT_INJECTIVE
+    assert found.witness.collides(fails)
+
+
 def test_digits_of_primitive_rows():
     rng = random.Random(0)
     for _ in range(300):
