@@ -17,6 +17,7 @@ from mcinj.cli.app import (
     LastLayer,
     Layers,
     NodeBudget,
+    Prefix,
     SeedText,
     app,
     layer_names,
@@ -34,6 +35,7 @@ def invert(
     node_budget: NodeBudget = 100_000,
     last: Annotated[LastLayer | None, typer.Option(help="As for `mcinj check`.")] = None,
     layers: Layers = None,
+    prefix: Prefix = None,
     as_json: AsJson = False,
 ) -> None:
     """All inputs x with f(x) = y, exactly. Exit code 0: one x alone, 1: none or several, 3: unknown, 2: bad input.
@@ -46,7 +48,7 @@ def invert(
 
     if (output is None) == (y is None):
         raise InputError("give the output as a file or with --y, one of the two")
-    network = read_network(file, layers=layer_names(layers), last=last)
+    network = read_network(file, layers=layer_names(layers), last=last, prefix=prefix)
     values = read_vector(output) if output is not None else parse_vector(y or "", "--y")
     found = solve(network, values, domain=domain, max_pieces=max_pieces, node_budget=node_budget)
     if as_json:
@@ -65,7 +67,8 @@ def invert(
             typer.echo(f"x is the only input{where} with this output (proved)")
         elif found.unique is False:
             shapes = ", ".join(f"{p.dimension}" for p in found.pieces[:8]) + (", …" if len(found.pieces) > 8 else "")
-            typer.echo(f"other inputs{where} give this output too: {len(found.pieces)} pieces, of dimension {shapes}")
+            count = "1 piece" if len(found.pieces) == 1 else f"{len(found.pieces)} pieces"
+            typer.echo(f"other inputs{where} give this output too: {count}, of dimension {shapes}")
         if not found.complete:
             typer.echo("the search ended at its limit (--node-budget, --max-pieces): there may be more")
         typer.echo(f"{found.nodes} nodes, {found.seconds:.3f} s")
@@ -90,6 +93,7 @@ def coverage(
     level: Annotated[float, typer.Option(help="Confidence of the limits.")] = 0.95,
     last: Annotated[LastLayer | None, typer.Option(help="As for `mcinj check`.")] = None,
     layers: Layers = None,
+    prefix: Prefix = None,
     as_json: AsJson = False,
 ) -> None:
     """Share of inputs in regions where the Jacobian has rank below n, and active units per layer, by sampling.
@@ -99,7 +103,7 @@ def coverage(
     from mcinj.inverse.coverage import coverage as estimate
     from mcinj.networks.readers import read_network
 
-    network = read_network(file, layers=layer_names(layers), last=last)
+    network = read_network(file, layers=layer_names(layers), last=last, prefix=prefix)
     found = estimate(network, samples=samples, domain=domain, seed=seed, level=level)
     if as_json:
         typer.echo(json.dumps(found.to_json()))
