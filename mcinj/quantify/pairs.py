@@ -13,6 +13,7 @@ from mcinj.networks.network import FractionVector
 
 Floats = npt.NDArray[np.float64]
 _STEPS = (0.1, 1.0, 3.0)
+_DESCENTS = 8
 
 
 def ratio_squared(network: Network, x: FractionVector, y: FractionVector) -> Fraction:
@@ -40,11 +41,21 @@ def closest_pair(
     bounds
         Least and largest coordinate of inputs in the domain, if it is bounded.
     """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _closest(network, starts, holds, bounds)
+
+
+def _closest(
+    network: Network,
+    starts: Sequence[tuple[Floats, Floats]],
+    holds: Callable[[FractionVector], bool],
+    bounds: tuple[float, float] | None,
+) -> tuple[Fraction, FractionVector, FractionVector] | None:
     from scipy.optimize import minimize
 
     n = network.n
     box = None if bounds is None else [bounds] * (2 * n)
-    best: tuple[Fraction, FractionVector, FractionVector] | None = None
+    tried: list[tuple[float, Floats]] = []
     for x, v in starts:
         size = float(np.linalg.norm(x)) or 1.0
         v = v / (float(np.linalg.norm(v)) or 1.0)
@@ -53,23 +64,29 @@ def closest_pair(
                 z = np.concatenate([x + a * step * size * v, x + b * step * size * v])
                 if bounds is not None:
                     z = np.clip(z, *bounds)
-                if not np.any(z[:n] != z[n:]):
-                    continue
-                found = minimize(
-                    _value, z, args=(network,), jac=True, method="L-BFGS-B", bounds=box, options={"maxiter": 60}
-                )
-                for candidate in (found.x, z):
-                    if not np.isfinite(candidate).all():
-                        continue
-                    one = tuple(Fraction(float(t)) for t in candidate[:n])
-                    two = tuple(Fraction(float(t)) for t in candidate[n:])
-                    if one == two or not (holds(one) and holds(two)):
-                        continue
-                    if best is not None and _value(candidate, network)[0] > 1.0001 * float(best[0]):
-                        continue
-                    ratio = ratio_squared(network, one, two)
-                    if best is None or ratio < best[0]:
-                        best = ratio, one, two
+                value = _value(z, network)[0]
+                if np.isfinite(value):
+                    tried.append((value, z))
+    tried.sort(key=lambda t: t[0])
+    # Pairs inside the cell of least singular value are stationary: descent starts from the others.
+    flat = tried[0][0] * (1.0 + 1e-6) if tried else 0.0
+    candidates = [z for _, z in tried[:_DESCENTS]]
+    for z in [z for value, z in tried if value > flat][:_DESCENTS]:
+        found = minimize(_value, z, args=(network,), jac=True, method="L-BFGS-B", bounds=box, options={"maxiter": 60})
+        candidates.append(found.x)
+    best: tuple[Fraction, FractionVector, FractionVector] | None = None
+    for z in candidates:
+        if not np.isfinite(z).all():
+            continue
+        one = tuple(Fraction(float(t)) for t in z[:n])
+        two = tuple(Fraction(float(t)) for t in z[n:])
+        if one == two or not (holds(one) and holds(two)):
+            continue
+        if best is not None and _value(z, network)[0] > 1.0001 * float(best[0]):
+            continue
+        ratio = ratio_squared(network, one, two)
+        if best is None or ratio < best[0]:
+            best = ratio, one, two
     return best
 
 
