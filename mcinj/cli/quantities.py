@@ -45,7 +45,7 @@ def stability(
     elif found.kappa_lo > 0.0:
         typer.echo(f"so: inputs at distance d have outputs at distance {found.kappa_lo:.3g} d or more")
     if not found.complete:
-        typer.echo("the budget ended the search: the lower bound may be far from the truth")
+        typer.echo("the bounds are not as close as was asked for (--node-budget, --time-limit, or rounding)")
     if found.x is not None and found.direction is not None:
         active = ", ".join(str(len(units)) for units in found.pattern)
         typer.echo(f"the upper one is reached where {active} units are active (rounded here; --json has it exactly):")

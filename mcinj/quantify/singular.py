@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.certify.rational import kernel as exact_kernel
-from mcinj.certify.rational import rank
+from mcinj.certify.rational import rank, to_flint, to_fractions
 from mcinj.networks.network import FractionMatrix, FractionVector
 from mcinj.quantify import kernel
 from mcinj.quantify.ball import Undecided
@@ -69,8 +69,29 @@ def cell_at(rows: Rows, point: FractionVector, active: Sequence[int]) -> Cell:
         top = max(abs(v) for row in chosen for v in row)
         matrix = np.array([[float(v / top) for v in row] for row in chosen])
         v = np.linalg.svd(matrix)[2][-1]
-        direction = tuple(Fraction(float(x)) for x in v)
+        direction = _refined(chosen, tuple(Fraction(float(x)) for x in v))
     return Cell(point[: rows.n], tuple(active), direction, shortening(chosen, direction))
+
+
+def _refined(rows: Sequence[FractionVector], direction: FractionVector) -> FractionVector:
+    """Inverse iteration over the rationals: floats alone miss small singular values of rows of very different sizes."""
+    n = len(direction)
+    a = to_flint(rows, n)
+    gram = a.transpose() * a
+    square = shortening(rows, direction)
+    for _ in range(6):
+        w = to_fractions(gram.solve(to_flint([[v] for v in direction], 1)).entries())
+        # 64 bits of the largest entry are enough, and keep the numbers short.
+        top = max(abs(v) for v in w)
+        following = tuple(Fraction(round(v / top * 2**64), 2**64) for v in w)
+        reached = shortening(rows, following)
+        if not reached < square:
+            break
+        direction, enough = following, reached > square * Fraction(1_000_000 - 1, 1_000_000)
+        square = reached
+        if enough:
+            break
+    return direction
 
 
 def shortening(rows: Sequence[FractionVector], direction: FractionVector) -> Fraction:
@@ -160,13 +181,15 @@ def least_singular(
             take(cell_at(rows, point, active))
         # The node is closed once its own rows are proved to reach the target, which lies below their value.
         d = int(search.gi[kernel.DEPTH])
+        less = 1e-9
         while high > 0 and target > 0:
             if kernel.positive_definite(search.GRAM[d], search.tau[0], len(active), np.empty((rows.n, rows.n))):
                 return True
             chosen = tuple(tuple(v / scale for v in rows.rows[i][: rows.n]) for i in active)
             if exceeds(chosen, rows.n, target):
                 return True
-            search.tau[0] *= 1.0 - 1e-6
+            search.tau[0] *= 1.0 - less
+            less = min(0.5, 4.0 * less)
             target = Fraction(float(search.tau[0]))
         return True
 

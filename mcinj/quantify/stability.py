@@ -68,7 +68,8 @@ class Stability:
     layers
         For a network of several layers, the enclosure of σ* of each layer alone on the inputs that it can meet.
     complete
-        Whether sigma_lo is as near to sigma_hi as was asked for; otherwise a budget ended the search.
+        Whether sigma_lo is as near to sigma_hi as was asked for; otherwise a budget ended the search, or
+        rounding left a wider one (rows of very different sizes, a ball that a cell touches).
     nodes, seconds
         Cost. Nodes do not depend on the machine's speed.
     """
@@ -203,6 +204,8 @@ class _Task:
                 low, math.inf, 0.0, math.inf, None, (), None, None, layers, False, self.nodes,
                 time.perf_counter() - self.started,
             )  # fmt: skip
+        # Rows of very different sizes, or a cell that touches the ball, may leave a wider enclosure.
+        complete = complete and low >= high * (1 - 3 * self.tolerance)
         shown, pattern = best
         pair, kappa_hi = self._pair(shown, high)
         return Stability(

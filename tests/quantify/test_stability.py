@@ -173,6 +173,17 @@ def test_scale_goes_through(scale: Fraction) -> None:
     assert other.sigma_hi - other.sigma_lo <= 2e-6 * other.sigma_hi
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_of_very_different_sizes_end_with_a_true_answer(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a = rng.standard_normal((14, 3)) * 2.0 ** rng.integers(-30, 30, (14, 1)) * 2.0 ** rng.integers(-30, 30, (1, 3))
+    found = mcinj.stability(a, tolerance=1e-3, time_limit=60)
+    shown(found, mcinj.Network([a]))
+    assert found.seconds < 60
+    assert (found.sigma_hi == 0) == (mcinj.check(a).verdict == "not_injective")
+    assert not found.complete or found.sigma_lo >= (1 - 4e-3) * found.sigma_hi
+
+
 @given(st.fractions(min_value=0), st.integers(-300, 300))
 def test_roots_are_rounded_to_their_side(value: Fraction, exponent: int) -> None:
     square = value * Fraction(2) ** exponent
