@@ -155,10 +155,11 @@ def significant_digits(rows: Floats) -> Ints:
     return np.where(whole != 0, top - (exponent - 53 + trailing), 0).astype(np.int64)
 
 
-def float_residues(rows: Floats) -> Ints:
-    """Rows of float64 modulo 2^31 - 1, each times a power of two that makes it integral."""
+def float_residues(rows: Floats, prime: int = PRIME) -> Ints:
+    """Rows of float64 modulo a prime below 2^31, each times a power of two that makes it integral."""
     mantissa, exponent = np.frexp(rows)
     whole = (mantissa * 2.0**53).astype(np.int64)
     low = np.where(whole != 0, exponent, 2**14).min(axis=1, keepdims=True, initial=2**14)
-    shift = np.where(whole != 0, exponent - low, 0) % 31  # 2^31 = 1 modulo the prime
-    return (whole % PRIME) * (np.int64(1) << shift.astype(np.int64)) % PRIME
+    shift = np.where(whole != 0, exponent - low, 0)
+    powers = np.array([pow(2, k, prime) for k in range(int(shift.max(initial=0)) + 1)], dtype=np.int64)
+    return (whole % prime) * powers[shift] % prime

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
+from mcinj.certify.choices import all_independent
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -58,6 +59,7 @@ def walk(
     scratch = np.zeros((n + 2, lines, n), dtype=np.int64)
     at = np.zeros(lines + 2, dtype=np.int64)
     gained = np.zeros(lines + 2, dtype=np.bool_)
+    columns = np.zeros((n, n, lines), dtype=np.int64)
     if biased:
         sign[0] = -1
     depth = 0
@@ -119,7 +121,7 @@ def walk(
             if positive + k < n:
                 return SHORT
             if ranked:
-                fault = _choices(stack, sign, depth, members, first, k, n, residues, scratch, at, gained)
+                fault = _choices(stack, sign, depth, members, first, k, n, residues, scratch, columns, at, gained)
                 if fault != OK:
                     return fault
         while depth > 0:
@@ -174,12 +176,14 @@ def _choices(
     n: int,
     residues: Ints,
     scratch: Ints,
+    columns: Ints,
     at: Ints,
     gained: Bools,
 ) -> int:
     """Whether declared rows and any choice of one row per set have rank n.
 
-    Depth first: the chosen row is cleared from all later sets; `rest` holds rows modulo the declared and chosen ones.
+    First as if all choices were independent, which is quick. If they are not, depth first: the chosen row is cleared
+    from all later sets; `rest` holds rows modulo the declared and chosen ones.
     """
     total = first[k]
     rest = scratch[0]
@@ -207,8 +211,11 @@ def _choices(
         return OK
     if rank + k < n:
         return SHORT
-    total = _merged(rest, 0, 0, first, k)
     missing = n - rank
+    quick = k == missing and _few(first, k) and _spread(rest, total, basis, rank, columns[0])
+    if quick and all_independent(columns, first, k, at):
+        return OK
+    total = _merged(rest, 0, 0, first, k)
     work = 0
     level = 0
     depth = 0
@@ -260,6 +267,33 @@ def _choices(
         at[level] = first[level]
         gained[level] = False
     return OK
+
+
+@njit()
+def _few(first: Ints, k: int) -> bool:
+    """Whether there are at most `_WORK` choices."""
+    work = 1
+    for i in range(k):
+        work *= first[i + 1] - first[i]
+        if work > _WORK:
+            return False
+    return True
+
+
+@njit()
+def _spread(rest: Ints, total: int, basis: Ints, rank: int, out: Ints) -> bool:
+    """Write the coordinates that no declared row took, one an array; whether n - rank are left."""
+    n = rest.shape[1]
+    k = 0
+    for j in range(n):
+        taken = False
+        for i in range(rank):
+            taken = taken or _pivot(basis[i]) == j
+        if not taken:
+            for i in range(total):
+                out[k, i] = rest[i, j]
+            k += 1
+    return bool(k == n - rank)
 
 
 @njit()

@@ -68,7 +68,7 @@ def padded_rows(rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return result
 
 
-@njit(fastmath=_FAST)
+@njit(fastmath=_FAST, _nrt=False)
 def clear(M: Floats, x: Floats, u: Floats, ids: Ints) -> None:
     """Make the state that of the whole space: x = 0, nothing active."""
     for j in range(M.shape[0]):
@@ -80,7 +80,7 @@ def clear(M: Floats, x: Floats, u: Floats, ids: Ints) -> None:
         ids[k] = -1
 
 
-@njit(fastmath=_FAST)
+@njit(fastmath=_FAST, _nrt=False)
 def copy(
     M: Floats, x: Floats, u: Floats, ids: Ints, M2: Floats, x2: Floats, u2: Floats, ids2: Ints
 ) -> None:
@@ -95,7 +95,7 @@ def copy(
         ids2[k] = ids[k]
 
 
-@njit(fastmath=_FAST)
+@njit(fastmath=_FAST, _nrt=False)
 def _times(M: Floats, a: Floats, r: Floats) -> None:
     """r = M^T a, four rows at a time: the loop is bound by loads and stores of r."""
     g = M.shape[0]
@@ -123,7 +123,7 @@ def _times(M: Floats, a: Floats, r: Floats) -> None:
         j += 1
 
 
-@njit(fastmath=_FAST)
+@njit(fastmath=_FAST, _nrt=False)
 def _project(G: Floats, a: Floats, M: Floats, ids: Ints, r: Floats, z: Floats) -> float:
     """r = M^T a, z = a - Σ r_k G[ids_k]; returns |z|² after a second pass where the first one cancelled."""
     g = M.shape[0]
@@ -162,7 +162,7 @@ def _project(G: Floats, a: Floats, M: Floats, ids: Ints, r: Floats, z: Floats) -
     return zz
 
 
-@njit(fastmath=_FAST)
+@njit(fastmath=_FAST, _nrt=False)
 def _insert(M: Floats, r: Floats, z: Floats, zz: float, slot: int) -> None:
     W = M.shape[1]
     f0 = 1.0 / zz
@@ -173,7 +173,7 @@ def _insert(M: Floats, r: Floats, z: Floats, zz: float, slot: int) -> None:
         M[j, slot] = f
 
 
-@njit(fastmath=_FAST)
+@njit(fastmath=_FAST, _nrt=False)
 def _remove(M: Floats, slot: int, z: Floats) -> None:
     g = M.shape[0]
     W = M.shape[1]
@@ -195,7 +195,7 @@ def _remove(M: Floats, slot: int, z: Floats) -> None:
         M[j, slot] = 0.0
 
 
-@njit(fastmath=_FAST)
+@njit(fastmath=_FAST, _nrt=False)
 def rebuild(G: Floats, M: Floats, x: Floats, u: Floats, ids: Ints, r: Floats, z: Floats) -> None:
     """Recompute M, x and u from the active rows alone, to undo accumulated rounding."""
     g = M.shape[0]
@@ -223,7 +223,7 @@ def rebuild(G: Floats, M: Floats, x: Floats, u: Floats, ids: Ints, r: Floats, z:
         u[k] = max(f, 0.0)
 
 
-@njit(fastmath=_FAST)
+@njit(fastmath=_FAST, _nrt=False)
 def recenter(M: Floats, x: Floats) -> None:
     """x = M·1: the min-norm point with every active row at exactly 1."""
     for j in range(M.shape[0]):
@@ -233,7 +233,7 @@ def recenter(M: Floats, x: Floats) -> None:
         x[j] = f
 
 
-@njit(fastmath=_FAST)
+@njit(fastmath=_FAST, _nrt=False)
 def add_row(
     G: Floats, row: int, ax: float, M: Floats, x: Floats, u: Floats, ids: Ints, r: Floats, z: Floats
 ) -> int:
@@ -307,7 +307,7 @@ def add_row(
     return UNSURE
 
 
-@njit(fastmath=_FAST)
+@njit(fastmath=_FAST, _nrt=False)
 def settle(
     G: Floats, required: Ints, count: int, M: Floats, x: Floats, u: Floats, ids: Ints, r: Floats, z: Floats
 ) -> tuple[int, int]:

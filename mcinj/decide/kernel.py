@@ -16,10 +16,10 @@ slot 2d + 1; the last slots are scratch; W, MP, NW: padded sizes):
     M (K, g, W), X, U (K, W), IDS (K, W)                    cell states (`mcinj.decide.cell`)
     B (D, 4, NW)  negative, positive, free rows, rows that the tail was solved with
     PS (D + 1, Y, NW), PC (D + 1, Y), PV (D + 1, NW)   sets, their circuits, their union (room for Y - 1 sets)
-    FI (D, FIELDS), gi (GLOBALS,), CIRC (·, 2, NW) C- and C+, LOG (·,), R (2, NW) rows of a request
+    FI (D, FIELDS), gi (GLOBALS,), CIRC (·, 2, NW) C- and C+, LOG (·,), R (4, NW) rows of a request, scratch
     Q (D + 1 or 1, MP, n) residues, the last of all rows   Z (m, g) integer rows or (gi[INTEGERS] = 0) 1
     where they are not 0, or (0, g) if they have no zeros
-    T (·, MP, g), V (n, n, MP), F, J                        scratch
+    K (`kernel_choices.Choices`)   T (·, MP, g), V (n, n, MP), F, J   scratch
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ import numpy as np
 from mcinj._jit import njit
 from mcinj.decide import cell
 from mcinj.decide.kernel_bits import drop, first, has, lowest, put, size
+from mcinj.decide.kernel_choices import independent
 from mcinj.decide.kernel_proof import proved_basis, proved_integer, proved_on_support
-from mcinj.decide.kernel_rank import eliminate, is_zero, parallel, rank_of, spanning, transversals
+from mcinj.decide.kernel_rank import eliminate, is_zero, parallel, rank_of, spanning
 
 # LOG, the tree in preorder: a row to branch on, or -1 - k and k numbers of circuits, each plus NUMBER.
 NUMBER = 1 << 40
@@ -47,7 +48,8 @@ LIKELY = 16  # general position is likely: do not look for witnesses of full cou
 SWAPS, SHRINK = 17, 18  # how hard a node tries for more sets
 USED = 19  # number of sets that close a node
 INTEGERS = 20  # Z holds the rows themselves
-GLOBALS = 21
+SPAN = 21  # choices that a proof by more sets than are missing may go through
+GLOBALS = 22
 # FI: integers of a frame.
 PHASE, COUNT, SETS, ROW, FORCED, TAIL, NOWITNESS = range(7)
 FIELDS = 8
@@ -56,7 +58,7 @@ NEG, POS, FREE, WITH = range(4)
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 # Functions that only compiled code calls need no wrapper: half of the time of compilation.
-_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
 
 
 @njit(fastmath=_FAST, **_INNER)
@@ -289,7 +291,7 @@ def _choices(Q, members, low, high, apart):  # type: ignore[no-untyped-def]
 
 
 @njit(**_INNER)
-def _closed(gi, c, ps, pc, q, Q, V, scratch, start, pos, gained):  # type: ignore[no-untyped-def]
+def _closed(gi, c, ps, pc, q, positive, Q, K, V, J):  # type: ignore[no-untyped-def]
     """Whether the declared positives and the sets prove rank n (count n in general position); gi[USED] sets do it.
 
     Rank is proved with the sets that leave the fewest choices, which come first afterwards: long prefixes of choices
@@ -302,7 +304,9 @@ def _closed(gi, c, ps, pc, q, Q, V, scratch, start, pos, gained):  # type: ignor
     gi[USED] = need
     if gi[RANKED] == 0 or need <= 0:
         return True
+    scratch, start, pos, gained, declared = J[0], J[1], J[2], J[3], J[4]
     sizes = pos
+    rank = _members(positive, declared, 0)
     for i in range(q):
         sizes[i] = size(ps[i])
     for merge in range(1 if gi[LIKELY] else 2):
@@ -318,9 +322,9 @@ def _closed(gi, c, ps, pc, q, Q, V, scratch, start, pos, gained):  # type: ignor
                 work *= sizes[level]
             total = _choices(Q, scratch, total, _members(ps[level], scratch, total), not merge)
             start[level + 1] = total
-        if work <= gi[PRODUCT] and transversals(Q, scratch, start, need, V, pos):
+        if work <= gi[PRODUCT] and independent(K, declared, rank, scratch, start, need, pos):
             return True
-        if merge and q > need and spanning(Q, scratch, start, q, need, V, pos, gained, gi[PRODUCT]):
+        if merge and q > need and spanning(Q, scratch, start, q, need, V, pos, gained, gi[SPAN]):
             gi[USED] = q
             return True
     return False
@@ -338,8 +342,8 @@ def _members(s, out, at):  # type: ignore[no-untyped-def]
     return at
 
 
-@njit()
-def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q, T, V, Z, F, J):  # type: ignore[no-untyped-def]
+@njit(_nrt=False)
+def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q, K, T, V, Z, F, J):  # type: ignore[no-untyped-def]
     """Run until the stack is empty or the caller is needed; returns one of the reasons above.
 
     WITNESS: slot gi[SLOT] holds a proved witness. RESOLVE: the caller decides exactly whether rows R[0] can be
@@ -354,10 +358,8 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
     first_row = gi[HALF]  # 1 if row 0 is the half space of a layer with biases, declared negative at the root
     spare = M.shape[0] - 1
     rows = J[0]
-    start = J[1]
-    pos = J[2]
-    need_words = np.zeros(NW, dtype=np.uint64)
-    cand = np.zeros(NW, dtype=np.uint64)
+    need_words = R[2]
+    cand = R[3]
     T2 = T[T.shape[0] - 1]
     while gi[DEPTH] >= 0:
         d = gi[DEPTH]
@@ -382,7 +384,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                 warm = 2 * d + 1  # a witness that more rows have undone
             elif d > 0 and FI[d - 1, TAIL] == 1:
                 warm = 2 * d - 1
-            status = _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, d,
+            status = _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, T, V, Z, F, J, d, d,
                              2 * d + 1, warm, need_words, cand, T2)
             if status == 1:
                 if gi[KEEP]:
@@ -403,7 +405,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                 FI[d, PHASE] = REFRESH
         elif phase == REFRESH:
             FI[d, PHASE] = BRANCH
-            closed = _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d,
+            closed = _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, T, V, Z, F, J, d,
                               need_words, cand, T2, spare)
             if closed == 1:
                 if gi[KEEP]:
@@ -503,7 +505,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                     PC[e, q] = PC[d, i]
                     q += 1
             FI[e, SETS] = q
-            if _closed(gi, c + 1, PS[e], PC[e], q, Q[min(e, Q.shape[0] - 1)], V, rows, start, pos, J[3]):
+            if _closed(gi, c + 1, PS[e], PC[e], q, B[e, POS], Q[min(e, Q.shape[0] - 1)], K, V, J):
                 if gi[KEEP]:
                     _leaf(gi, LOG, PC[e], gi[USED])
                 continue
@@ -548,7 +550,7 @@ def _leaf(gi, LOG, ids, count):  # type: ignore[no-untyped-def]
         put_log(gi, LOG, NUMBER + ids[i])
 
 
-@njit()
+@njit(_nrt=False)
 def leaf_of_one(gi, LOG, circuit):  # type: ignore[no-untyped-def]
     """Log a leaf that one circuit closes."""
     put_log(gi, LOG, -2)
@@ -590,7 +592,7 @@ def _child(d, e, FI, B, PS, PC, PV):  # type: ignore[no-untyped-def]
 
 
 @njit(**_INNER)
-def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, k, tail, warm,
+def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, T, V, Z, F, J, d, k, tail, warm,
             required, cand, T2):  # type: ignore[no-untyped-def]
     """Add sets to family k of frame d until it closes the node or all uncovered rows can be negative.
 
@@ -607,7 +609,7 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V
     result = -1
     while True:
         if q >= n - c:
-            if _closed(gi, c, PS[k], PC[k], q, Q[min(d, Q.shape[0] - 1)], V, J[0], J[1], J[2], J[3]):
+            if _closed(gi, c, PS[k], PC[k], q, B[d, POS], Q[min(d, Q.shape[0] - 1)], K, V, J):
                 result = 1
                 break
             if q + 1 >= PS.shape[1]:
@@ -718,7 +720,7 @@ def _shrink(gi, G, A, M, X, U, IDS, S, B, PS, PV, CIRC, Z, F, J, d, k, q, requir
 
 
 @njit(**_INNER)
-def _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, required, cand, T2,
+def _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, T, V, Z, F, J, d, required, cand, T2,
              spare):  # type: ignore[no-untyped-def]
     """Swap out the set with the most rows positive at the tail and extend again; keep what is not worse.
 
@@ -765,7 +767,7 @@ def _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, 
                     PV[D, w] |= PS[d, i, w]
                 p += 1
         gi[SWAP] = p
-        status = _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, T, V, Z, F, J, d, D, spare,
+        status = _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, T, V, Z, F, J, d, D, spare,
                          2 * d + 1, required, cand, T2)
         if status == 2:
             return 2

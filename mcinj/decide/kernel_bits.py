@@ -41,25 +41,25 @@ def words(rows: int) -> int:
     return max(1, (rows + 63) // 64)
 
 
-@njit()
+@njit(_nrt=False)
 def has(s: Words, j: int) -> bool:
     """Whether row j is in the set."""
     return (s[j >> 6] >> np.uint64(j & 63)) & np.uint64(1) != 0
 
 
-@njit()
+@njit(_nrt=False)
 def put(s: Words, j: int) -> None:
     """Add row j."""
     s[j >> 6] |= np.uint64(1) << np.uint64(j & 63)
 
 
-@njit()
+@njit(_nrt=False)
 def drop(s: Words, j: int) -> None:
     """Remove row j."""
     s[j >> 6] &= ~(np.uint64(1) << np.uint64(j & 63))
 
 
-@njit()
+@njit(_nrt=False)
 def size(s: Words) -> int:
     """Number of rows in the set."""
     k = 0
@@ -68,7 +68,7 @@ def size(s: Words) -> int:
     return k
 
 
-@njit()
+@njit(_nrt=False)
 def first(s: Words) -> int:
     """The least row of the set, -1 if it is empty."""
     for w in range(s.shape[0]):

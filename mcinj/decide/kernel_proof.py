@@ -23,7 +23,7 @@ _UNIT = 2.0**-53
 _TINY = 1e-290
 
 
-@njit()
+@njit(_nrt=False)
 def proved_basis(G: Floats, row: int, M: Floats, ids: Ints, r: Floats, scratch: Floats) -> bool:
     """Whether the exact solution of `G[row] = Σ_k r_k G[ids_k]` (g independent rows) is proved to have all r_k < 0.
 
@@ -110,7 +110,7 @@ def proved_basis(G: Floats, row: int, M: Floats, ids: Ints, r: Floats, scratch: 
     return True
 
 
-@njit()
+@njit(_nrt=True)  # it allocates, and callers that do not pass on their settings
 def proved_on_support(Z: Ints, G: Floats, rows: Ints, k: int) -> bool:
     """Whether signed unit rows G[rows[:k]], with nonzero entries where Z says so, are proved to form a circuit.
 
@@ -155,7 +155,7 @@ def proved_on_support(Z: Ints, G: Floats, rows: Ints, k: int) -> bool:
     return True
 
 
-@njit()
+@njit(_nrt=False)
 def proved_integer(A: Ints, flip: int, rows: Ints, k: int, T: Ints) -> bool:
     """Whether integer rows, `-A[i]` for i = rows[:k], or `A[i - flip]`, form a circuit, exactly in 64 bits.
 

@@ -18,7 +18,7 @@ PRIME = 2**31 - 1
 _P = np.int64(PRIME)
 
 
-@njit()
+@njit(_nrt=False)
 def reduce(v: int) -> int:
     """`v mod 2^31 - 1` for 0 <= v < 2^62."""
     v = (v & _P) + (v >> np.int64(31))
@@ -28,7 +28,7 @@ def reduce(v: int) -> int:
     return v
 
 
-@njit()
+@njit(_nrt=False)
 def eliminate(Q: Residues, r: int, Q2: Residues, m: int) -> bool:
     """Q2 = Q modulo row r, for rows < m; False (Q2 undefined) if row r is zero already."""
     n = Q.shape[1]
@@ -53,7 +53,7 @@ def eliminate(Q: Residues, r: int, Q2: Residues, m: int) -> bool:
     return True
 
 
-@njit()
+@njit(_nrt=False)
 def is_zero(Q: Residues, j: int) -> bool:
     """Whether row j lies in the span of the declared rows."""
     for i in range(Q.shape[1]):  # noqa: SIM110
@@ -62,7 +62,7 @@ def is_zero(Q: Residues, j: int) -> bool:
     return True
 
 
-@njit()
+@njit(_nrt=False)
 def parallel(Q: Residues, a: int, b: int) -> bool:
     """Whether rows a and b are multiples of each other, and not zero."""
     n = Q.shape[1]
@@ -77,7 +77,7 @@ def parallel(Q: Residues, a: int, b: int) -> bool:
     return p < n and Q[b, p] != 0
 
 
-@njit()
+@njit(_nrt=False)
 def rank_of(Q: Residues, rows: Residues, count: int, T: Residues) -> int:
     """Rank of residues Q[rows[:count]]; T is scratch of at least `count` rows."""
     n = Q.shape[1]
@@ -111,71 +111,7 @@ def rank_of(Q: Residues, rows: Residues, count: int, T: Residues) -> int:
     return rank
 
 
-@njit()
-def transversals(Q: Residues, members: Residues, start: Residues, count: int, V: Residues, pos: Residues) -> bool:
-    """Whether every choice of one row from each of `count` sets has rank `count` in Q.
-
-    Set l is `members[start[l]:start[l+1]]`; `count` is the rank that is missing, so Q has `count` columns that are not
-    zero throughout. Depth first with shared prefixes: level l's choice is eliminated from all later sets, one column
-    goes with it, and two columns remain for the last two sets. V, of shape (>= count, >= count, >= members), keeps
-    columns apart so that the loops run along members; pos has at least count + 1 entries. Both are scratch.
-    """
-    n = Q.shape[1]
-    total = start[count]
-    columns = 0
-    for j in range(n):
-        some = False
-        for i in range(total):
-            if Q[members[i], j] != 0:
-                some = True
-        if some:
-            if columns == count:
-                return False
-            for i in range(total):
-                V[0, columns, i] = Q[members[i], j]
-            columns += 1
-    if columns < count:
-        return False
-    if count == 1:
-        for i in range(total):  # noqa: SIM110
-            if V[0, 0, i] == 0:
-                return False
-        return True
-    level = 0
-    pos[0] = start[0]
-    while level >= 0:
-        width = count - level
-        v = V[level]
-        if width == 2:
-            if not _plane(v[0], v[1], start[level], start[level + 1], total):
-                return False
-            level -= 1
-            continue
-        i = pos[level]
-        if i == start[level + 1]:
-            level -= 1
-            continue
-        pos[level] += 1
-        pivot = -1
-        for j in range(width):
-            if v[j, i] != 0:
-                pivot = j
-                break
-        if pivot < 0:
-            return False
-        p = v[pivot, i]
-        t = V[level + 1]
-        k = 0
-        for j in range(width):
-            if j != pivot:
-                _eliminated(v[j], v[pivot], p, _P - v[j, i], t[k], start[level + 1], total)
-                k += 1
-        level += 1
-        pos[level] = start[level]
-    return True
-
-
-@njit()
+@njit(_nrt=False)
 def spanning(
     Q: Residues, members: Residues, start: Residues, sets: int, need: int, V: Residues, pos: Residues,
     gained: Residues, budget: int,
@@ -259,7 +195,7 @@ def spanning(
     return True
 
 
-@njit()
+@njit(_nrt=False)
 def _lead(v: Residues, i: int, width: int) -> int:
     """The first column of member i that is not zero, -1 if it is zero."""
     for j in range(width):
@@ -268,7 +204,7 @@ def _lead(v: Residues, i: int, width: int) -> int:
     return -1
 
 
-@njit()
+@njit(_nrt=False)
 def _same_direction(v: Residues, a: int, b: int, width: int) -> bool:
     """Whether members a and b, neither of them zero, are multiples of each other."""
     p = _lead(v, a, width)
@@ -280,7 +216,7 @@ def _same_direction(v: Residues, a: int, b: int, width: int) -> bool:
     return same
 
 
-@njit()
+@njit(_nrt=False)
 def _eliminated(a: Residues, b: Residues, p: int, q: int, out: Residues, low: int, high: int) -> None:
     """out = a p + b q modulo the prime, on members low … high - 1."""
     for k in range(low, high):
@@ -288,20 +224,3 @@ def _eliminated(a: Residues, b: Residues, p: int, q: int, out: Residues, low: in
         t = (t & _P) + (t >> np.int64(31))
         t = (t & _P) + (t >> np.int64(31))
         out[k] = t - _P if t >= _P else t
-
-
-@njit()
-def _plane(a: Residues, b: Residues, low: int, middle: int, high: int) -> bool:
-    """Whether no vector (a_i, b_i) of the first set is parallel to one of the second (or zero)."""
-    for i in range(low, middle):
-        p = a[i]
-        q = _P - b[i]
-        bad = 0
-        for k in range(middle, high):
-            t = b[k] * p + a[k] * q
-            t = (t & _P) + (t >> np.int64(31))
-            t = (t & _P) + (t >> np.int64(31))
-            bad += (t == 0) | (t == _P)
-        if bad > 0:
-            return False
-    return True

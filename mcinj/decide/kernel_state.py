@@ -12,6 +12,7 @@ from mcinj.decide import kernel
 from mcinj.decide.budget import UNLIMITED
 from mcinj.decide.cell import padded
 from mcinj.decide.kernel_bits import to_rows, to_words, words
+from mcinj.decide.kernel_choices import Choices
 from mcinj.decide.kernel_stream import EXHAUSTED, plant, stream
 from mcinj.decide.onelayer import Layer
 from mcinj.decide.onelayer_exact import circuit_or_point, is_circuit
@@ -21,6 +22,7 @@ _advance: Any = kernel.advance
 _leaf: Any = kernel.leaf_of_one
 _plant: Any = plant
 _stream: Any = stream
+_SPAN = 4096  # choices of a leaf with more sets than are missing: these are gone through one at a time
 _FIRST_DEPTH = 512  # frames at first; deeper stacks grow
 
 
@@ -44,7 +46,7 @@ class Frames:
     """
 
     def __init__(
-        self, layer: Layer, *, ranked: bool, keep: bool, count: int | None = None, products: int = 4096,
+        self, layer: Layer, *, ranked: bool, keep: bool, count: int | None = None, products: int = 1 << 16,
         restart: int = 0,
         thorough: bool = True,
     ) -> None:
@@ -55,6 +57,7 @@ class Frames:
         gi = np.zeros(kernel.GLOBALS, dtype=np.int64)
         gi[kernel.LIMIT], gi[kernel.ROWS], gi[kernel.TARGET] = UNLIMITED, m if count is None else count, n
         gi[kernel.KEEP], gi[kernel.RANKED], gi[kernel.PRODUCT] = keep, ranked, products
+        gi[kernel.SPAN] = min(products, _SPAN)
         gi[kernel.CAP], gi[kernel.HALF] = -1, layer.half_space
         gi[kernel.SWAPS], gi[kernel.SHRINK] = (5, 1) if thorough else (1, 0)
         gi[kernel.LIKELY] = ranked and layer.looks_generic()
@@ -78,11 +81,15 @@ class Frames:
         room = 4096 + 64 * n
         self.CIRC = np.zeros((room, 2, nw), dtype=np.uint64)
         self.LOG = np.zeros(room, dtype=np.int64)
-        self.R = np.zeros((2, nw), dtype=np.uint64)
+        self.R = np.zeros((4, nw), dtype=np.uint64)
         self.idle = to_words(np.flatnonzero(layer.idle), nw)
         self.Q = np.zeros((depth + 1 if ranked else 1, lines, n), dtype=np.int64)
         if ranked:
             self.Q[-1, :m] = self.Q[0, :m] = layer.residues
+        E = np.zeros((n, lines) if ranked else (1, 1))
+        if ranked:
+            E[:, :m] = layer.choices
+        self.K = Choices.of(E)
         self.T = np.zeros((n + 3, lines + g + 2, g), dtype=np.int64)
         self.V = np.zeros((n, n, lines + 8) if ranked else (1, 1, 1), dtype=np.int64)
         self.Z = layer.small_integers
@@ -90,7 +97,7 @@ class Frames:
         if not len(self.Z) and not layer.support.all():
             self.Z = layer.support.astype(np.int64)
         self.F = np.zeros((5, max(5 * width, lines)))
-        self.J = np.zeros((4, lines + 3 * n + 8), dtype=np.int64)
+        self.J = np.zeros((5, lines + 3 * n + 8), dtype=np.int64)
         self._circuits: dict[tuple[int, ...], bool] = {}
         self.exact_calls = 0
         self.best = np.zeros(g)
@@ -131,7 +138,7 @@ class Frames:
     def _arrays(self) -> tuple[Any, ...]:
         return (
             self.gi, self.FI, self.G, self.A, self.M, self.X, self.U, self.IDS, self.S, self.B, self.PS, self.PC,
-            self.PV, self.CIRC, self.LOG, self.R, self.idle, self.Q, self.T, self.V, self.Z, self.F, self.J,
+            self.PV, self.CIRC, self.LOG, self.R, self.idle, self.Q, self.K, self.T, self.V, self.Z, self.F, self.J,
         )
 
     def _grow(self) -> None:
@@ -170,9 +177,9 @@ class Frames:
         if self.gi[kernel.HINT] > 0:
             suggested = self.CIRC[int(self.gi[kernel.CIRCUITS])]
             hint = _signed(suggested)
-            if not (suggested & ~self.R).any() and self._is_circuit(hint):
+            if not (suggested & ~self.R[:2]).any() and self._is_circuit(hint):
                 circuit = hint
-        rows = [] if circuit is not None else _signed(self.R)
+        rows = [] if circuit is not None else _signed(self.R[:2])
         if circuit is None and not rows:
             point = [Fraction(1)] * self.layer.g
         elif circuit is None:

@@ -133,14 +133,14 @@ def append(gi, FI, A, X, S, B, Q, ZERO, old):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def stream(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q, T, V, Z, F, J, have, restart, best):  # type: ignore[no-untyped-def]
+def stream(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q, K, T, V, Z, F, J, have, restart, best):  # type: ignore[no-untyped-def]
     """`kernel.advance` over a growing number gi[ROWS] of the `have` rows in A; returns its reasons or EXHAUSTED.
 
     `best` receives the last witness: it is one at every width below gi[ROWS] (at `have` if EXHAUSTED). The tree starts
     again as long as it has at most `restart[0]` nodes (counted in restart[1]).
     """
     while True:
-        reason = advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q, T, V, Z, F, J)
+        reason = advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q, K, T, V, Z, F, J)
         if reason != WITNESS:
             return reason
         k = gi[SLOT]

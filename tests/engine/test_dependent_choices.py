@@ -2,27 +2,103 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import flint
 import numpy as np
 import pytest
 
 from mcinj.certify import verify
+from mcinj.certify.choices import all_independent
+from mcinj.decide.kernel_choices import FIELD, WIDEST, Choices, centered, independent
 from mcinj.decide.kernel_proof import proved_on_support
-from mcinj.decide.kernel_rank import PRIME, parallel, spanning, transversals
+from mcinj.decide.kernel_rank import PRIME, parallel, spanning
 from mcinj.decide.onelayer_exact import is_circuit
 from mcinj.decide.tree import decide_one_layer
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.networks import Network
 
 
-def least_rank(rows: np.ndarray, sets: list[list[int]]) -> int:
-    """The least rank modulo the prime of one row from each set, by all choices."""
-    return min(flint.nmod_mat(flint.fmpz_mat(rows[list(choice)].tolist()), PRIME).rank() for choice in product(*sets))
+def least_rank(rows: np.ndarray, sets: list[list[int]], declared: list[int] | None = None, prime: int = PRIME) -> int:
+    """The least rank modulo the prime of declared rows and one row from each set, by all choices."""
+    chosen = ([*(declared or []), *choice] for choice in product(*sets))
+    return min(flint.nmod_mat(flint.fmpz_mat(rows[choice].tolist()), prime).rank() for choice in chosen)
 
 
-def test_spanning_and_transversals_agree_with_all_choices() -> None:
+def flat(sets: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Members of the sets one after another, and where each set starts."""
+    start = np.cumsum([0, *(len(part) for part in sets)]).astype(np.int64)
+    return np.array([i for part in sets for i in part], dtype=np.int64), start
+
+
+def decided(rows: np.ndarray, declared: list[int], sets: list[list[int]]) -> bool:
+    """What the search says of these choices."""
+    members, start = flat(sets)
+    at = np.zeros(len(sets) + 1, dtype=np.int64)
+    lines = np.array(declared, dtype=np.int64)
+    return bool(independent(Choices.of(centered(rows % FIELD)), lines, len(declared), members, start, len(sets), at))
+
+
+@pytest.mark.parametrize("digits", [1, 2, 20, 50])
+def test_choices_agree_with_all_determinants(digits: int) -> None:
+    rng = np.random.default_rng(digits)
+    outcomes = {True: 0, False: 0}
+    for _ in range(250):
+        n = int(rng.integers(1, 8))
+        rows = rng.integers(-(2**digits), 2**digits, (3 * n + 2, n), endpoint=True)
+        order = [int(i) for i in rng.permutation(len(rows))]
+        cut = int(rng.integers(0, n + 1))
+        declared, rest = order[:cut], order[cut:]
+        sets = []
+        for _ in range(n - cut):
+            size = int(rng.integers(1, 4)) if len(rest) > 2 * n else 1
+            sets.append(rest[:size])
+            rest = rest[size:]
+        if rng.random() < 0.3 and n > 1:  # one dependent choice among many
+            line = [*declared, *(part[-1] for part in sets)]
+            rows[line[-1]] = rng.integers(-3, 4, n - 1) @ rows[line[:-1]]
+        found = decided(rows, declared, sets)
+        assert found == (least_rank(rows, sets, declared, FIELD) == n)
+        outcomes[found] += 1
+        if not declared:  # the checker's, modulo its own prime
+            members, start = flat(sets)
+            v = np.zeros((n, n, len(members)), dtype=np.int64)
+            v[0] = (rows[members] % PRIME).T
+            assert all_independent(v, start, n, np.zeros(n + 1, dtype=np.int64)) == (least_rank(rows, sets) == n)
+    assert outcomes[True] > 20
+    assert outcomes[False] > 20
+
+
+def test_one_dependent_choice_in_large_sets_is_found() -> None:
+    rng = np.random.default_rng(5)
+    for sets_of in ([2, 40, 45], [3, 4, 20, 17], [3, 2, 3, 15, 20], [70, 60], [2] * 9):
+        n = len(sets_of)
+        rows = rng.integers(-(2**40), 2**40, (sum(sets_of), n))
+        ends = np.cumsum([0, *sets_of])
+        sets = [list(range(a, b)) for a, b in pairwise(ends)]
+        assert decided(rows, [], sets)
+        for _ in range(5):
+            choice = [int(rng.choice(part)) for part in sets]
+            bad = rows.copy()
+            bad[choice[0]] = rng.integers(-3, 4, n - 1) @ rows[choice[1:]]
+            assert least_rank(bad, [[i] for i in choice], None, FIELD) < n
+            assert not decided(bad, [], sets)
+
+
+def test_numbers_of_choices_at_the_ends() -> None:
+    n = WIDEST + 1
+    rows = np.random.default_rng(1).integers(-(2**30), 2**30, (2 * n, n))
+    pairs = [[2 * i, 2 * i + 1] for i in range(n)]
+    assert not decided(rows, [], pairs)  # too wide: left open, whatever it is
+    assert decided(rows, list(range(n)), [])
+    assert not decided(rows, list(range(n - 1)), [])  # too few rows
+    assert decided(rows, [], [[i] for i in range(n)])
+    rows[n - 1] = rows[0]
+    assert not decided(rows, [], [[i] for i in range(n)])
+    assert not decided(rows, list(range(n)), [])
+
+
+def test_spanning_agrees_with_all_choices() -> None:
     outcomes = {True: 0, False: 0}
     surplus = 0
     for seed in range(600):
@@ -41,8 +117,7 @@ def test_spanning_and_transversals_agree_with_all_choices() -> None:
         found = spanning(residues, members, start, len(sets), need, scratch, *lines, 10**6)
         assert found == expected
         outcomes[found] += 1
-        enough = transversals(residues, members, start, need, scratch, lines[0])
-        assert enough == (least_rank(rows, sets[:need]) == need)
+        enough = least_rank(rows, sets[:need]) == need
         surplus += found and not enough
         assert not (enough and not found)
         if found and need > 1:
