@@ -46,7 +46,7 @@ def checked_meta(found: Mapping[Any, Any], where: object) -> dict[str, str]:
     return meta
 
 
-_REMEDY = "move it away (a trials.parquet beside it is then continued) or choose another directory"
+_REMEDY = "move it away or choose another directory"
 
 
 def plan_of(meta: Mapping[str, str], where: object = "the record") -> list[dict[str, Any]]:
@@ -118,10 +118,13 @@ def _rule(text: Any, where: object) -> bool:
     return True
 
 
-def typed(frame: pandas.DataFrame, columns: tuple[Column, ...], where: object) -> pandas.DataFrame:
+def typed(
+    frame: pandas.DataFrame, columns: tuple[Column, ...], root: str, where: object
+) -> pandas.DataFrame:
     """The table in its documented types and order; `InputError` if a column holds anything else.
 
-    Rows come out by their keys: the same whatever the order in which trials arrived.
+    Rows come out by their keys: the same whatever the order in which trials arrived. Their seeds must be those of the
+    experiment whose root seed is `root`.
     """
     import pandas
 
@@ -139,6 +142,8 @@ def typed(frame: pandas.DataFrame, columns: tuple[Column, ...], where: object) -
     table = table.sort_values(keys, kind="stable").reset_index(drop=True)
     if table.duplicated(keys).any():
         raise _damaged(where, "trial", "the same trial twice")
+    if (table["seed"] != root + "/" + table["n"].astype("str") + "/" + table["trial"].astype("str")).any():
+        raise _damaged(where, "seed", "the seed of another trial")
     if {"m_lo", "m_hi"} <= set(table.columns) and (table["m_hi"] <= table["m_lo"]).fillna(False).any():
         raise _damaged(where, "m_hi", "a value that is not above m_lo")
     return table

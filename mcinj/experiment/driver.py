@@ -215,6 +215,7 @@ class _Run:
     def go(self, retry_quarantined: bool) -> pandas.DataFrame:
         """All of it: rounds of work until nothing is missing, then the table."""
         store, state = self._store, self._state
+        read_table(self._directory)  # for its checks: a damaged record is left as it is
         if retry_quarantined:
             release(store, self._experiment)
         drop_stale(store, self._experiment)
@@ -314,7 +315,8 @@ class _Run:
         task, state, part = event.task, self._state, self._parts[event.task.group]
         if event.cause:
             deaths = supply.died(task)
-            log.warning("trials %s of %s: %s", list(task.trials), key_of(task.group), event.cause)
+            first, last = task.trials[0], task.trials[-1]
+            log.warning("trials %d to %d of %s: %s", first, last, key_of(task.group), event.cause)
             if deaths:
                 self._give_up(task, deaths, event.cause)
             return

@@ -24,8 +24,8 @@ from mcinj.experiment.worker import receive, send
 
 log = logging.getLogger("mcinj.run")
 
-# Workers that end in a row before they are ready: then the fault is not a trial's.
-FAILED_STARTS = 5
+# Workers that end in a row before they are ready: by themselves, or killed. Then the fault is not a trial's.
+FAILED_STARTS, KILLED_STARTS = 5, 25
 # Numerical libraries would otherwise start a thread per core in every worker.
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMBA_NUM_THREADS"), "1"
@@ -175,7 +175,7 @@ class Local:
     def __init__(self, workers: int, kind: str) -> None:
         self._kind = kind
         self._events: queue.SimpleQueue[tuple[_Worker, Any]] = queue.SimpleQueue()
-        self._failed = 0
+        self._failed = 0.0
         self._waiting: list[Task] = []
         self._workers: list[_Worker] = []
         warm(kind)  # compiled once here, so that the workers find it in the cache instead of compiling side by side
@@ -212,7 +212,7 @@ class Local:
             return None
         task = worker.task
         if word == "ready":
-            worker.ready, self._failed = True, 0
+            worker.ready, self._failed = True, 0.0
             return None
         if word == "gone":
             cause = content[0] or worker.bury()
@@ -233,8 +233,9 @@ class Local:
     def _replace(self, worker: _Worker, cause: str) -> None:
         self._workers.remove(worker)
         log.warning("worker %d is gone: %s", worker.pid, cause)
-        self._failed += not worker.ready
-        if self._failed >= FAILED_STARTS:
+        if not worker.ready:
+            self._failed += 1 / (KILLED_STARTS if cause.startswith("killed") else FAILED_STARTS)
+        if self._failed >= 0.999:
             raise InputError(f"worker processes end before they are ready ({cause}); is memory short? try fewer --jobs")
         try:
             self._workers.append(_Worker(self._kind, self._events))

@@ -62,11 +62,12 @@ class Store:
     def _open(self, wanted: Mapping[str, str]) -> None:
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute("PRAGMA busy_timeout=5000")
-        if self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        if self._db.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
             raise InputError(
                 f"{self.path} is damaged (SQLite finds it malformed); move it away, `run` then continues {TABLE}"
             )
         with self._transaction():
+            _check_size(self._db, self.path)
             if not _tables(self._db):
                 self._create(wanted)
 
@@ -162,7 +163,7 @@ def read_table(directory: Path) -> tuple[pandas.DataFrame, dict[str, str]]:
             raise _unreadable(database, error) from None
         columns = COLUMNS[meta["kind"]]
         frame = pandas.DataFrame(rows, columns=[c for c, _, _, _ in columns])
-        return typed(frame, columns, database), meta
+        return typed(frame, columns, meta["seed"], database), meta
     if parquet.exists():
         return read_parquet(parquet)
     raise InputError(f"{directory} holds no trials ({DATABASE} or {TABLE}); `mcinj run EXPERIMENT.toml` makes them")
@@ -173,6 +174,7 @@ def _read(database: Path) -> tuple[dict[str, str], list[tuple[Any, ...]]]:
         uri = f"{database.resolve().as_uri()}?mode={mode}"
         with closing(sqlite3.connect(uri, uri=True, timeout=10)) as db:
             db.execute("BEGIN")  # notes and rows of one moment
+            _check_size(db, database)
             meta = checked_meta(_meta(db), database)
             names = ", ".join(c for c, _, _, _ in COLUMNS[meta["kind"]])
             return meta, db.execute(f"SELECT {names} FROM trials").fetchall()
@@ -227,7 +229,7 @@ def read_parquet(path: Path) -> tuple[pandas.DataFrame, dict[str, str]]:
         raise InputError(f"{path} is damaged: {(str(error) or 'it cannot be read').splitlines()[0]}") from None
     if list(frame.columns) != table.column_names and set(frame.columns) != set(table.column_names):
         raise InputError(f"{path} is damaged: its index is not ours; move it away")
-    return typed(frame, columns, path), meta
+    return typed(frame, columns, meta["seed"], path), meta
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
@@ -235,6 +237,16 @@ def _unreadable(path: Path, error: Exception) -> InputError:
         f"{path} is not a readable record of mcinj ({error}); move it away (a {TABLE} beside it is then continued) "
         "or choose another --results"
     )
+
+
+def _check_size(db: sqlite3.Connection, path: Path) -> None:
+    """SQLite reads zeros for what is cut off within the last page; within a transaction the sizes must agree."""
+    ((pages,),) = db.execute("PRAGMA page_count").fetchall()
+    ((size,),) = db.execute("PRAGMA page_size").fetchall()
+    db.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()  # the lock that keeps writers out
+    found = path.stat().st_size
+    if found and (found % size or found < pages * size):
+        raise InputError(f"{path} is damaged: {found} bytes of {pages * size}; move it away or choose another --results")
 
 
 def _another(directory: Path, key: str, found: str, wanted: str) -> str:

@@ -57,7 +57,7 @@ class ProgressLine:
         now = time.monotonic()
         if now - self._last > PLAIN_SECONDS or state.done == state.total:
             self._last = now
-            self._console.print(f"{state.done}/{state.total} trials, {note}", highlight=False)
+            self._console.print(f"{state.done}/{state.total} trials, {note}", highlight=False, soft_wrap=True)
 
 
 def state_note(state: Progress) -> str:
