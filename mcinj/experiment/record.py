@@ -26,7 +26,7 @@ def open_record(directory: Path, experiment: Experiment, shard: Shard = WHOLE) -
         for key, value in wanted.items():
             if meta.get(key, "") != value:
                 raise InputError(
-                    f"{directory / TABLE} holds results of another experiment ({key} {meta.get(key, '')!r}, "
+                    f"{directory / TABLE} holds results of another experiment ({key} {meta.get(key, '')[:100]!r}, "
                     f"not {value!r}); choose another --results"
                 )
     store = Store(directory, experiment.name, experiment.seed, experiment.kind, str(shard))

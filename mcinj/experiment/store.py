@@ -246,14 +246,14 @@ def _check_size(db: sqlite3.Connection, path: Path) -> None:
     db.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()  # the lock that keeps writers out
     found = path.stat().st_size
     if found and (found % size or found < pages * size):
-        raise InputError(f"{path} is damaged: {found} bytes of {pages * size}; move it away or choose another --results")
+        raise InputError(f"{path} is damaged: {found} bytes of {pages * size}; move it away or use another --results")
 
 
 def _another(directory: Path, key: str, found: str, wanted: str) -> str:
     if key == "shard":
         have, want = (f"shard {text}" if text else "the whole experiment" for text in (found, wanted))
         return f"{directory} holds {have}, not {want}; choose another --results"
-    what = f"({key} {found!r}, not {wanted!r})"
+    what = f"({key} {found[:100]!r}, not {wanted!r})"
     return f"{directory} holds results of another experiment {what}; choose another --results"
 
 

@@ -92,7 +92,8 @@ def column(name: str, values: Any, kind: Any = None) -> Callable[[pa.Table], pa.
 
 def notes(**changed: bytes) -> Callable[[pa.Table], pa.Table]:
     def change(old: pa.Table) -> pa.Table:
-        return old.replace_schema_metadata({**old.schema.metadata, **{f"mcinj.{k}".encode(): v for k, v in changed.items()}})
+        new = {f"mcinj.{k}".encode(): v for k, v in changed.items()}
+        return old.replace_schema_metadata({**old.schema.metadata, **new})
 
     return change
 
@@ -131,7 +132,9 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
     "plan: key types": sql(PUT, "plan", '[{"key": ["2", "", "regional", "gaussian"], "trials": 3}]'),
     "plan: trials": sql(PUT, "plan", '[{"key": [2, "", "regional", "gaussian"], "trials": "3"}]'),
     "plan: huge": sql(PUT, "plan", json.dumps([{"key": [2, "", "regional", "gaussian"], "trials": 10**30}])),
-    "plan: rule": sql(PUT, "plan", '[{"key": [2, "", "regional", "gaussian"], "trials": 3, "rule": "whim"}]'),
+    "plan: rule": sql(
+        PUT, "plan", '[{"key": [2, "", "regional", "gaussian"], "trials": 3, "rule": "whim"}]'
+    ),
     "quarantine": sql(PUT, "quarantined", '[{"key": [2, "", "regional", "gaussian"], "trial": null}]'),
     "parquet: type": table(column("n", "2")),
     "parquet: null column": table(column("nodes", None)),
