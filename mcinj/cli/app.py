@@ -50,8 +50,9 @@ class LastLayer(StrEnum):
 class Backend(StrEnum):
     """Values of --backend."""
 
-    LOKY = "loky"
+    LOCAL = "local"
     DASK = "dask"
+    LOKY = "loky"
 
 
 class TableFormat(StrEnum):

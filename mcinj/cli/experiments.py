@@ -15,8 +15,19 @@ from mcinj.errors import InputError
 def run(
     experiment: Annotated[Path, typer.Argument(help="An experiment file (TOML); see experiments/.")],
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Worker processes; default: all cores.")] = None,
-    backend: Annotated[Backend, typer.Option(help="loky: this machine; dask: several.")] = Backend.LOKY,
+    backend: Annotated[
+        Backend,
+        typer.Option(
+            help="local: this machine; dask: several, see docs/cluster.md. loky: the old name of local.",
+        ),
+    ] = Backend.LOCAL,
     results: Annotated[Path | None, typer.Option(help="Directory of the results; default results/NAME.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="K/N: only the K-th of N equal shares; `mcinj merge` joins them.", metavar="K/N")
+    ] = None,
+    retry_quarantined: Annotated[
+        bool, typer.Option("--retry-quarantined", help="Try again the trials whose workers died three times.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Run or resume an experiment. Ctrl-C loses nothing: the same command goes on.
@@ -26,22 +37,62 @@ def run(
     from rich.console import Console
 
     from mcinj.experiment.config import load
+    from mcinj.experiment.driver import default_results
     from mcinj.experiment.driver import run as run_experiment
-    from mcinj.show.progress import ProgressLine, duration
+    from mcinj.experiment.estimate import duration
+    from mcinj.experiment.shards import WHOLE, Shard
+    from mcinj.show.progress import ProgressLine
 
     parsed = load(experiment)
-    directory = Path("results") / parsed.name if results is None else results
+    share = WHOLE if shard is None else Shard.parse(shard)
+    directory = default_results(parsed, share) if results is None else results
     console = Console(stderr=True, quiet=quiet)
     try:
         with ProgressLine(console) as line:
-            table = run_experiment(parsed, jobs=jobs, backend=str(backend), results=directory, progress=line)
+            table = run_experiment(
+                parsed,
+                jobs=jobs,
+                backend=str(backend),
+                results=directory,
+                progress=line,
+                shard=share,
+                retry_quarantined=retry_quarantined,
+                isolate=True,
+                say=lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True),
+            )
     except KeyboardInterrupt:
         typer.echo(f"\ninterrupted; finished trials are in {directory}; the same command goes on from there", err=True)
         raise typer.Exit(EXIT_INTERRUPT) from None
     typer.echo(
         f"{len(table)} rows in {directory / 'trials.parquet'} ({duration(float(table['seconds'].sum()))} of search)"
     )
-    typer.echo(f"next: mcinj report {directory}")
+    aside = [] if line.state is None else line.state.quarantined
+    if aside:
+        first = aside[0]
+        typer.echo(
+            f"{len(aside)} trial(s) quarantined, counted as unknown: the worker died {first['deaths']} times at trial "
+            f"{first['trial']} of {first['key']} ({first['cause']}); --retry-quarantined --jobs 1 tries again"
+        )
+    typer.echo(f"next: mcinj merge {directory} … -o DIR" if str(share) else f"next: mcinj report {directory}")
+
+
+@app.command()
+def merge(
+    directories: Annotated[list[Path], typer.Argument(help="Results of all shards, in any order.", metavar="DIR...")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A new directory.")],
+    partial: Annotated[bool, typer.Option("--partial", help="Also merge what is not complete.")] = False,
+) -> None:
+    """Join the shards of an experiment (`run --shard K/N`) into the table of one run.
+
+    Example: mcinj merge results/one_layer.*-of-16 -o results/one_layer
+    """
+    from mcinj.experiment.merge import merge as merge_shards
+
+    made = merge_shards(directories, output, partial=partial)
+    typer.echo(f"{len(made.table)} rows in {output / 'trials.parquet'}")
+    if made.missing:
+        typer.echo(f"{made.missing}: `mcinj run EXPERIMENT --results {output}` does the rest")
+    typer.echo(f"next: mcinj report {output}")
 
 
 @app.command()

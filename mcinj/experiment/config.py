@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 import typing
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,81 +16,14 @@ import msgspec
 
 from mcinj.decide.verdict import Criterion, Engine
 from mcinj.errors import InputError
+from mcinj.experiment.blocks import ActiveBlock, CellsBlock, ProbeBlock, StackBlock, ThresholdBlock
 from mcinj.experiment.searches import ActiveSet, CellSet, ProbeSet, SearchSet
 from mcinj.networks import Ensemble, widths_from_expansions
 
 MAX_TRIALS = 10_000_000
-
-
-class ThresholdBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A `[[threshold]]` block: draws of the threshold width m* for every n listed.
-
-    n                   inputs: a number or a list
-    trials              draws per n
-    expansions_before   expansions of the earlier layers (widths round(α_k n)); none for one layer
-    widths_before       the same as widths, instead
-    criterion           regional (default), global or layerwise
-    ensemble            gaussian (default), uniform, …, sparse:0.1
-    node_budget         nodes per draw; past it the draw is interval-censored. None: no limit
-    stop                "width 0.05": stop at the first look (after 100, 200, 400, … draws) at which the 95 % interval
-                        of the median of m*/n is at most that long, `trials` being the most; or the full text of a rule,
-                        "width-target width=0.05 level=0.95 looks=100,400,1000" (`mcinj.infer.stopping`)
-    """
-
-    n: int | list[int]
-    trials: int
-    expansions_before: list[float] = []
-    widths_before: list[int] = []
-    criterion: str = "regional"
-    ensemble: str = "gaussian"
-    node_budget: int | None = None
-    stop: str = ""
-
-
-class StackBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A `[[stacks]]` block: fixed shapes, drawn `count` times, each decided by every criterion and engine listed.
-
-    enumerate           also enumerate every activation pattern directly (small shapes only) and compare
-    """
-
-    n: int
-    count: int
-    widths: list[int] = []
-    expansions: list[float] = []
-    criteria: list[str] = msgspec.field(default_factory=lambda: ["regional"])
-    engines: list[str] = msgspec.field(default_factory=lambda: ["auto"])
-    ensemble: str = "gaussian"
-    node_budget: int | None = None
-    enumerate: bool = False
-
-
-class ProbeBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A `[[probe]]` block: witness searches, a lower bound on m* per stream, for every n and budget of moves listed."""
-
-    n: int | list[int]
-    trials: int
-    moves: int | list[int] = 100_000
-    ensemble: str = "gaussian"
-
-
-class ActiveBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """An `[[active]]` block: the least active count min_x |S(x)| at widths round(ratio n), for every n listed."""
-
-    n: int | list[int]
-    trials: int
-    ratios: list[float]
-    ensemble: str = "gaussian"
-    node_budget: int | None = None
-
-
-class CellsBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A `[[cells]]` block: numbers of cells with 0 … `most` (default n) positives at widths round(ratio n)."""
-
-    n: int | list[int]
-    trials: int
-    ratios: list[float]
-    most: int | None = None
-    ensemble: str = "gaussian"
+MAX_ALL_TRIALS = 100_000_000  # of an experiment: their numbers are held in memory
+MAX_WEIGHTS = 100_000_000  # of the layers that a series draws in full: 0.8 GB
+MAX_FILE = 1_000_000  # bytes
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -179,11 +113,14 @@ def load(path: str | os.PathLike[str]) -> Experiment:
     """Read and validate an experiment file; `InputError` names the file, the key and the remedy."""
     source = Path(path)
     try:
-        text = source.read_bytes()
+        with source.open("rb") as stream:
+            text = stream.read(MAX_FILE + 1)
     except FileNotFoundError:
         raise InputError(f"{source}: no such file") from None
     except OSError as error:
         raise InputError(f"{source} cannot be read: {error.strerror or error}") from None
+    if len(text) > MAX_FILE:
+        raise InputError(f"{source} is larger than {MAX_FILE // 1_000_000} MB: no experiment file")
     try:
         return parse(text)
     except InputError as error:
@@ -196,8 +133,10 @@ def parse(text: bytes | str | dict[str, Any]) -> Experiment:
         raw = msgspec.convert(text, _File) if isinstance(text, dict) else msgspec.toml.decode(text, type=_File)
     except msgspec.ValidationError as error:
         raise InputError(_explain(str(error))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"not valid TOML: {error}") from None
+    except RecursionError:
+        raise InputError("not valid TOML: nested too deeply") from None
+    except (msgspec.DecodeError, ValueError, OverflowError) as error:
+        raise InputError(f"not valid TOML: {str(error)[:200]}") from None
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", raw.name):
         raise InputError(f"name = {raw.name!r}: use letters, digits, '_', '-', '.', it names the results folder")
     if not 0 <= raw.seed < 2**63:
@@ -214,11 +153,14 @@ def parse(text: bytes | str | dict[str, Any]) -> Experiment:
     for k, block in enumerate(getattr(raw, kind), 1):
         groups.extend(_READERS[kind](block, f"[[{kind}]] {k}"))
     names = [_name(g) for g in groups]
-    twice = [name for k, name in enumerate(names) if name in names[:k]]
+    twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         what = {"threshold": "series", "stacks": "shape and ensemble"}.get(kind, "trials")
         raise InputError(f"two [[{kind}]] blocks describe the same {what} {twice[0]}; merge them")
-    return Experiment(raw.name, raw.description, raw.seed, kind, tuple(groups))
+    experiment = Experiment(raw.name, raw.description, raw.seed, kind, tuple(groups))
+    if experiment.trials > MAX_ALL_TRIALS:
+        raise InputError(f"{experiment.trials} trials in all; at most {MAX_ALL_TRIALS} fit one file, split it")
+    return experiment
 
 
 def _name(group: Group) -> tuple[Any, ...]:
@@ -235,16 +177,33 @@ def _series(block: ThresholdBlock, where: str) -> Iterator[Series]:
         _positive(block.trials, f"{where}: trials", MAX_TRIALS)
         for width in block.widths_before:
             _positive(width, f"{where}: widths_before")
-        widths = _located(where, lambda n=n: widths_from_expansions(n, block.expansions_before))
+        widths = _widths(n, block.expansions_before, block.widths_before, where)
         yield Series(
             n=n,
-            widths_before=widths or tuple(block.widths_before),
+            widths_before=widths,
             criterion=_choice(block.criterion, Criterion, f"{where}: criterion"),
             ensemble=str(_located(where, lambda: Ensemble.parse(block.ensemble))),
             trials=block.trials,
             node_budget=_budget(block.node_budget, where),
             rule=_located(f"{where}: stop", lambda: _rule(block.stop, block.trials)),
         )
+
+
+def _widths(n: int, expansions: list[float], given: list[int], where: str) -> tuple[int, ...]:
+    """Widths as given, or by expansions; `InputError` before anybody allocates what does not fit."""
+    try:
+        widths = _located(where, lambda: widths_from_expansions(n, expansions)) or tuple(given)
+    except OverflowError:
+        raise InputError(f"{where}: the expansions {expansions} make a layer of infinite width") from None
+    weights, columns = 0, n
+    for k, width in enumerate(widths, 1):
+        weights, columns = weights + width * columns, width
+        if weights > MAX_WEIGHTS:
+            raise InputError(
+                f"{where}: at n = {n} the first {k} layer(s) have {weights:.3g} weights, at most "
+                f"{MAX_WEIGHTS:.0e} fit; make them smaller"
+            )
+    return widths
 
 
 def _rule(text: str, trials: int) -> str:
@@ -320,7 +279,7 @@ def _stacks(block: StackBlock, where: str) -> Iterator[StackSet]:
         raise InputError(f"{where}: give widths or expansions, one of the two")
     for width in block.widths:
         _positive(width, f"{where}: widths")
-    widths = _located(where, lambda: widths_from_expansions(block.n, block.expansions)) or tuple(block.widths)
+    widths = _widths(block.n, block.expansions, block.widths, where)
     yield StackSet(
         n=block.n,
         widths=widths,

@@ -1,58 +1,108 @@
-"""Run or resume an experiment: seeds go to joblib workers, rows come back as they are ready, one process writes."""
+"""Run or resume an experiment: tasks go to a pool of workers, rows come back as they are ready, one process writes."""
 
 from __future__ import annotations
 
-import functools
-import importlib
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import mcinj
 from mcinj.errors import InputError
-from mcinj.experiment.config import Experiment, Group, Series, StackSet, load, parse
+from mcinj.experiment.checks import quarantined_of
+from mcinj.experiment.config import Experiment, Group, load, parse
 from mcinj.experiment.environment import write_environment
-from mcinj.experiment.searches import ActiveSet, CellSet, ProbeSet, SearchSet
-from mcinj.experiment.store import TABLE, Store, read_parquet, read_table, write_parquet
+from mcinj.experiment.estimate import Part, estimate
+from mcinj.experiment.lock import DirectoryLock
+from mcinj.experiment.pools import Event, Here, Local, Pool
+from mcinj.experiment.record import (
+    drop_stale,
+    goal,
+    is_undecided,
+    key_of,
+    missing,
+    open_record,
+    part_of,
+    plan_item,
+    release,
+    settle_quarantined,
+    undecided,
+    unknown_rows,
+)
+from mcinj.experiment.runlog import log, run_log, stoppable
+from mcinj.experiment.searches import ActiveSet
+from mcinj.experiment.shards import WHOLE, Shard
+from mcinj.experiment.store import TABLE, Store, read_table, write_parquet
+from mcinj.experiment.tasks import Supply, Task
 from mcinj.files import make_directory
 
 if TYPE_CHECKING:
     import pandas
 
-# A task is so many trials that it takes about this long: short enough for a live progress display and for even
-# loads at the end, long enough that sending it costs nothing.
-TASK_SECONDS = 0.4
 COMMIT_SECONDS = 0.5
-BACKENDS = ("loky", "dask")
+LOG_SECONDS = 60.0
+RATE_SECONDS = 60.0  # the rate shown is that of the last minute
+BACKENDS = ("local", "dask", "loky")
+# So many trials set aside one after another, with none done in between: the fault is the machine's.
+HOPELESS = 10
 
 
 @dataclass
 class Progress:
-    """What a display may show; passed to the callback after every batch."""
+    """What a display may show; passed to the callback after every batch, and about twice a second.
+
+    total, done     trials of this run (of this shard) and those that the record holds
+    new             done since the start
+    undecided       rows left undecided by a node budget or a quarantine
+    quarantined     trials set aside because their workers died, as dictionaries `key`, `trial`, `deaths`, `cause`
+    eta             seconds to go; None while nothing is measured
+    guess           the n at which too little was measured for `eta` to be more than a guess
+    at_most         a stopping rule may end the run earlier
+    """
 
     total: int
     done: int = 0
     new: int = 0
     undecided: int = 0
+    quarantined: list[dict[str, Any]] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     eta: float | None = None
+    guess: tuple[int, ...] = ()
+    at_most: bool = False
+    workers: int = 0
+    _recent: deque[tuple[float, int]] = field(default_factory=deque, repr=False)
 
     @property
     def rate(self) -> float:
-        """New trials per second since the start."""
-        return self.new / max(time.monotonic() - self.started, 1e-9)
+        """New trials per second over the last minute."""
+        now = time.monotonic()
+        while len(self._recent) > 1 and now - self._recent[0][0] > RATE_SECONDS:
+            self._recent.popleft()
+        since, new = self._recent[0] if self._recent else (self.started, 0)
+        return (self.new - new) / max(now - since, 1e-9)
+
+    def tick(self) -> None:
+        """Note the count for the rate."""
+        now = time.monotonic()
+        if not self._recent or now - self._recent[-1][0] >= 1.0:
+            self._recent.append((now, self.new))
 
 
 def run(
     config: Experiment | dict[str, Any] | str | os.PathLike[str],
     *,
     jobs: int | None = None,
-    backend: str = "loky",
+    backend: str = "local",
     results: str | os.PathLike[str] | None = None,
     progress: Callable[[Progress], None] | None = None,
+    shard: str | Shard | None = None,
+    retry_quarantined: bool = False,
+    isolate: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> pandas.DataFrame:
     """Run or resume an experiment and return its table of trials.
 
@@ -63,58 +113,72 @@ def run(
     jobs
         Worker processes; default: all cores. The table, its `seconds` aside, does not depend on it.
     backend
-        `loky` (this machine) or `dask` (several; needs the extra `mcinj[dask]`, and a scheduler's address in
-        DASK_SCHEDULER_ADDRESS for a cluster).
+        `local` (this machine; `loky` is its old name) or `dask` (several; needs the extra `mcinj[dask]`, and a
+        scheduler's address in DASK_SCHEDULER_ADDRESS for a cluster).
     results
         Directory of the record, default `results/<name>`. Trials that it holds already are not repeated.
     progress
         Called with a `Progress` after every batch.
+    shard
+        `"3/16"`: only the third of sixteen equal shares of every series, into a directory of its own (default
+        `results/<name>.3-of-16`); `mcinj.experiment.merge.merge` joins them.
+    retry_quarantined
+        Try again the trials that were set aside because their workers died.
+    isolate
+        With one job, use a worker process too, so that this process survives a trial that dies.
+    say
+        Called with a sentence where something takes long.
+
+    A worker that dies (killed, out of memory) costs the trial that it was at. That is tried again, and after three
+    deaths set aside: its rows say UNKNOWN.
 
     Returns
     -------
     pandas.DataFrame
-        Rows ordered by series and trial, their columns by kind: see `mcinj.experiment.store.COLUMNS`.
+        Rows ordered by series and trial, their columns by kind: see `mcinj.experiment.columns.COLUMNS`.
 
     Raises
     ------
     InputError
-        A bad experiment, unwritable results, or a directory that holds another experiment's results.
+        A bad experiment, unwritable results, a directory that another run is writing or that holds another
+        experiment's results, a scheduler that does not answer.
     """
     experiment = _experiment(config)
     workers = _jobs(jobs)
     if backend not in BACKENDS:
         raise InputError(f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}")
-    directory = make_directory(Path("results") / experiment.name if results is None else results)
-    store = _open(directory, experiment)
-    try:
-        _drop_stale(store, experiment)
-        state = Progress(total=0, undecided=_undecided(store))
-        store.set_note("description", experiment.description)
+    part = _shard(experiment, shard)
+    directory = make_directory(default_results(experiment, part) if results is None else results)
+    with stoppable(), DirectoryLock(directory, say or (lambda _: None)):
+        store = open_record(directory, experiment, part)
         try:
-            # Without stopping rules this is one round; a rule asks for its next look until it stops.
-            while True:
-                goals = [(group, *_goal(store, group)) for group in experiment.groups]
-                todo = [(group, _missing(store, group, goal)) for group, goal, _ in goals]
-                store.set_note("plan", [_plan(group, most) for group, _, most in goals])
-                left = sum(len(trials) for _, trials in todo)
-                state.total = sum(most for _, _, most in goals)
-                state.done = sum(goal for _, goal, _ in goals) - left
-                if not left:
-                    break
-                _work(store, experiment.seed, todo, workers, backend, state, progress)
+            with run_log(directory):
+                work = _Run(store, directory, experiment, part, workers, backend, isolate, progress)
+                return work.go(retry_quarantined)
         finally:
-            table, meta = read_table(directory)
-            write_parquet(table, meta, directory / TABLE)
-            write_environment(directory, jobs=workers, backend=backend)
-    finally:
-        store.close()
-    return table
+            store.close()
 
 
 def _experiment(config: Experiment | dict[str, Any] | str | os.PathLike[str]) -> Experiment:
     if isinstance(config, Experiment):
         return config
     return parse(config) if isinstance(config, dict) else load(config)
+
+
+def default_results(experiment: Experiment, shard: Shard) -> Path:
+    """Where results go if nothing else is said."""
+    suffix = f".{shard.index}-of-{shard.count}" if str(shard) else ""
+    return Path("results") / (experiment.name + suffix)
+
+
+def _shard(experiment: Experiment, shard: str | Shard | None) -> Shard:
+    part = WHOLE if shard is None else shard if isinstance(shard, Shard) else Shard.parse(shard)
+    if str(part) and any(series.rule for series in experiment.series):
+        raise InputError(
+            f"experiment {experiment.name} has a stopping rule, which looks at all trials in their order; a shard has "
+            "only some: leave out `stop`, or run it in one piece"
+        )
+    return part
 
 
 def _jobs(jobs: int | None) -> int:
@@ -125,321 +189,195 @@ def _jobs(jobs: int | None) -> int:
     return jobs
 
 
-def _open(directory: Path, experiment: Experiment) -> Store:
-    """The record of the directory; an empty directory with a committed table starts from that table."""
-    from mcinj.experiment.store import DATABASE
-
-    fresh = not (directory / DATABASE).exists()
-    imported = None
-    if fresh and (directory / TABLE).exists():
-        imported, meta = read_parquet(directory / TABLE)
-        wanted = {"name": experiment.name, "seed": str(experiment.seed), "kind": experiment.kind}
-        for key, value in wanted.items():
-            if meta.get(key) != value:
-                raise InputError(
-                    f"{directory / TABLE} holds results of another experiment ({key} {meta.get(key)!r}, "
-                    f"not {value!r}); "
-                    "choose another --results"
-                )
-    store = Store(directory, experiment.name, experiment.seed, experiment.kind)
-    if imported is not None:
-        missing = imported.isna()
-        rows = imported.astype(object).where(~missing, None)
-        store.add(dict(zip(rows.columns, row, strict=True)) for row in rows.itertuples(index=False, name=None))
-    return store
-
-
-def _drop_stale(store: Store, experiment: Experiment) -> None:
-    """A row made under another node budget stays if this budget gives the same row; otherwise it is drawn again.
-
-    A draw that ended within its budget ends in the same way under every budget that is not below its nodes.
-    """
-    if store.kind == "threshold":
-        decided = "(failed_layer IS NOT NULL OR (m_hi IS NOT NULL AND m_hi = m_lo + 1))"
-    else:
-        decided = "verdict <> 'unknown'"
-    for group in experiment.groups:
-        where, values = _where(group)
-        if not isinstance(group, Series | StackSet):
-            _drop_partial(store, group)
-            continue
-        budget = group.node_budget
-        fits = "1" if budget is None else f"nodes <= {int(budget)}"
-        store.update(
-            f"DELETE FROM trials WHERE {where} AND node_budget IS NOT ? AND NOT ({decided} AND {fits})",
-            (*values, budget),
-        )
-        store.update(
-            f"UPDATE trials SET node_budget = ? WHERE {where} AND node_budget IS NOT ?", (budget, *values, budget)
-        )
-
-
-def _drop_partial(store: Store, group: SearchSet) -> None:
-    """Trials whose rows are not those that the set asks for (other widths, another budget) are made again."""
-    where, values = _where(group)
-    columns = [*group.parts[0], *group.settings]
-    wanted = {(*part.values(), *group.settings.values()) for part in group.parts}
-    found: dict[int, set[tuple[Any, ...]]] = {}
-    for trial, *row in store.select(", ".join(["trial", *columns]), where, values):
-        found.setdefault(trial, set()).add(tuple(row))
-    for trial in (t for t, rows in found.items() if rows != wanted):
-        store.update(f"DELETE FROM trials WHERE {where} AND trial = ?", (*values, trial))
-
-
-def _where(group: Group) -> tuple[str, tuple[Any, ...]]:
-    if isinstance(group, Series):
-        return "n = ? AND widths_before = ? AND criterion = ? AND ensemble = ?", group.key
-    if isinstance(group, StackSet):
-        return "n = ? AND widths = ? AND ensemble = ?", (group.n, _widths(group), group.ensemble)
-    return " AND ".join(f"{column} = ?" for column in group.keys), tuple(group.keys.values())
-
-
-def _widths(group: StackSet) -> str:
-    return ",".join(str(w) for w in group.widths)
-
-
-def _plan(group: Group, trials: int) -> dict[str, Any]:
-    """What `status` and `report` know of a group: its key, the trials that it will have, its stopping rule."""
-    if isinstance(group, Series):
-        rule = {"rule": group.rule} if group.rule else {}
-        return {"key": list(group.key), "trials": trials, **rule}
-    if isinstance(group, StackSet):
-        return {"key": [group.n, _widths(group), group.ensemble], "trials": trials}
-    return {"key": list(group.keys.values()), "trials": trials}
-
-
-def _goal(store: Store, group: Group) -> tuple[int, int]:
-    """(trials wanted at present, trials wanted at most): they differ where a stopping rule has not stopped yet."""
-    if isinstance(group, StackSet):
-        return group.count, group.count
-    if not isinstance(group, Series) or not group.rule:
-        return group.trials, group.trials
-    from mcinj.infer.sample import ThresholdSample
-    from mcinj.infer.stopping import decide, parse_rule
-
-    rule = parse_rule(group.rule)
-    where, values = _where(group)
-    rows = sorted(store.select("trial, m_lo, m_hi, failed_layer", where, values))
-    # Trials count in the order of their numbers: those after a gap are not looked at yet.
-    first = next((k for k, row in enumerate(rows) if row[0] != k), len(rows))
-    if not first:
-        return rule.looks[0], group.trials
-    _, m_lo, m_hi, failed = zip(*rows[:first], strict=True)
-    decision = decide(rule, ThresholdSample.build(m_lo, m_hi, group.n, failed=failed))
-    return (decision.trials, decision.trials) if decision.stop else (decision.wanted, group.trials)
-
-
-def _missing(store: Store, group: Group, goal: int) -> list[int]:
-    """Trials of a group, of the first `goal`, that the record does not hold in full."""
-    where, values = _where(group)
-    if isinstance(group, StackSet):
-        rows = set(store.select("trial, criterion, engine", where, values))
-        wanted = [(c, e) for c in group.criteria for e in group.engines]
-        return [t for t in range(goal) if any((t, c, e) not in rows for c, e in wanted)]
-    held = {t for (t,) in store.select("trial", where, values)}
-    return [t for t in range(goal) if t not in held]
-
-
-def _undecided(store: Store) -> int:
-    where = {
-        "threshold": "failed_layer IS NULL AND (m_hi IS NULL OR m_lo IS NULL OR m_hi <> m_lo + 1)",
-        "stacks": "verdict = 'unknown'",
-        "active": "active_hi IS NULL",
-    }.get(store.kind, "0")
-    return int(store.select("COUNT(*)", where)[0][0])
-
-
-def _is_undecided(row: dict[str, Any]) -> bool:
-    if "verdict" in row:
-        return bool(row["verdict"] == "unknown")
-    if "failed_layer" not in row:
-        return "active_hi" in row and row["active_hi"] is None
-    return row["failed_layer"] is None and (
-        row["m_hi"] is None or row["m_lo"] is None or row["m_hi"] != row["m_lo"] + 1
-    )
-
-
-@functools.cache
-def _warm(kind: str) -> None:
-    """Load the compiled search once per process, so that no trial's `seconds` holds it."""
-    if kind == "ProbeSet":
-        list(ProbeSet(3, "gaussian", 10, 1).rows(0, 0))
-    elif kind == "ActiveSet":
-        list(ActiveSet(3, "gaussian", (6,), 1, None).rows(0, 0))
-    elif kind == "CellSet":
-        list(CellSet(3, "gaussian", (6,), 3, 1).rows(0, 0))
-    else:
-        from mcinj.experiment.trial import threshold
-
-        threshold(2)
-
-
-def run_task(group: Group, root: int, trials: list[int]) -> tuple[Group, int, float, list[dict[str, Any]]]:
-    """Some trials of one group, in a worker: the group, how many, seconds, rows."""
-    _warm(type(group).__name__)
-    started = time.perf_counter()
-    rows: list[dict[str, Any]] = []
-    if isinstance(group, SearchSet):
-        for trial in trials:
-            rows.extend(group.rows(root, trial))
-    elif isinstance(group, StackSet):
-        from mcinj.experiment.stacks import stack_rows
-
-        for trial in trials:
-            rows.extend(stack_rows(group, root, trial))
-    else:
-        from mcinj.experiment.trial import threshold_row
-
-        rows.extend(threshold_row(group, root, trial) for trial in trials)
-    return group, len(trials), time.perf_counter() - started, rows
-
-
-class _Tasks:
-    """Cuts what is to be done into tasks of about `TASK_SECONDS`, by the speed seen so far."""
-
-    def __init__(self, todo: list[tuple[Group, list[int]]], root: int, workers: int) -> None:
-        self.todo, self._root, self._workers = todo, root, workers
-        self._cost: dict[int, float] = {}
-        self._left = {id(group): len(trials) for group, trials in todo}
-
-    def __iter__(self) -> Iterator[tuple[Group, int, list[int]]]:
-        for group, trials in self.todo:
-            start = 0
-            while start < len(trials):
-                cost = self._cost.get(id(group))
-                size = 1 if cost is None else int(max(1, min(TASK_SECONDS / max(cost, 1e-6), 5000)))
-                # The last trials of a group go out in small tasks, so that no worker waits for another.
-                size = max(1, min(size, (len(trials) - start) // (2 * self._workers)))
-                yield group, self._root, trials[start : start + size]
-                start += size
-
-    def saw(self, group: Group, trials: int, seconds: float) -> None:
-        """Learn from a finished task."""
-        for known, _ in self.todo:
-            if known == group:
-                self._left[id(known)] -= trials
-                mean = seconds / trials
-                old = self._cost.get(id(known))
-                weight = min(1.0, trials / 20.0)
-                self._cost[id(known)] = mean if old is None else (1 - weight) * old + weight * mean
-
-    def eta(self) -> float | None:
-        """Seconds to go on all workers; None before the first task ends."""
-        known = [(group, self._cost[id(group)]) for group, _ in self.todo if id(group) in self._cost]
-        if not known:
-            return None
-        total = 0.0
-        for group, _ in self.todo:
-            cost = self._cost.get(id(group))
-            total += (_guess(group, known) if cost is None else cost) * self._left[id(group)]
-        return total / self._workers
-
-
-def _guess(group: Group, known: list[tuple[Group, float]]) -> float:
-    """Seconds of a trial of a group not yet begun, from the nearest size of its kind (else of any kind) that was."""
-    near, cost = min(known, key=lambda item: (_kind(item[0]) != _kind(group), abs(item[0].n - group.n)))
-    growth = 3.0 if len(_kind(group)[1]) == 0 else 10.0
-    return cost * growth ** (group.n - near.n)
-
-
-def _kind(group: Group) -> tuple[str, tuple[int, ...], str]:
-    """Groups of one kind differ in n: earlier layers by their rough ratios, criterion."""
-    if isinstance(group, Series):
-        return type(group).__name__, tuple(round(w / group.n) for w in group.widths_before), group.criterion
-    return type(group).__name__, (), ""
-
-
-def _work(
-    store: Store,
-    root: int,
-    todo: list[tuple[Group, list[int]]],
-    workers: int,
-    backend: str,
-    state: Progress,
-    progress: Callable[[Progress], None] | None,
-) -> None:
-    tasks = _Tasks(todo, root, workers)
-    pending: list[dict[str, Any]] = []
-    last = time.monotonic()
-    if progress is not None:
-        progress(state)
-    try:
-        with _pool(tasks, workers, backend) as finished:
-            for group, trials, seconds, rows in finished:
-                tasks.saw(group, trials, seconds)
-                pending.extend(rows)
-                state.done += trials
-                state.new += trials
-                state.undecided += sum(_is_undecided(row) for row in rows)
-                state.eta = tasks.eta()
-                if time.monotonic() - last > COMMIT_SECONDS:
-                    store.add(pending)
-                    pending = []
-                    last = time.monotonic()
-                    if progress is not None:
-                        progress(state)
-    finally:
-        store.add(pending)
-    state.eta = 0.0
-    if progress is not None:
-        progress(state)
-
-
-class _Pool(AbstractContextManager["_Pool"]):
-    """Results of the tasks in the order in which they end; closing it stops the workers."""
+class _Run:
+    """A run under way."""
 
     def __init__(
-        self, results: Iterator[Any], stop: Callable[[bool], None], context: AbstractContextManager[Any]
+        self,
+        store: Store,
+        directory: Path,
+        experiment: Experiment,
+        shard: Shard,
+        workers: int,
+        backend: str,
+        isolate: bool,
+        progress: Callable[[Progress], None] | None,
     ) -> None:
-        self._results, self._stop, self._context = results, stop, context
+        self._store, self._directory, self._experiment, self._shard = store, directory, experiment, shard
+        self._workers, self._backend, self._isolate = workers, backend, isolate
+        self._show = progress or (lambda _: None)
+        self._state = Progress(total=0)
+        self._parts: dict[Group, Part] = {}
+        self._pending: list[dict[str, Any]] = []
+        self._saved = self._logged = time.monotonic()
+        self._given_up = 0
 
-    def __enter__(self) -> _Pool:
-        return self
+    def go(self, retry_quarantined: bool) -> pandas.DataFrame:
+        """All of it: rounds of work until nothing is missing, then the table."""
+        store, state = self._store, self._state
+        read_table(self._directory)  # for its checks: a damaged record is left as it is
+        if retry_quarantined:
+            release(store, self._experiment)
+        drop_stale(store, self._experiment)
+        settle_quarantined(store, self._experiment)
+        store.set_note("description", self._experiment.description)
+        state.quarantined, state.undecided = quarantined_of(store.meta()), undecided(store)
+        log.info(
+            "mcinj %s: %s, seed %d, %s, %s with %d workers",
+            mcinj.__version__,
+            self._experiment.name,
+            self._experiment.seed,
+            f"shard {self._shard}" if str(self._shard) else "all trials",
+            self._backend,
+            self._workers,
+        )
+        try:
+            self._rounds()
+        except BaseException as error:
+            log.info("ended before its end: %s", " ".join(f"{type(error).__name__} {error}".split()))
+            # What is done is worth a table; what went wrong is said, not what the table says about it.
+            with suppress(Exception):
+                self._export()
+            raise
+        state.eta, state.guess = 0.0, ()
+        self._show(state)
+        aside = len(state.quarantined)
+        log.info("complete: %d trials, %d undecided, %d quarantined", state.done, state.undecided, aside)
+        return self._export()
 
-    def __iter__(self) -> Iterator[Any]:
-        return self._results
+    def _export(self) -> pandas.DataFrame:
+        table, meta = read_table(self._directory)
+        write_parquet(table, meta, self._directory / TABLE)
+        write_environment(self._directory, jobs=self._workers, backend=self._backend)
+        return table
 
-    def __exit__(self, *failure: object) -> None:
-        self._stop(failure[0] is not None)
-        self._context.__exit__(None, None, None)
+    def _rounds(self) -> None:
+        """Without stopping rules this is one round; a rule asks for its next look until it stops."""
+        pool: Pool | None = None
+        state = self._state
+        try:
+            while True:
+                goals = [(group, *goal(self._store, group)) for group in self._experiment.groups]
+                aside = {(tuple(item["key"]), item["trial"]) for item in state.quarantined}
+                todo = [(g, missing(self._store, g, self._shard.trials(now), aside)) for g, now, _ in goals]
+                self._store.set_note("plan", [plan_item(group, most) for group, _, most in goals])
+                left = sum(len(trials) for _, trials in todo)
+                state.total = sum(len(self._shard.trials(most)) for _, _, most in goals)
+                state.done = sum(len(self._shard.trials(now)) for _, now, _ in goals) - left
+                state.at_most = any(now < most for _, now, most in goals)
+                if not left:
+                    return
+                self._show(state)
+                log.info("%d of %d trials to do", state.total - state.done, state.total)
+                for (group, now, most), (_, trials) in zip(goals, todo, strict=True):
+                    self._parts[group] = part_of(self._store, group)
+                    later = len(self._shard.trials(most)) - len(self._shard.trials(now))
+                    self._parts[group].left = len(trials) + later
+                pool = pool or self._pool()
+                self._work(pool, Supply(todo, self._experiment.seed, self._workers))
+        finally:
+            if pool is not None:
+                pool.close()
+            self._save()
+
+    def _pool(self) -> Pool:
+        kind = type(self._experiment.groups[0]).__name__
+        if self._backend == "dask":
+            from mcinj.experiment.cluster import Cluster
+
+            return Cluster(self._workers, kind)
+        if self._workers == 1 and not self._isolate:
+            return Here()
+        return Local(self._workers, kind)
+
+    def _work(self, pool: Pool, supply: Supply) -> None:
+        out = 0
+        waiting: Task | None = None
+        while True:
+            while pool.free() > 0 and (waiting := waiting or supply.next()):
+                pool.submit(waiting)
+                waiting, out = None, out + 1
+            waiting = waiting or supply.next()
+            if not out and waiting is None:
+                break
+            event = pool.next(COMMIT_SECONDS)
+            if event is not None:
+                out -= 1
+                self._take(event, supply)
+            if time.monotonic() - self._saved >= COMMIT_SECONDS:
+                self._report(pool)
+                self._save()
+                self._show(self._state)
+        self._report(pool)
+        self._save()
+
+    def _take(self, event: Event, supply: Supply) -> None:
+        task, state, part = event.task, self._state, self._parts[event.task.group]
+        if event.cause:
+            deaths = supply.died(task)
+            first, last = task.trials[0], task.trials[-1]
+            log.warning("trials %d to %d of %s: %s", first, last, key_of(task.group), event.cause)
+            if deaths:
+                self._give_up(task, deaths, event.cause)
+            return
+        self._given_up = 0
+        supply.saw(task, event.seconds)
+        self._pending.extend(event.rows)
+        state.done += len(task.trials)
+        state.new += len(task.trials)
+        state.undecided += sum(is_undecided(row) for row in event.rows)
+        part.count += len(task.trials)
+        part.seconds += event.seconds
+        nodes = sum(row.get("nodes", 0) for row in event.rows)
+        # Every width of a search for least active counts names the nodes of all.
+        part.nodes += nodes // len(task.group.widths) if isinstance(task.group, ActiveSet) else nodes
+        part.left -= len(task.trials)
+
+    def _give_up(self, task: Task, deaths: int, cause: str) -> None:
+        """Set a trial aside, in one transaction with its UNKNOWN rows."""
+        state, trial = self._state, task.trials[0]
+        state.quarantined.append({"key": key_of(task.group), "trial": trial, "deaths": deaths, "cause": cause})
+        rows = list(unknown_rows(task.group, task.root, trial))
+        self._store.add(rows, {"quarantined": state.quarantined})
+        state.undecided += sum(is_undecided(row) for row in rows)
+        state.done += 1
+        self._parts[task.group].left -= 1
+        log.warning("trial %d of %s is set aside after %d deaths of its worker", trial, key_of(task.group), deaths)
+        self._given_up += 1
+        if self._given_up >= HOPELESS:
+            raise InputError(
+                f"the workers of {HOPELESS} trials in a row died ({cause}); is memory short? try fewer --jobs, and "
+                "--retry-quarantined"
+            )
+
+    def _report(self, pool: Pool) -> None:
+        state = self._state
+        state.tick()
+        state.workers = pool.workers()
+        running = [(self._parts[task.group], len(task.trials), age) for task, age in pool.running()]
+        found = estimate(list(self._parts.values()), state.workers or self._workers, running)
+        state.eta, state.guess = (None, ()) if found is None else (found.seconds, found.guess)
+        if time.monotonic() - self._logged >= LOG_SECONDS:
+            self._logged = time.monotonic()
+            log.info(
+                "%d of %d trials, %.2f trials/s, %s s to go%s, %d undecided, %d quarantined",
+                state.done,
+                state.total,
+                state.rate,
+                "?" if state.eta is None else f"{state.eta:.0f}",
+                " (a guess)" if state.guess else "",
+                state.undecided,
+                len(state.quarantined),
+            )
+
+    def _save(self) -> None:
+        """Commit the rows that have come in."""
+        self._saved = time.monotonic()
+        if not self._pending:
+            return
+        speed = {"rate": round(self._state.rate, 6), "workers": self._state.workers, "backend": self._backend}
+        self._store.add(self._pending, {"speed": speed})
+        self._pending = []
 
 
-def _pool(tasks: _Tasks, workers: int, backend: str) -> _Pool:
-    if workers == 1 and backend == "loky":
-        return _Pool((run_task(*task) for task in tasks), lambda _: None, nullcontext())
-    import joblib
-
-    for kind in {type(group).__name__ for group, _ in tasks.todo}:
-        _warm(kind)  # compiled once here, so that the workers find it in the cache instead of compiling side by side
-    context: Any
-    if backend == "dask":
-        client = _dask_client(workers)
-        context = joblib.parallel_config(backend="dask")
-    else:
-        client = None
-        # One thread per worker: BLAS would otherwise start one per core in each.
-        context = joblib.parallel_config(backend="loky", inner_max_num_threads=1)
-    context.__enter__()
-    parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1)
-    results = parallel(joblib.delayed(run_task)(*task) for task in tasks)
-
-    def stop(failed: bool) -> None:
-        if client is not None:
-            client.close()
-        elif failed:
-            from joblib.externals.loky import get_reusable_executor
-
-            get_reusable_executor().shutdown(wait=False, kill_workers=True)
-
-    return _Pool(iter(results), stop, context)
-
-
-def _dask_client(workers: int) -> Any:
-    try:
-        client: Any = importlib.import_module("distributed").Client
-    except ImportError:
-        raise InputError("the backend dask needs an extra: pip install 'mcinj[dask]'") from None
-    address = os.environ.get("DASK_SCHEDULER_ADDRESS")
-    if address:
-        return client(address)
-    return client(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+__all__ = ["BACKENDS", "Progress", "default_results", "run"]

@@ -18,7 +18,6 @@ import pytest
 
 import mcinj
 from mcinj import InputError
-from mcinj.experiment.config import parse
 from mcinj.experiment.status import status_table
 from mcinj.experiment.store import read_table
 
@@ -214,18 +213,3 @@ def test_fixed_stacks_agree_with_enumeration(tmp_path: Path) -> None:
         least = [int(v) for v in row.active_x.split(",")]
         assert min(least) < row.n
     same(mcinj.run(config, jobs=2, results=tmp_path / "again"), table)
-
-
-def test_the_cost_of_a_size_not_begun_is_read_off_the_nearest_of_its_kind() -> None:
-    from mcinj.experiment.driver import _guess
-
-    blocks = [
-        {"n": [5, 8, 14], "trials": 1},
-        {"n": [3, 4], "trials": 1, "expansions_before": [7.0]},
-    ]
-    five, eight, fourteen, deep3, deep4 = parse({"name": "x", "threshold": blocks}).groups
-    known = [(fourteen, 4.0), (five, 0.001)]
-    assert _guess(eight, known) == pytest.approx(0.001 * 3**3)
-    assert _guess(eight, known[:1]) == pytest.approx(4.0 / 3**6)
-    # A deep one is taken for its own kind as soon as there is one.
-    assert _guess(deep4, [*known, (deep3, 0.1)]) == pytest.approx(1.0)
