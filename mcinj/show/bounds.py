@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
 
 from mcinj.infer import Family
 from mcinj.networks import Ensemble
@@ -86,19 +85,6 @@ def for_plot(bounds: list[Bound], most: int = 5) -> list[Bound]:
 
 
 def label(bound: Bound, ensembles: Iterable[str]) -> str:
-    """Name, value and standing, for a legend."""
+    """Name, value and standing, for the bound's line in a figure."""
     name = bound.name.split(" (")[0]
     return f"{name} {bound.value:.3f} ({standing(bound, ensembles)})"
-
-
-def draw_bounds(axes: Any, bounds: list[Bound], ensembles: Collection[str], *, vertical: bool) -> None:
-    """Bounds as dashed grey lines, told apart by their dashes and named in the legend; paler beside other laws.
-
-    ensembles: laws of the weights whose data the axes show.
-    """
-    from mcinj.show.style import DASHES
-
-    line = axes.axvline if vertical else axes.axhline
-    for bound, dash in zip(bounds, DASHES, strict=False):
-        colour = "0.25" if standing(bound, ensembles) == bound.status else "0.6"
-        line(bound.value, color=colour, linewidth=1.1, linestyle=dash, label=label(bound, ensembles), zorder=1)
