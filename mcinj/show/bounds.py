@@ -84,7 +84,7 @@ def for_plot(bounds: list[Bound], most: int = 5) -> list[Bound]:
     return sorted(chosen[:most], key=lambda row: row.value)
 
 
-def label(bound: Bound, ensembles: Iterable[str]) -> str:
-    """Name, value and standing, for the bound's line in a figure."""
-    name = bound.name.split(" (")[0]
-    return f"{name} {bound.value:.3f} ({standing(bound, ensembles)})"
+def label(bound: Bound, ensembles: Iterable[str], short: bool = False) -> str:
+    """Name, value and standing, for the bound's line in a figure; `short`: "Gaussian" for a value about other laws."""
+    name, what = bound.name.split(" (")[0], standing(bound, ensembles)
+    return f"{name} {bound.value:.3f} ({'Gaussian' if short and what == ELSEWHERE else what})"

@@ -115,8 +115,6 @@ def excluding(tests: list[CellTest], level: float = 0.95) -> str:
 
 def cells_part(page: Page, table: pandas.DataFrame, figures: Path, suffix: str) -> tuple[list[Path], pandas.DataFrame]:
     """Figures and words of one experiment of cell counts; the figures written, and the summary."""
-    import pandas
-
     tests = cells_tests(table)
     flat = [t for _, items in tests for t in items]
     p = overall_p(flat)
@@ -152,6 +150,15 @@ def cells_part(page: Page, table: pandas.DataFrame, figures: Path, suffix: str) 
         page.picture(written[-2], "The same numbers over their whole range, the rare ones included.")
     else:
         page.finding("Numbers of cells: nothing frequent enough to be tested.")
+    return written, cells_summary(table)
+
+
+def cells_summary(table: pandas.DataFrame) -> pandas.DataFrame:
+    """One row per ensemble, n, m and j: the mean count against its expectation, with interval and p-values."""
+    import pandas
+
+    tests = cells_tests(table)
+    p = overall_p([t for _, items in tests for t in items])
     rows = [
         [*key, j, t.streams, t.nonzero, t.expected, t.mean, t.se, t.ratio, t.ratio_lo, t.ratio_hi, t.p_value, p]
         for key, items in tests
@@ -159,6 +166,6 @@ def cells_part(page: Page, table: pandas.DataFrame, figures: Path, suffix: str) 
     ]
     names = ["ensemble", "n", "m", "j", "streams", "streams_with_any", "expected", "mean", "standard_error"]
     names += ["ratio", "ratio_lo", "ratio_hi", "p_value", "overall_p"]
-    return written, pandas.DataFrame(rows, columns=names)
+    return pandas.DataFrame(rows, columns=names)
 
 

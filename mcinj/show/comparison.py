@@ -94,14 +94,21 @@ def words(found: Comparison, total: tuple[float, float]) -> str:
 
     The total interval is what the procedure's tests are about; the combined standard error is not as well founded.
     """
-    middle = found.value - found.difference
-    half = total[1] - middle if found.difference > 0 else middle - total[0]
-    far = f"{abs(found.difference) / half:.1f} half-widths of the total interval away" if half > 0 else "no interval"
+    far = f"{abs(_half_widths(found, total)):.1f} half-widths of the total interval away"
     limit = f"as the limit {found.as_limit} ({far})"
     if found.as_bound is None:
         return limit
     side = "an upper" if found.kind == "upper" else "a lower"
     return f"as {side} bound {found.as_bound}; {limit}"
+
+
+def _half_widths(found: Comparison, total: tuple[float, float]) -> float:
+    """(value - estimate) over the half of the total interval on the value's side; 0 at the estimate itself."""
+    middle = found.value - found.difference
+    half = total[1] - middle if found.difference > 0 else middle - total[0]
+    if half <= 0:
+        return math.copysign(math.inf, found.difference) if found.difference else 0.0
+    return found.difference / half
 
 
 def comparison_rows(report: FamilyReport) -> pandas.DataFrame:
@@ -161,13 +168,18 @@ def comparison_view(report: FamilyReport) -> pandas.DataFrame:
         }
         if limit is not None:
             row["minus limit"] = bound.value - limit.estimate
-        verdict = "" if bound.known else f"not computed: {bound.reason}"
-        if limit is not None:
-            if bound.known and about(bound, report.family.ensemble):
-                verdict = words(compare(limit, bound.name, bound.value, bound.kind), limit.total)
-            row["verdict"] = verdict
-        elif any(not b.known for b in report.bounds):
-            row["remark"] = verdict
+            # What is said, and how far off that is; nothing of values about other laws.
+            found = compare(limit, bound.name, bound.value, bound.kind) if bound.known else None
+            if found is None or not about(bound, report.family.ensemble):
+                row |= {"half-widths": math.nan, "as the limit": "", "as a bound": ""}
+            else:
+                row |= {
+                    "half-widths": _half_widths(found, limit.total),
+                    "as the limit": str(found.as_limit),
+                    "as a bound": str(found.as_bound or ""),
+                }
+        if any(not b.known for b in report.bounds):
+            row["remark"] = "" if bound.known else f"not computed: {bound.reason}"
         rows.append(row)
     return pandas.DataFrame(rows)
 
@@ -181,5 +193,6 @@ def comparison_caption(report: FamilyReport) -> str:
     )
     if report.extrapolation is not None:
         low, high = report.extrapolation.total
-        text += f"; extrapolated limit: {report.extrapolation.estimate:.3f}, total interval {interval(low, high)}"
+        text += f"; extrapolated limit: {report.extrapolation.estimate:.3f}, total interval {interval(low, high)}; "
+        text += "half-widths: the difference to the limit over the half of that interval on the value's side"
     return text + ". All values are about n → ∞."

@@ -173,7 +173,7 @@ def deep_sections(
         _gap_findings(page, found)
         if any(math.isfinite(g.gap_lo) for g in gaps):
             with figure(figsize=(8.6, 4.4)) as (fig, axes):
-                gap_axes(axes, [line for part, families in found for line in _by_family(part, families)])
+                gap_axes(axes, [line for part, families in found for line in gap_lines(part, families)])
                 axes.set_title("How much wider the last layer must be to be injective")
                 legend_outside(axes, "earlier layers, 95 % intervals")
                 pictures += save(fig, figures, "gap")
@@ -189,7 +189,7 @@ def deep_sections(
     if len({p.layers for p in points}) >= 3:
         import pandas
 
-        chain = _plain_values(max(p.layers for p in points))
+        chain = plain_values(max(p.layers for p in points))
         with figure(figsize=(9.6, 5.0)) as (fig, axes):
             depth_axes(axes, points, chain)
             axes.set_title("The last layer's threshold behind earlier layers of the published widths")
@@ -212,7 +212,7 @@ def _gap_findings(page: Page, found: Sequence[tuple[Sequence[Gap], Sequence[Fami
     """The gap at the largest n of every family that has an interval at most twice as long as its shortest."""
     told = []
     for part, families in found:
-        for name, gaps in _by_family(list(part), families):
+        for name, gaps in gap_lines(list(part), families):
             known = [g for g in gaps if math.isfinite(g.gap_lo)]
             if known:
                 shortest = min(g.gap_hi - g.gap_lo for g in known)
@@ -241,7 +241,7 @@ def _earlier(layers: int) -> list[float]:
     return known + known[-1:] * (layers - len(known))
 
 
-def _plain_values(layers: int) -> list[float]:
+def plain_values(layers: int) -> list[float]:
     """The published first layer, then the plain RDT value of each further layer behind the published widths.
 
     NaN, which a plot leaves out, where a value cannot be computed.
@@ -261,7 +261,7 @@ def _published(layers: int) -> float:
     return next((b.value for b in published(layers) if b.name == "published deep table"), math.nan)
 
 
-def _by_family(gaps: Sequence[Gap], families: Sequence[Family]) -> list[tuple[str, list[Gap]]]:
+def gap_lines(gaps: Sequence[Gap], families: Sequence[Family]) -> list[tuple[str, list[Gap]]]:
     """The gaps of every family of the criterion `global`, by increasing n, with the family's ratios as a name."""
     named = []
     for family in families:

@@ -32,13 +32,17 @@ def threshold_finding(report: FamilyReport) -> str:
         for bound in report.bounds
         if bound.known and about(bound, family.ensemble)
     ]
-    for word, lead in (
-        (Word.SUPPORTED, "Supported as the limit, and not told apart"),
-        (Word.EXCLUDED, "Excluded as the limit"),
+    for lead, chosen in (
+        ("Supported as the limit, and not told apart", [b for b, f in told if f.as_limit is Word.SUPPORTED]),
+        (
+            "They hold as bounds, and are excluded as the limit",
+            [b for b, f in told if f.as_limit is Word.EXCLUDED and f.as_bound is Word.SUPPORTED],
+        ),
+        ("Excluded", [b for b, f in told if f.as_limit is Word.EXCLUDED and f.as_bound is None]),
     ):
-        names = _names([f"{b.name.split(' (')[0]} {b.value:.3f}" for b, found in told if found.as_limit is word])
+        names = _names([f"{b.name.split(' (')[0]} {b.value:.3f}" for b in chosen])
         if names:
-            text += f" {lead if ',' in names else lead.split(',')[0]}: {names}."
+            text += f" {lead if len(chosen) > 1 else lead.split(', and not')[0]}: {names}."
     broken = [b.name for b, found in told if found.as_bound is Word.EXCLUDED]
     if broken:
         text += f" The data contradict as a bound: {_names(broken)}."

@@ -58,7 +58,8 @@ def spread(places: Sequence[float], gap: float, low: float = 0.0, high: float = 
 def draw_vertical(axes: Any, bounds: Sequence[Bound], ensembles: Collection[str]) -> None:
     """Bounds as vertical lines, named along them; those right of the axes as a note. The x-limits must be set."""
     low, high = axes.get_xlim()
-    inside = [b for b in sorted(bounds, key=lambda b: b.value) if low <= b.value <= high]
+    ordered = sorted(bounds, key=lambda b: b.value)
+    inside = [b for b in ordered if low <= b.value <= high]
     for k, bound in enumerate(inside):
         axes.axvline(bound.value, **look(k, bound, ensembles))
     # Names stand on the right of their lines, or where the next line is near, on the left of the first of the two.
@@ -66,14 +67,17 @@ def draw_vertical(axes: Any, bounds: Sequence[Bound], ensembles: Collection[str]
     for k, bound in enumerate(inside):
         crowded = k + 1 < len(inside) and inside[k + 1].value - bound.value < 1.2 * width
         axes.annotate(
-            label(bound, ensembles), (bound.value, 0.02), (-2 if crowded else 2, 0), xycoords=("data", "axes fraction"),
-            textcoords="offset points", rotation=90, ha="right" if crowded else "left", va="bottom", fontsize=7.5,
+            label(bound, ensembles, short=True), (bound.value, 0.02), (-2 if crowded else 2, 0),
+            xycoords=("data", "axes fraction"), textcoords="offset points", rotation=90,
+            ha="right" if crowded else "left", va="bottom", fontsize=7.5,
             bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6}, zorder=6,
         )  # fmt: skip
-    beyond = [f"{label(b, ensembles)} →" for b in sorted(bounds, key=lambda b: b.value) if b.value > high]
+    beyond = [f"{label(b, ensembles, short=True)} →" for b in ordered if b.value > high]
     if beyond:
-        axes.text(1.0, 1.005, "further right: " + ", ".join(beyond), transform=axes.transAxes, ha="right", va="bottom",
-                  fontsize=7.5, color="0.3")  # fmt: skip
+        axes.text(
+            1.0, 1.005, "further right: " + ", ".join(beyond), transform=axes.transAxes, ha="right", va="bottom",
+            fontsize=7.5, color="0.3",
+        )  # fmt: skip
 
 
 def infinity_strip(
@@ -98,7 +102,7 @@ def infinity_strip(
         style = look(k, bound, ensembles)
         strip.axhline(bound.value, **style)
         axes.axhline(bound.value, **{**style, "alpha": 0.35, "linewidth": 0.8})
-        names.append((bound.value, label(bound, ensembles), "0.0" if style["color"] != "0.6" else "0.45"))
+        names.append((bound.value, label(bound, ensembles, short=True), "0.0" if style["color"] != "0.6" else "0.45"))
     if extrapolation is not None:
         ends = extrapolation.total
         middle = extrapolation.estimate
@@ -108,8 +112,8 @@ def infinity_strip(
         )  # fmt: skip
         text = f"extrapolated {middle:.2f} [{ends[0]:.2f}, {ends[1]:.2f}], total {100 * extrapolation.level:.0f} %"
         names.append((middle, text, LIMIT_COLOUR))
-    names += [(b.value, f"↑ {label(b, ensembles)}", "0.35") for b in ordered if b.value > high]
-    names += [(b.value, f"↓ {label(b, ensembles)}", "0.35") for b in ordered if b.value < low]
+    names += [(b.value, f"↑ {label(b, ensembles, short=True)}", "0.35") for b in ordered if b.value > high]
+    names += [(b.value, f"↓ {label(b, ensembles, short=True)}", "0.35") for b in ordered if b.value < low]
     names.sort(key=lambda item: item[0])
     at = [float(np.clip((value - low) / (high - low), 0.0, 1.0)) for value, _, _ in names]
     # Height of a line of this text in a panel of usual height.

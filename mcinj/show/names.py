@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from mcinj.errors import InputError
 from mcinj.infer import Family
 
 _LAWS = {"gaussian": "Gaussian", "rademacher": "±1", "xavier": "Xavier", "sphere": "spherical"}
@@ -16,7 +17,8 @@ def law_name(ensemble: str) -> str:
     >>> law_name("rademacher"), law_name("sparse:0.3")
     ('±1', 'sparse 0.3')
     """
-    return _LAWS.get(ensemble, ensemble.replace(":", " "))
+    # A user's own law is recorded as name@digest.
+    return _LAWS.get(ensemble, ensemble.partition("@")[0].replace(":", " "))
 
 
 def behind(family: Family) -> str:
@@ -25,12 +27,13 @@ def behind(family: Family) -> str:
 
 
 def family_title(family: Family) -> str:
-    """The whole name: "3 Gaussian layers behind 6.7 n, 8.3 n: global".
+    """The whole name: "layer 3 behind 6.7 n, 8.3 n, Gaussian weights: global".
 
     For one layer the criteria are the same thing, and none is named.
     """
     if not family.ratios:
-        return f"one {law_name(family.ensemble)} layer"
+        law = law_name(family.ensemble)
+        return f"one {law} layer" if family.ensemble == "gaussian" else f"one layer, {law} weights"
     return f"layer {family.layers} {behind(family)}, {law_name(family.ensemble)} weights: {family.criterion}"
 
 
@@ -69,3 +72,18 @@ def slugs(families: Sequence[Family]) -> list[str]:
         same = sum(1 for other in found if other == slug or other.startswith(slug + "-again"))
         found.append(slug + (f"-again{same + 1}" if same else ""))
     return found
+
+
+def choose(families: Sequence[Family], name: str | None) -> Family:
+    """The only family, or the one of that name (`short_names`, or a whole title); `InputError` that lists them else."""
+    if name is None and len(families) == 1:
+        return families[0]
+    for family, short in zip(families, short_names(families) if families else [], strict=True):
+        if name in (short, family_title(family)):
+            return family
+    if not families:
+        raise InputError("the table has no series of thresholds")
+    have = "; ".join(repr(short) for short in short_names(families))
+    if name is None:
+        raise InputError(f"the table has {len(families)} families; name one of {have}")
+    raise InputError(f"there is no family {name!r}; the table has {have}")

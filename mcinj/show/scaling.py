@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -96,11 +97,16 @@ def limits_axes(
     span = max(max(ends) - min(ends), 0.2)
     axes.set_xlim(min(ends) - 0.1 * span, max(ends) + 0.1 * span)
     left, right = axes.get_xlim()
+    taken = [-math.inf] * 4  # right ends of the names in each row above the axes
     for k, bound in enumerate(sorted(bounds, key=lambda b: b.value)):
         if left <= bound.value <= right:
             axes.axvline(bound.value, **look(k, bound, [ensemble]))
+            name = bound.name.split(" (")[0]
+            half = 0.0075 * len(name) * (right - left)
+            row = next((r for r, end in enumerate(taken) if bound.value - half > end), 0)
+            taken[row] = bound.value + half
             axes.annotate(
-                bound.name.split(" (")[0], (bound.value, 1.0), (0, 2), xycoords=("data", "axes fraction"),
+                name, (bound.value, 1.0), (0, 2 + 9 * row), xycoords=("data", "axes fraction"),
                 textcoords="offset points", ha="center", fontsize=7.5,
             )  # fmt: skip
     axes.set_ylim(-0.7, len(fits) - 0.3)

@@ -146,7 +146,7 @@ def stacks_report(loaded: list[tuple[str, pandas.DataFrame, dict[str, str]]], fo
                 "Active units per layer: at the witnesses' x, by criterion (they stop at the layer that fails), and, "
                 "where the regions were enumerated, the least over all regions. Discs: numbers of stacks.",
             )
-        summaries.append(_summary(table).assign(experiment=meta.get("name", "")))
+        summaries.append(stacks_summary(table).assign(experiment=meta.get("name", "")))
         page.table(summaries[-1].drop(columns="experiment"))
         columns = ["n", "widths", "trial", "criterion", "engine", "verdict", "layer", "active_x"]
         columns += ["regions", "min_active", "enumeration"]
@@ -158,7 +158,8 @@ def stacks_report(loaded: list[tuple[str, pandas.DataFrame, dict[str, str]]], fo
     return Report(folder / "report.html", tuple(written), (path,), pandas.DataFrame())
 
 
-def _summary(table: pandas.DataFrame) -> pandas.DataFrame:
+def stacks_summary(table: pandas.DataFrame) -> pandas.DataFrame:
+    """One row per shape, law, criterion and engine: numbers of stacks by verdict, and of agreeing enumerations."""
     import pandas
 
     rows = []
