@@ -165,9 +165,10 @@ def source_digest(function: Any) -> str:
     Where no source can be read (a function typed at a prompt), the compiled code stands for it, and the digest then
     belongs to one version of Python. Globals that the function reads are not part of it.
     """
-    code = getattr(function, "__code__", None)
-    if not isinstance(code, CodeType):
+    # Compiled functions and bound methods have code objects too, or what looks like it, and it says nothing of them.
+    if not inspect.isfunction(function):
         raise InputError(f"an ensemble is a plain function of a generator and n, got {function!r}")
+    code = function.__code__
     try:
         text = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):

@@ -20,7 +20,8 @@ def compact(text: str) -> str:
     # The family once, for all texts: Matplotlib gives it to each.
     text = re.sub(r"; font-family: 'DejaVu Sans', [^;\"]*?sans-serif", "", text)
     text = re.sub(r"font: ([\d.]+px) 'DejaVu Sans', [^;\"]*?sans-serif", r"font-size: \1", text)
-    text = text.replace("<svg ", f'<svg font-family="{_FONTS}" ', 1)
+    if "<svg font-family" not in text:
+        text = text.replace("<svg ", f'<svg font-family="{_FONTS}" ', 1)
     # Attributes only: a number in a label stays as it was written.
     text = re.sub(r'="([^"]*)"', lambda m: f'="{_NUMBER.sub(_short, m.group(1))}"', text)
     return re.sub(r"[ \t]*\n\s*", "\n", text)
