@@ -12,6 +12,8 @@ from mcinj.theory import Bound, deep_plain, deep_plain_unit, table
 from mcinj.theory.bounds import computed_or_not
 from mcinj.theory.published import FIRST_LAYER
 
+# Depth of `mcinj.theory.table`.
+MOST_LAYERS = 8
 ELSEWHERE = "Gaussian value, for comparison"
 
 # Substrings of names, in the order in which a plot takes them; the rest is in the tables.
@@ -38,7 +40,8 @@ def bounds_for(family: Family) -> list[Bound]:
     layers = family.layers
     if family.criterion == "layerwise" and layers > 1:
         return []
-    rows = [row for row in table(layers) if row.layers == layers]
+    # The chains of the table end at some depth; networks may be deeper.
+    rows = [row for row in table(layers) if row.layers == layers] if layers <= MOST_LAYERS else []
     if layers > 1:
         published = all(lo <= r <= hi for (lo, hi), r in zip(family.ratios[:1], [FIRST_LAYER], strict=False))
         if not published or layers > 2:

@@ -26,7 +26,8 @@ def transition_axes(axes: Any, curves: Sequence[SeriesCurve], bounds: Sequence[B
         # One width more on either side, so that lines go on to the edge; the rest would be bytes that nobody sees.
         seen = (curve.alpha >= left - 1.0 / item.key.n) & (curve.alpha <= right + 1.0 / item.key.n)
         x = curve.alpha[seen]
-        axes.fill_between(x, curve.lo[seen], curve.hi[seen], color=colour, alpha=0.18, linewidth=0)
+        if k in entries:
+            axes.fill_between(x, curve.lo[seen], curve.hi[seen], color=colour, alpha=0.18, linewidth=0)
         if curve.censored:
             # What censored draws leave open, whichever way they would have ended.
             axes.plot(x, curve.p_lower[seen], color=colour, linewidth=0.7, linestyle=":")
@@ -54,7 +55,7 @@ def transition_legend(curves: Sequence[SeriesCurve]) -> str:
     """Title of the legend: what the bands are, and that some sizes go unnamed."""
     sizes = sorted(c.key.n for c in curves)
     band = f"bands: {100 * min((c.curve.level for c in curves), default=0.95):.4g} %, pointwise"
-    return band if len(sizes) <= 8 else f"n = {sizes[0]} … {sizes[-1]}, some named\n{band}"
+    return band if len(sizes) <= 8 else f"n = {sizes[0]} … {sizes[-1]}; named, with\n{band}:"
 
 
 def transition_range(curves: Sequence[SeriesCurve], bounds: Sequence[Bound]) -> tuple[float, float]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import numpy as np
-
 from mcinj.infer import Extrapolation
 from mcinj.show.bounds import ELSEWHERE, label, standing
 from mcinj.theory import Bound
@@ -21,6 +19,8 @@ _LOOKS: tuple[dict[str, Any], ...] = (
     {"linestyle": "-.", "color": "0.25", "linewidth": 1.2},
 )
 LIMIT_COLOUR = "#D55E00"
+# Height of a line of the names beside a panel of usual height, in its axes.
+_ROW = 0.048
 
 
 def look(k: int, bound: Bound, ensembles: Collection[str]) -> dict[str, Any]:
@@ -112,20 +112,25 @@ def infinity_strip(
         )  # fmt: skip
         text = f"extrapolated {middle:.2f} [{ends[0]:.2f}, {ends[1]:.2f}], total {100 * extrapolation.level:.0f} %"
         names.append((middle, text, LIMIT_COLOUR))
-    names += [(b.value, f"↑ {label(b, ensembles, short=True)}", "0.35") for b in ordered if b.value > high]
-    names += [(b.value, f"↓ {label(b, ensembles, short=True)}", "0.35") for b in ordered if b.value < low]
     names.sort(key=lambda item: item[0])
-    at = [float(np.clip((value - low) / (high - low), 0.0, 1.0)) for value, _, _ in names]
-    # Height of a line of this text in a panel of usual height.
-    for (value, text, colour), y in zip(names, spread(at, 0.048), strict=True):
-        inside = low <= value <= high
-        arrow = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0} if inside else None
-        strip.annotate(
-            text, (1.0, min(max(value, low), high)), (1.22, y), xycoords=strip.get_yaxis_transform(),
-            textcoords="axes fraction", va="center", ha="left", fontsize=7.5, color=colour, arrowprops=arrow,
-            annotation_clip=False,
-        )  # fmt: skip
+    at = [(value - low) / (high - low) for value, _, _ in names]
+    arrow = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
+    for (value, text, colour), y in zip(names, spread(at, _ROW, 0.0, 0.985), strict=True):
+        _side_note(strip, text, y, colour, xy=(1.0, value), arrowprops=arrow)
+    above, below = [b for b in ordered if b.value > high], [b for b in ordered if b.value < low]
+    for k, bound in enumerate(above):
+        _side_note(strip, f"↑ {label(bound, ensembles, short=True)}", 1.03 + k * _ROW, "0.35")
+    for k, bound in enumerate(reversed(below)):
+        _side_note(strip, f"↓ {label(bound, ensembles, short=True)}", -0.03 - k * _ROW, "0.35")
     return strip
+
+
+def _side_note(strip: Any, text: str, y: float, colour: str, xy: tuple[float, float] = (1.0, 0.0), **more: Any) -> None:
+    """A line of text right of the strip, at the height y of its axes; `xy`: where an arrow begins."""
+    strip.annotate(
+        text, xy, (1.22, y), xycoords=strip.get_yaxis_transform(), textcoords="axes fraction", va="center", ha="left",
+        fontsize=7.5, color=colour, annotation_clip=False, **more,
+    )  # fmt: skip
 
 
 def reach(top: float, span: float, bounds: Sequence[Bound]) -> float:

@@ -180,6 +180,13 @@ def test_what_takes_a_finding_back_is_said() -> None:
     assert "5.0 to 5.0 %" in said
 
 
+def test_networks_deeper_than_the_table_of_bounds_have_a_report() -> None:
+    (family,) = families(draws({2: 30}, ",".join(["30"] * 11)))
+    bounds = examine(family).bounds
+    assert bounds
+    assert all(row.layers == 12 for row in bounds)
+
+
 def test_names_tell_families_apart() -> None:
     found = families(DEEP)
     assert len(set(short_names(found))) == len(set(slugs(found))) == 3
