@@ -130,8 +130,14 @@ def main() -> None:
     parser.add_argument("--instances", type=int, default=3)
     parser.add_argument("--limit", type=float, default=120.0)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--plot-only", action="store_true", help="draw the tables of --out again, measure nothing")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
+    if args.plot_only:
+        growth = [{k: float(v) for k, v in row.items() if v} for row in _read(args.out / "growth.csv")]
+        tools = _read(args.out / "compare.csv")
+        plot(growth, [{**v, "n": int(v["n"]), "seconds": v["seconds"] or None} for v in tools], args.limit, args.out)
+        return
     tree(instance(4, 1))  # compiled, or loaded from the cache
     growth = measure_growth([int(v) for v in args.growth.split(",") if v], args.out)
     compare = measure_tools([int(v) for v in args.sizes.split(",") if v], args.instances, args.limit, args.out)
@@ -207,6 +213,20 @@ def _write(path: Path, names: list[str], rows: list[dict[str, object]] | list[di
         writer.writerows(rows)
 
 
+def _read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+# Okabe and Ito's palette; a marker and dashes of its own for each, for grey print.
+LOOKS = {
+    "HiGHS MILP (ε)": ("#0072B2", "s", "--"),
+    "HiGHS MILP (ours)": ("#56B4E9", "D", "-."),
+    "SCIP MILP (ε)": ("#E69F00", "^", ":"),
+    "data-depth": ("#CC79A7", "v", "--"),
+}
+
+
 def plot(growth: list[dict[str, float]], table: list[dict[str, object]], limit: float, out: Path) -> None:
     """Seconds against n for all tools, and our nodes."""
     import matplotlib
@@ -226,10 +246,16 @@ def plot(growth: list[dict[str, float]], table: list[dict[str, object]], limit: 
             for n in sizes
         ]
         if sizes:
-            left.semilogy(sizes, times, "s--", label=name)
+            colour, marker, line = LOOKS[name]
+            left.semilogy(sizes, times, color=colour, marker=marker, linestyle=line, label=name)
+    left.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 0.02))
     left.axhline(limit, color="0.7", linewidth=0.8)
+    left.annotate(f"limit {limit:g} s", (1.0, limit), (-2, 2), xycoords=left.get_yaxis_transform(),
+                  textcoords="offset points", ha="right", fontsize=8, color="0.4")
     left.set(xlabel="inputs n", ylabel="median processor seconds", title="injective Gaussian layers, m = 6.7 n")
-    left.legend(frameon=False, fontsize=8)
+    if growth:
+        left.annotate("mcinj tree", (growth[-1]["n"], growth[-1]["seconds"]), (-4, 6), textcoords="offset points",
+                      ha="right", fontsize=8, fontweight="bold")
     right.set(xlabel="inputs n", ylabel="median nodes", title="nodes of mcinj tree")
     for axes in (left, right):
         axes.grid(alpha=0.25)

@@ -6,13 +6,17 @@ random networks become injective, and holds that against the published bounds. S
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+# What the library has to say goes to the logger "mcinj" and those below it; who wants to hear it adds a handler.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
 if TYPE_CHECKING:
-    from mcinj import theory
+    from mcinj import plot, theory
     from mcinj.certify.witness import Witness
     from mcinj.decide.check import check
     from mcinj.decide.verdict import Certified, Criterion, Engine, Outcome, Verdict
@@ -21,9 +25,11 @@ if TYPE_CHECKING:
     from mcinj.experiment.trial import Threshold, threshold
     from mcinj.inverse.coverage import Coverage, coverage
     from mcinj.inverse.invert import Inversion, invert
-    from mcinj.networks import Ensemble, Network, RowStream, Seed, read_npz, sample, write_npz
+    from mcinj.networks import Ensemble, Network, RowStream, Seed, read_npz, register_ensemble, sample, write_npz
     from mcinj.networks.readers import read_network
     from mcinj.quantify.stability import Stability, stability
+    from mcinj.results import Results, load
+    from mcinj.show.report import report
 
 # Public names and where they live. They are imported when first used: `import mcinj` itself takes milliseconds.
 _HOMES = {
@@ -36,6 +42,7 @@ _HOMES = {
     "Inversion": "mcinj.inverse.invert",
     "Network": "mcinj.networks",
     "Outcome": "mcinj.decide.verdict",
+    "Results": "mcinj.results",
     "RowStream": "mcinj.networks",
     "Seed": "mcinj.networks",
     "Stability": "mcinj.quantify.stability",
@@ -45,8 +52,12 @@ _HOMES = {
     "check": "mcinj.decide.check",
     "coverage": "mcinj.inverse.coverage",
     "invert": "mcinj.inverse.invert",
+    "load": "mcinj.results",
+    "plot": "mcinj",
     "read_network": "mcinj.networks.readers",
     "read_npz": "mcinj.networks",
+    "register_ensemble": "mcinj.networks",
+    "report": "mcinj.show.report",
     "run": "mcinj.experiment.driver",
     "sample": "mcinj.networks",
     "stability": "mcinj.quantify.stability",
@@ -65,6 +76,7 @@ __all__ = [
     "Inversion",
     "Network",
     "Outcome",
+    "Results",
     "RowStream",
     "Seed",
     "Stability",
@@ -75,8 +87,12 @@ __all__ = [
     "check",
     "coverage",
     "invert",
+    "load",
+    "plot",
     "read_network",
     "read_npz",
+    "register_ensemble",
+    "report",
     "run",
     "sample",
     "stability",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcinj.errors import InputError
-from mcinj.infer.sample import FloatArray, IntArray, ThresholdSample
+from mcinj.infer.sample import FloatArray, IntArray, ThresholdSample, distinct_pairs
 
 # Curves are sums of shares: a level counts as reached where the curve equals it up to rounding.
 ROUNDING = 1e-12
@@ -34,7 +34,7 @@ def resample_curves(sample: ThresholdSample, m: IntArray, resamples: int, rng: n
     """Draw bootstrap samples of the trials and evaluate both worst-case curves on the widths m."""
     if resamples < 1:
         raise InputError(f"the bootstrap needs at least one resample, got {resamples}")
-    pairs, counts = np.unique(np.column_stack((sample.least, sample.most)), axis=0, return_counts=True)
+    pairs, counts = distinct_pairs(sample.least, sample.most)
     draws = rng.multinomial(sample.trials, counts / sample.trials, size=resamples) / sample.trials
     grid = m.astype(np.float64)
     lower = draws @ (pairs[:, 1][:, None] <= grid[None, :])

@@ -94,11 +94,19 @@ def _chi2(rows: FloatArray, fitted: FloatArray, sigma: FloatArray) -> FloatArray
     return np.asarray(np.sum(((rows - fitted) / sigma) ** 2, axis=1), dtype=np.float64)
 
 
+def _misfit(design: FloatArray, rows: FloatArray, sigma: FloatArray) -> FloatArray:
+    """Weighted sum of squared residuals of the least-squares fit, shape (B,): what the projection leaves over."""
+    basis = np.linalg.qr(design / sigma[:, None])[0]
+    scaled = rows / sigma
+    rest = scaled - (scaled @ basis) @ basis.T
+    return np.asarray(np.einsum("ij,ij->i", rest, rest), dtype=np.float64)
+
+
 def _fit_power(x: FloatArray, rows: FloatArray, sigma: FloatArray) -> FormFit:
     designs = [np.column_stack((np.ones_like(x), x**-omega)) for omega in _OMEGA]
     scan = np.empty((rows.shape[0], _OMEGA.size))
     for k, design in enumerate(designs):
-        scan[:, k] = _chi2(rows, _solve(design, rows, sigma)[1], sigma)
+        scan[:, k] = _misfit(design, rows, sigma)
     best = np.argmin(scan, axis=1)
     inner = np.clip(best, 1, _OMEGA.size - 2)
     at = np.arange(rows.shape[0])

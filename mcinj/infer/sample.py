@@ -138,6 +138,14 @@ class ThresholdSample:
         return ThresholdSample(self.n, self.low[index], self.high[index], self.failed[index])
 
 
+def distinct_pairs(first: FloatArray, second: FloatArray) -> tuple[FloatArray, IntArray]:
+    """The different pairs (first[i], second[i]), sorted, shape (k, 2), and how often each occurs, shape (k,)."""
+    # As complex numbers: sorted in the same order, and ten times as fast as rows.
+    pairs = np.ascontiguousarray(np.column_stack((first, second))).view(np.complex128).ravel()
+    distinct, counts = np.unique(pairs, return_counts=True)
+    return distinct.view(np.float64).reshape(-1, 2), np.asarray(counts, dtype=np.int64)
+
+
 @dataclass(frozen=True, order=True)
 class SeriesKey:
     """What names a series: all trials with the same four values are draws of one m*."""

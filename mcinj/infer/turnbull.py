@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from mcinj.errors import InputError
-from mcinj.infer.sample import FloatArray, ThresholdSample
+from mcinj.infer.sample import FloatArray, ThresholdSample, distinct_pairs
 
 # EM stops when the whole log-likelihood is within this of its maximum: about 0.014 standard errors of any mass.
 _LOG_LIKELIHOOD_GAP = 1e-4
@@ -39,7 +39,7 @@ def npmle(sample: ThresholdSample) -> tuple[FloatArray, FloatArray, FloatArray]:
     ends = np.concatenate((sample.low[~sample.failed], sample.high[np.isfinite(sample.high)]))
     beyond = float(ends.max(initial=0.0)) + 1.0
     low = np.where(sample.failed, beyond, sample.low)
-    pairs, counts = np.unique(np.column_stack((low, sample.high)), axis=0, return_counts=True)
+    pairs, counts = distinct_pairs(low, sample.high)
     left, right = innermost_intervals(pairs[:, 0], pairs[:, 1])
     inside = (left[None, :] >= pairs[:, :1]) & (right[None, :] <= pairs[:, 1:])
     if sample.censored == 0:

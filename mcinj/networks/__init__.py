@@ -1,6 +1,7 @@
 """Weights, ensembles, seeds, activation patterns, exact forward pass, readers."""
 
 from mcinj.networks.ensembles import ENSEMBLES, Ensemble, RowStream, sample, widths_from_expansions
+from mcinj.networks.laws import register_ensemble
 from mcinj.networks.network import Network, Premise
 from mcinj.networks.npz import read_npz, write_npz
 from mcinj.networks.seeds import Seed
@@ -13,6 +14,7 @@ __all__ = [
     "RowStream",
     "Seed",
     "read_npz",
+    "register_ensemble",
     "sample",
     "widths_from_expansions",
     "write_npz",

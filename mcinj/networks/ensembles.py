@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mcinj.errors import InputError
+from mcinj.networks.laws import split_text, text_of, user_law
 from mcinj.networks.network import FloatArray, Network, Premise
 from mcinj.networks.seeds import Seed
 
@@ -52,14 +53,22 @@ class Ensemble:
     correlated:R    N(0, 1) with correlation R between successive rows, entry by entry (autoregressive):
                     a_1 = g_1, a_i = R a_{i-1} + √(1-R²) g_i, g_i iid N(0, I); default R = 0.5. Rows i and j have
                     correlation R^|i-j|; they are not independent.
+
+    Besides there are laws of a user's own (`mcinj.register_ensemble`), of which nothing is known; `digest` is that of
+    their source. A recorded one can be named without its function, which only drawing needs.
     """
 
     name: str
     parameter: float = field(default=math.nan)
+    digest: str = ""
 
     def __post_init__(self) -> None:
         if self.name not in _LAWS:
-            raise InputError(f"unknown ensemble {self.name!r}; choose one of {', '.join(_LAWS)}")
+            if not math.isnan(self.parameter):
+                raise InputError(f"the ensemble {self.name} takes no parameter, got {self.parameter:g}")
+            if not self.digest:
+                object.__setattr__(self, "digest", user_law(self.name).digest)
+            return
         default = _PARAMETERS.get(self.name)
         if default is None:
             if not math.isnan(self.parameter):
@@ -77,6 +86,9 @@ class Ensemble:
             return text
         if not isinstance(text, str):
             raise InputError(f"an ensemble is given by its name, e.g. 'gaussian' or 'sparse:0.1', got {text!r}")
+        recorded = split_text(text)
+        if recorded is not None:
+            return cls(recorded[0], digest=recorded[1])
         name, colon, value = text.partition(":")
         if not colon:
             return cls(name)
@@ -91,6 +103,8 @@ class Ensemble:
     @property
     def in_general_position(self) -> bool:
         """Whether the law is continuous: every algebraic coincidence has probability 0, and rank is count."""
+        if self.digest:
+            return False
         return self.name not in ("rademacher", "sparse") or (self.name == "sparse" and self.parameter == 1.0)
 
     @property
@@ -108,6 +122,8 @@ class Ensemble:
         return math.sqrt(2.0 / (rows + columns)) if self.name == "xavier" else 1.0
 
     def __str__(self) -> str:
+        if self.digest:
+            return text_of(self.name, self.digest)
         return self.name if math.isnan(self.parameter) else f"{self.name}:{self.parameter:g}"
 
 
@@ -135,6 +151,7 @@ class RowStream:
         self.ensemble = Ensemble.parse(ensemble)
         self.columns = columns
         self.seed = Seed.parse(seed)
+        self.layer = layer
         # One stream per purpose: a law that draws a mask would otherwise not be a prefix of itself.
         self._values = self.seed.generator(layer, 0)
         self._mask = self.seed.generator(layer, 1)
@@ -149,13 +166,30 @@ class RowStream:
         """The first `m` rows."""
         have = self._rows.shape[0]
         if m > have:
-            law = _LAWS[self.ensemble.name]
-            fresh = law(self._values, self._mask, max(m - have, have), self.columns, self.ensemble.parameter)
+            count = max(m - have, have)
+            if self.ensemble.digest:
+                fresh = self._users(count)
+            else:
+                law = _LAWS[self.ensemble.name]
+                fresh = law(self._values, self._mask, count, self.columns, self.ensemble.parameter)
             if self.ensemble.name == "correlated":
                 fresh = self._correlate(fresh)
             self._rows = np.concatenate([self._rows, fresh])
             self._rows.setflags(write=False)
         return self._rows[:m]
+
+    def _users(self, count: int) -> FloatArray:
+        """Rows of a user's law after those that the stream holds."""
+        law = user_law(self.ensemble.name, self.ensemble.digest)
+        fresh = law.rows(self._values, count, self.columns)
+        if not len(self._rows) and count:
+            again = law.rows(self.seed.generator(self.layer, 0), 1, self.columns)
+            if not np.array_equal(again[0], fresh[0]):
+                raise InputError(
+                    f"the ensemble {law.name} gives two different rows from one seed; draw from the generator that it "
+                    "is given, and from nothing else"
+                )
+        return fresh
 
     def _correlate(self, fresh: FloatArray) -> FloatArray:
         """Rows of the autoregression after those that the stream holds."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mcinj.errors import InputError
 from mcinj.files import atomic_write
-from mcinj.networks.ensembles import sample
+from mcinj.networks.ensembles import Ensemble, sample
 from mcinj.networks.limits import MAX_BYTES, check_weights, file_of
 from mcinj.networks.network import Network, Premise
 from mcinj.networks.optional import first_line
@@ -73,6 +73,8 @@ def _is_draw(arrays: dict[str, npt.NDArray[np.generic]], names: list[str], drawn
     """Whether the weights are those of the law and seed that the file names: they are drawn anew and compared."""
     if drawn.dtype.kind != "U" or drawn.shape != (2,):
         raise InputError(f"the array {_DRAWN} names an ensemble and a seed; this one has dtype {drawn.dtype}")
+    if not Ensemble.parse(str(drawn[0])).in_general_position:
+        return False  # nothing would follow; and a user's own law may not be known here
     widths = [arrays[n].shape[0] for n in names]
     again = sample(arrays[names[0]].shape[1], widths, str(drawn[0]), str(drawn[1]))
     same = all(np.array_equal(w, arrays[n]) for w, n in zip(again.weights, names, strict=True))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
 
 from mcinj.infer import Family
 from mcinj.networks import Ensemble
@@ -13,6 +12,8 @@ from mcinj.theory import Bound, deep_plain, deep_plain_unit, table
 from mcinj.theory.bounds import computed_or_not
 from mcinj.theory.published import FIRST_LAYER
 
+# Depth of `mcinj.theory.table`.
+MOST_LAYERS = 8
 ELSEWHERE = "Gaussian value, for comparison"
 
 # Substrings of names, in the order in which a plot takes them; the rest is in the tables.
@@ -39,7 +40,8 @@ def bounds_for(family: Family) -> list[Bound]:
     layers = family.layers
     if family.criterion == "layerwise" and layers > 1:
         return []
-    rows = [row for row in table(layers) if row.layers == layers]
+    # The chains of the table end at some depth; networks may be deeper.
+    rows = [row for row in table(layers) if row.layers == layers] if layers <= MOST_LAYERS else []
     if layers > 1:
         published = all(lo <= r <= hi for (lo, hi), r in zip(family.ratios[:1], [FIRST_LAYER], strict=False))
         if not published or layers > 2:
@@ -85,20 +87,7 @@ def for_plot(bounds: list[Bound], most: int = 5) -> list[Bound]:
     return sorted(chosen[:most], key=lambda row: row.value)
 
 
-def label(bound: Bound, ensembles: Iterable[str]) -> str:
-    """Name, value and standing, for a legend."""
-    name = bound.name.split(" (")[0]
-    return f"{name} {bound.value:.3f} ({standing(bound, ensembles)})"
-
-
-def draw_bounds(axes: Any, bounds: list[Bound], ensembles: Collection[str], *, vertical: bool) -> None:
-    """Bounds as dashed grey lines, told apart by their dashes and named in the legend; paler beside other laws.
-
-    ensembles: laws of the weights whose data the axes show.
-    """
-    from mcinj.show.style import DASHES
-
-    line = axes.axvline if vertical else axes.axhline
-    for bound, dash in zip(bounds, DASHES, strict=False):
-        colour = "0.25" if standing(bound, ensembles) == bound.status else "0.6"
-        line(bound.value, color=colour, linewidth=1.1, linestyle=dash, label=label(bound, ensembles), zorder=1)
+def label(bound: Bound, ensembles: Iterable[str], short: bool = False) -> str:
+    """Name, value and standing, for the bound's line in a figure; `short`: "Gaussian" for a value about other laws."""
+    name, what = bound.name.split(" (")[0], standing(bound, ensembles)
+    return f"{name} {bound.value:.3f} ({'Gaussian' if short and what == ELSEWHERE else what})"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mcinj.errors import InputError
 from mcinj.infer import Family, Gap, curve_of, gap_table, paired_gaps, quantile
-from mcinj.show.style import COLOURS, MARKERS, figure, save, shade
+from mcinj.show.names import behind, law_name
+from mcinj.show.style import COLOURS, MARKERS, figure, legend_outside, save, shade
 from mcinj.show.tables import write_csv
 from mcinj.theory import deep_plain
 from mcinj.theory.published import FIRST_LAYER, published
@@ -88,9 +89,10 @@ def depth_points(families: Sequence[Family]) -> list[DepthPoint]:
 
 
 def depth_axes(axes: Any, points: Sequence[DepthPoint], chain: Sequence[float] = ()) -> Any:
-    """Median m_l*/n against the depth l, one line per n and criterion, beside the published and the computed values.
+    """Median m_l*/n against the depth l with 95 % intervals, one line per n and criterion, beside values for n → ∞.
 
-    chain: plain RDT values behind the published widths for depth 1, 2, …
+    chain: plain RDT values behind the published widths for depth 1, 2, …  Values for n → ∞ are open diamonds and stars
+    without a line of data's kind, named at their right ends; data have a line, its n and criterion in the legend.
     """
     sizes = sorted({p.n for p in points})
     for k, n in enumerate(sizes):
@@ -117,12 +119,16 @@ def depth_axes(axes: Any, points: Sequence[DepthPoint], chain: Sequence[float] =
             )
     deepest = max(p.layers for p in points)
     values = [(k, _published(k)) for k in range(1, deepest + 1) if math.isfinite(_published(k))]
-    axes.plot(*zip(*values, strict=True), color="0.25", marker="x", linestyle=":", label="published values (n → ∞)")
+    series = [("published table, n → ∞", values, "D")]
     if len(chain) > 1:
-        axes.plot(
-            range(1, len(chain) + 1), chain, color="0.25", marker="+", linestyle="-.",
-            label="plain RDT behind these widths (regional, n → ∞)",
-        )  # fmt: skip
+        found = [(k + 1, v) for k, v in enumerate(chain) if math.isfinite(v)]
+        series.append(("plain RDT behind these widths\n(regional, n → ∞)", found, "*"))
+    for name, found, marker in series:
+        axes.plot(*zip(*found, strict=True), color="0.45", marker=marker, markerfacecolor="white", markersize=8,
+                  linestyle=":", linewidth=0.9)  # fmt: skip
+        end = (found[-1][0], found[-1][1])
+        axes.annotate(name, end, (9, 0), textcoords="offset points", va="center", fontsize=8, color="0.25")
+    axes.set_xlim(0.7, deepest + 0.4)
     axes.set_xlabel("layers l")
     axes.set_ylabel("median threshold of the last width, m*/n")
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -164,12 +170,12 @@ def deep_sections(
     gaps = [gap for part, _ in found for gap in part]
     if gaps:
         page.heading("Between the count criterion and injectivity")
+        _gap_findings(page, found)
         if any(math.isfinite(g.gap_lo) for g in gaps):
-            with figure() as (fig, axes):
-                gap_axes(axes, [line for part, families in found for line in _by_family(part, families)])
-                axes.set_title("How much wider the last layer must be to be injective", fontsize=10)
-                axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, title="earlier m/n")
-                fig.set_size_inches(8.6, 4.6)
+            with figure(figsize=(8.6, 4.4)) as (fig, axes):
+                gap_axes(axes, [line for part, families in found for line in gap_lines(part, families)])
+                axes.set_title("How much wider the last layer must be to be injective")
+                legend_outside(axes, "earlier layers, 95 % intervals")
                 pictures += save(fig, figures, "gap")
             page.picture(
                 pictures[-2],
@@ -183,23 +189,43 @@ def deep_sections(
     if len({p.layers for p in points}) >= 3:
         import pandas
 
-        chain = _plain_values(max(p.layers for p in points))
-        with figure() as (fig, axes):
+        chain = plain_values(max(p.layers for p in points))
+        with figure(figsize=(9.6, 5.0)) as (fig, axes):
             depth_axes(axes, points, chain)
-            axes.set_title("The last layer's threshold behind earlier layers of the published widths", fontsize=10)
-            axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
-            fig.set_size_inches(9.6, 5.0)
+            axes.set_title("The last layer's threshold behind earlier layers of the published widths")
+            legend_outside(axes, "medians, 95 % intervals")
             pictures += save(fig, figures, "depth")
         page.heading("Depth")
         page.picture(
             pictures[-2],
             "Median of the last layer's threshold width over n (interpolated in m, 95 % intervals) against depth. Open "
-            "markers, dashed: global injectivity. The published values are about n → ∞ and the count criterion.",
+            "markers, dashed: global injectivity; full markers: the count criterion (regional). Grey, dotted: values "
+            "for n → ∞ about the count criterion, published and computed.",
         )
         frame = pandas.DataFrame([[getattr(p, c) for c in DEPTH_COLUMNS] for p in points], columns=list(DEPTH_COLUMNS))
         page.table(frame)
         written.append(write_csv(frame, folder / "depth.csv"))
     return pictures, written
+
+
+def _gap_findings(page: Page, found: Sequence[tuple[Sequence[Gap], Sequence[Family]]]) -> None:
+    """The gap at the largest n of every family that has an interval at most twice as long as its shortest."""
+    told = []
+    for part, families in found:
+        for name, gaps in gap_lines(list(part), families):
+            known = [g for g in gaps if math.isfinite(g.gap_lo)]
+            if known:
+                shortest = min(g.gap_hi - g.gap_lo for g in known)
+                best = [g for g in known if g.gap_hi - g.gap_lo <= 2.0 * shortest][-1]
+                told.append(
+                    f"{name} by {best.gap:.2f} n [{best.gap_lo:.2f}, {best.gap_hi:.2f}] at n = {best.n} "
+                    f"({best.pairs:,} pairs)"
+                )
+    if told:
+        page.finding(
+            "On the same streams the global criterion needs a wider last layer than the regional one (means of paired "
+            f"differences, 95 % intervals): {'; '.join(told)}."
+        )
 
 
 def _on_chain(family: Family) -> bool:
@@ -215,7 +241,7 @@ def _earlier(layers: int) -> list[float]:
     return known + known[-1:] * (layers - len(known))
 
 
-def _plain_values(layers: int) -> list[float]:
+def plain_values(layers: int) -> list[float]:
     """The published first layer, then the plain RDT value of each further layer behind the published widths.
 
     NaN, which a plot leaves out, where a value cannot be computed.
@@ -235,7 +261,7 @@ def _published(layers: int) -> float:
     return next((b.value for b in published(layers) if b.name == "published deep table"), math.nan)
 
 
-def _by_family(gaps: Sequence[Gap], families: Sequence[Family]) -> list[tuple[str, list[Gap]]]:
+def gap_lines(gaps: Sequence[Gap], families: Sequence[Family]) -> list[tuple[str, list[Gap]]]:
     """The gaps of every family of the criterion `global`, by increasing n, with the family's ratios as a name."""
     named = []
     for family in families:
@@ -244,6 +270,8 @@ def _by_family(gaps: Sequence[Gap], families: Sequence[Family]) -> list[tuple[st
         keys = {(key.n, key.widths_before, key.ensemble) for key in family.keys}
         members = [gap for gap in gaps if (gap.n, gap.widths_before, gap.ensemble) in keys]
         if members:
-            name = family.before if family.ensemble == "gaussian" else f"{family.ensemble}, {family.before}"
+            name = behind(family)
+            if family.ensemble != "gaussian":
+                name = f"{law_name(family.ensemble)}, {name}"
             named.append((name, sorted(members, key=lambda gap: gap.n)))
     return named

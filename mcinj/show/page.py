@@ -1,71 +1,124 @@
-"""A self-contained HTML page: text, tables and pictures in one file, nothing loaded from elsewhere."""
+"""A self-contained HTML page: findings, contents, text, tables and pictures in one file; nothing else is loaded."""
 
 from __future__ import annotations
 
-import base64
+import math
+import re
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcinj.files import atomic_write
+from mcinj.show.svg import embedded
 from mcinj.show.tables import number
 
 if TYPE_CHECKING:
     import pandas
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #ccc; }
-table { border-collapse: collapse; font-size: 0.86rem; margin: 0.6rem 0; display: block; overflow-x: auto; }
-th, td { padding: 0.2rem 0.6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
-th { background: #f3f3f3; } td.text, th.text { text-align: left; white-space: normal; min-width: 8rem; }
-img { max-width: 100%; height: auto; } figure { margin: 1rem 0; } figcaption, .note { color: #555; font-size: 0.88rem; }
-"""
+_DIGITS = 3
+
+
+@dataclass
+class _Section:
+    title: str
+    anchor: str
+    parts: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Page:
-    """Collects parts in order, writes them as one file."""
+    """Collects findings and sections in order, and renders them by the template as one file."""
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._parts = [f"<h1>{escape(title)}</h1>"]
+        self._findings: list[str] = []
+        self._warnings: list[str] = []
+        self._sections: list[_Section] = []
+        self._figures = 0
+
+    def finding(self, text: str) -> None:
+        """A sentence for the top: what was found, with its interval."""
+        self._findings.append(text)
+
+    def warning(self, text: str) -> None:
+        """A sentence for the top that takes something back: censored draws, too few trials."""
+        self._warnings.append(text)
 
     def heading(self, text: str) -> None:
-        """A section's title."""
-        self._parts.append(f"<h2>{escape(text)}</h2>")
+        """Begin a section."""
+        plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "section"
+        taken = {s.anchor for s in self._sections} | {"findings"}
+        anchor = next(a for a in (plain, *(f"{plain}-{k}" for k in range(2, 10_000))) if a not in taken)
+        self._sections.append(_Section(text, anchor))
 
     def text(self, text: str, note: bool = False) -> None:
         """A paragraph."""
-        self._parts.append(f'<p class="note">{escape(text)}</p>' if note else f"<p>{escape(text)}</p>")
+        self._add(kind="note" if note else "text", text=text)
 
     def picture(self, path: Path, caption: str) -> None:
-        """A PNG, embedded."""
-        data = base64.b64encode(path.read_bytes()).decode("ascii")
-        self._parts.append(
-            f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,{data}">'
-            f"<figcaption>{escape(caption)}</figcaption></figure>"
-        )
+        """A figure: the SVG beside or at `path`, inline."""
+        self._figures += 1
+        title = escape(caption, quote=True)
+        svg = embedded(path.with_suffix(".svg").read_text(encoding="utf-8"), f"f{self._figures}-", title)
+        self._add(kind="picture", svg=svg, caption=caption)
 
-    def table(self, frame: pandas.DataFrame, digits: int = 4) -> None:
-        """A table; numbers with fixed digits, missing values as a dash."""
-        text = [frame[c].dtype.kind not in "fiu" and str(frame[c].dtype) != "Int64" for c in frame.columns]
+    def table(self, frame: pandas.DataFrame, caption: str = "", digits: int = _DIGITS, most: int = 400) -> None:
+        """A sortable table: numbers with fixed digits, missing values as a dash; of a long one the first `most` rows.
 
-        def cell(value: object, is_text: bool, tag: str = "td") -> str:
-            shown = number(value, digits) if isinstance(value, float) else str(value)
-            return f"<{tag} class='text'>{escape(shown)}</{tag}>" if is_text else f"<{tag}>{escape(shown)}</{tag}>"
-
-        head = "".join(cell(c.replace("_", " "), t, "th") for c, t in zip(frame.columns, text, strict=True))
-        lines = [
-            "<tr>" + "".join(cell(v, t) for v, t in zip(row, text, strict=True)) + "</tr>"
-            for row in frame.itertuples(index=False, name=None)
+        A cell may be a pair (text, number): shown as the text, sorted by the number.
+        """
+        text = [_is_text(frame[c]) for c in frame.columns]
+        columns = [
+            {"name": str(c).replace("_", " "), "text": is_text} for c, is_text in zip(frame.columns, text, strict=True)
         ]
-        self._parts.append(f"<table><tr>{head}</tr>{''.join(lines)}</table>")
+        rows = [
+            [_cell(v, is_text, digits) for v, is_text in zip(row, text, strict=True)]
+            for row in frame.head(most).itertuples(index=False, name=None)
+        ]
+        left = len(frame) - len(rows)
+        self._add(kind="table", columns=columns, rows=rows, caption=caption, left=left)
+
+    def render(self) -> str:
+        """The page's HTML."""
+        from jinja2 import Environment, PackageLoader
+
+        environment = Environment(
+            loader=PackageLoader("mcinj.show"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        )
+        return environment.get_template("report.html.j2").render(
+            title=self._title, findings=self._findings, warnings=self._warnings, sections=self._sections
+        )
 
     def write(self, path: Path) -> None:
         """Write the page, whole or not at all."""
-        body = "\n".join(self._parts)
+        text = self.render()
         with atomic_write(path, "w") as stream:
-            stream.write(
-                f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(self._title)}</title>'
-                f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
-            )
+            stream.write(text)
+
+    def _add(self, **part: Any) -> None:
+        if not self._sections:
+            self.heading("Overview")
+        self._sections[-1].parts.append(part)
+
+
+def _is_text(column: pandas.Series[Any]) -> bool:
+    if column.dtype.kind in "fiub" or str(column.dtype) == "Int64":
+        return False
+    return not all(isinstance(v, tuple) for v in column)
+
+
+def _cell(value: Any, text: bool, digits: int) -> dict[str, Any]:
+    """What is shown, what it is sorted by (None: by what is shown), and whether it is text."""
+    if isinstance(value, tuple):
+        return {"shown": value[0], "sort": _key(value[1]), "text": False}
+    if isinstance(value, float):
+        return {"shown": number(value, digits), "sort": _key(value), "text": text}
+    shown = "–" if str(value) == "<NA>" else str(value)
+    return {"shown": shown, "sort": None, "text": text}
+
+
+def _key(value: float) -> str:
+    """A number as JavaScript reads it."""
+    if math.isfinite(value):
+        return f"{value:.12g}"
+    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mcinj.errors import InputError
 from mcinj.experiment.store import read_table
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from mcinj.infer import Family, SeriesKey
     from mcinj.show.comparison import FamilyReport
+    from mcinj.show.page import Page
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,146 +77,240 @@ def report(directories: Sequence[str | os.PathLike[str]], output: str | os.PathL
 def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], folder: Path, figures: Path) -> Report:
     import pandas
 
-    from mcinj.infer import curve_of, families, summarise
-    from mcinj.infer.curves import SeriesCurve
-    from mcinj.show.bounds import ELSEWHERE, for_plot
+    from mcinj.infer import families, summarise
     from mcinj.show.comparison import comparison_rows, examine
-    from mcinj.show.curves import median_axes, transition_axes, transition_range
     from mcinj.show.deep import deep_sections
+    from mcinj.show.findings import threshold_finding, threshold_warnings
+    from mcinj.show.names import family_title, slugs
     from mcinj.show.page import Page
     from mcinj.show.rules import look_levels, recorded_rules, stopped_table
-    from mcinj.show.scaling import collapse_axes, residual_axes, scaling_axes, sharpening, sharpening_axes
-    from mcinj.show.style import figure, save
 
     several = len(loaded) > 1
     names = [meta.get("name", source.name) for source, _, meta in loaded]
     rules = [recorded_rules(meta) for _, _, meta in loaded]
     loaded = [(source, stopped_table(t, given), meta) for (source, t, meta), given in zip(loaded, rules, strict=True)]
     page = Page(f"mcinj: {' against '.join(names)}")
-    for (_, table, meta), name, given in zip(loaded, names, rules, strict=True):
-        described = note(meta, "description")
-        seconds = float(table["seconds"].sum())
-        graded = table["certified"].value_counts().to_dict()
-        page.text(
-            (f"{name}: " if several else "")
-            + (f"{described} " if described else "")
-            + f"{len(table)} trials, {seconds:.0f} core-seconds of search; passes certified: "
-            + ", ".join(f"{k} {v}" for k, v in sorted(graded.items()))
-            + f". mcinj {', '.join(sorted(table['version'].unique()))}, seed {meta.get('seed')}."
-        )
-        for text in sorted(set(given.values())):
-            page.text(
-                f"Stopping rule of {sum(t == text for t in given.values())} series: {text}. Intervals and bands of "
-                "their curves and medians are valid under it (Bonferroni over the looks).",
-                note=True,
-            )
-    written: list[Path] = []
     parts: list[tuple[pandas.DataFrame, list[Family]]] = []
-    examined: list[tuple[str, FamilyReport, dict[SeriesKey, float]]] = []
-    comparisons, summaries = [], []
+    examined: list[_Examined] = []
+    summaries = []
     for (_, table, _), name, given in zip(loaded, names, rules, strict=True):
         summary = summarise(table, rules=given)
         summaries.append(summary.assign(experiment=name) if several else summary)
         members = families(table)
         parts.append((table, members))
+        levels = look_levels(given)
         for family in members:
-            prefix = f"{name}: " if several else ""
-            levels = look_levels(given)
-            examined.append((prefix + family.label, examine(family, levels), levels))
-    for k, (title, item, levels) in enumerate(examined):
-        suffix = "" if len(examined) == 1 else f"_{k + 1}"
-        plotted = for_plot(item.bounds)
-        curves = [
-            SeriesCurve(key, sample, curve_of(sample, level=levels.get(key, 0.95)))
-            for key, sample in zip(item.family.keys, item.family.samples, strict=True)
-        ]
-        page.heading(title)
-        with figure() as (fig, axes):
-            transition_axes(axes, curves, plotted)
-            axes.set_xlim(*transition_range(curves, plotted))
-            axes.set_title(f"Transition to injectivity: {title}", fontsize=10)
-            _legend(axes)
-            written += save(fig, figures, f"transition{suffix}")
-        page.picture(
-            written[-2],
-            "Empirical distribution of the threshold ratio m*/n = probability that a network of last width m passes, "
-            "with pointwise 95 % Clopper–Pearson bands; dashed: theory values for n → ∞ and their standing.",
-        )
-        with figure() as (fig, axes):
-            median_axes(axes, [(item.family.label, item.family)], plotted, item.extrapolation, levels)
-            axes.set_title(f"Median threshold ratio: {title}", fontsize=10)
-            _legend(axes)
-            written += save(fig, figures, f"median{suffix}")
-        page.picture(
-            written[-2], "Median of m*/n (interpolated in m) with 95 % intervals, against n, and theory values."
-        )
-        if item.extrapolation is not None:
-            with figure(ncols=2, figsize=(13.0, 5.0), width_ratios=(3, 2)) as (fig, axes):
-                scaling_axes(axes[0], item.extrapolation, plotted, item.family.ensemble)
-                residual_axes(axes[1], item.extrapolation)
-                axes[0].set_title(f"Finite-size scaling: {title}", fontsize=10)
-                fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
-                written += save(fig, figures, f"scaling{suffix}")
-            limit = item.extrapolation
-            low, high = limit.total
-            page.picture(written[-2], "Fits of several finite-size forms (none privileged) and their residuals.")
-            page.text(
-                f"Extrapolated limit of the median m*/n: {limit.estimate:.3f}, total 95 % interval "
-                f"[{low:.3f}, {high:.3f}] (statistical error {limit.statistical:.3f}, accepted fits between "
-                f"{limit.systematic[0]:.3f} and {limit.systematic[1]:.3f}); procedure “{limit.procedure}”. "
-                "The curve at each n is data; the limit is an extrapolation."
-            )
-        else:
-            page.text(f"No extrapolation to n → ∞: {item.reason}", note=True)
-        sharp = sharpening(item.family)
-        if sharp is not None:
-            with figure(ncols=2, figsize=(12.0, 4.6)) as (fig, axes):
-                sharpening_axes(axes[0], sharp)
-                collapse_axes(axes[1], [c for c in curves if c.key.n in sharp.n], sharp.exponent)
-                fig.suptitle(f"How the transition sharpens: {title}", fontsize=10)
-                fig.legend(*axes[1].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
-                written += save(fig, figures, f"collapse{suffix}")
-            page.picture(
-                written[-2],
-                f"Left: the transition's width, from 10 % to 90 %, falls as n^-{sharp.exponent:.2f} "
-                f"(± {1.96 * sharp.se:.2f}). Right: the curves about their own medians, stretched by that power.",
-            )
-        rows = comparison_rows(item, levels)
-        comparisons.append(rows)
-        if len(rows):
-            page.table(rows.drop(columns="family"))
-            if ELSEWHERE in set(rows["status"]):
-                page.text(
-                    f"“{ELSEWHERE}”: the value is about the laws named in its row, {item.family.ensemble} weights are "
-                    "not among them, and the data can neither support nor exclude it.",
-                    note=True,
-                )
-        else:
-            page.text("There are no theory values for this family.", note=True)
-    if len(examined) > 1:
-        # Series of two experiments may share a key; the wider interval is valid for both.
-        together: dict[SeriesKey, float] = {}
-        for _, _, levels in examined:
-            together.update({key: max(level, together.get(key, 0.0)) for key, level in levels.items()})
-        with figure() as (fig, axes):
-            median_axes(axes, [(title, item.family) for title, item, _ in examined], [], levels=together)
-            _legend(axes)
-            written += save(fig, figures, "medians_compared")
-        page.heading("All families together")
-        page.picture(written[-2], "Median of m*/n with 95 % intervals against n, by family.")
+            title = family_title(family) + (f" ({name})" if several else "")
+            examined.append(_Examined(title, examine(family, levels), levels))
+            if examined[-1].item.extrapolation is None:
+                _LOG.info("no extrapolation for %s: %s", title, examined[-1].item.reason)
+    for each in examined:
+        page.finding(threshold_finding(each.item))
+    for text in threshold_warnings([each.item for each in examined]):
+        page.warning(text)
+    written: list[Path] = []
     pictures, extra = deep_sections(page, parts, folder, figures)
     written += pictures
+    if len(examined) > 1:
+        written += _compared(page, examined, figures)
+    endings = slugs([each.item.family for each in examined])
+    for each, ending in zip(examined, endings, strict=True):
+        written += _family(page, each, figures, ending)
+    comparison = pandas.concat([comparison_rows(each.item) for each in examined], ignore_index=True)
     summary = pandas.concat(summaries, ignore_index=True)
-    page.heading("Series")
-    page.table(summary)
-    comparison = pandas.concat(comparisons, ignore_index=True)
+    page.heading("All series")
+    page.table(_series_view(summary), "Units of m/n; intervals at 95 %. The whole table, in all digits: summary.csv.")
+    page.heading("How the data were made")
+    for (_, table, meta), name, given in zip(loaded, names, rules, strict=True):
+        _origin(page, table, meta, name if several else "", given)
     tables = [*extra, write_csv(summary, folder / "summary.csv"), write_csv(comparison, folder / "comparison.csv")]
     page.write(folder / "report.html")
     return Report(folder / "report.html", tuple(written), tuple(tables), comparison)
 
 
-def _legend(axes: Any) -> None:
-    """Outside on the right: curves and bounds fill the plot from left to right."""
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
-    axes.figure.set_size_inches(9.6, 4.6)
+@dataclass(frozen=True)
+class _Examined:
+    """A family as a report shows it: its title, what is known of it, levels of single intervals."""
+
+    title: str
+    item: FamilyReport
+    levels: dict[SeriesKey, float]
+
+
+def _family(page: Page, each: _Examined, figures: Path, ending: str) -> list[Path]:
+    """The section of one family."""
+    from mcinj.infer import curve_of
+    from mcinj.infer.curves import SeriesCurve
+    from mcinj.show.bounds import ELSEWHERE, for_plot
+    from mcinj.show.collapse import collapse_axes, sharpening, sharpening_axes
+    from mcinj.show.comparison import comparison_caption, comparison_view
+    from mcinj.show.curves import median_axes, transition_axes, transition_legend
+    from mcinj.show.scaling import limits_axes, residual_axes, scaling_axes
+    from mcinj.show.style import figure, legend_outside, save
+
+    item, levels, title = each.item, each.levels, each.title
+    family, limit, plotted = item.family, item.extrapolation, for_plot(item.bounds)
+    curves = [
+        SeriesCurve(key, sample, curve_of(sample, level=levels.get(key, 0.95)))
+        for key, sample in zip(family.keys, family.samples, strict=True)
+    ]
+    written: list[Path] = []
+    page.heading(title[:1].upper() + title[1:])
+    with figure(figsize=(9.0, 4.4)) as (fig, axes):
+        transition_axes(axes, curves, plotted)
+        axes.set_title(f"Transition to injectivity: {title}", pad=16)
+        legend_outside(axes, transition_legend(curves))
+        written += save(fig, figures, f"transition{ending}")
+    page.picture(
+        written[-2],
+        "Distribution of the threshold ratio m*/n: the probability that a network of last width m passes, with "
+        "pointwise 95 % Clopper–Pearson bands. Vertical lines: theory values for n → ∞ and their standing.",
+    )
+    if limit is not None:
+        with figure([["a", "b"], ["a", "c"]], figsize=(12.0, 5.6), width_ratios=(1.25, 1)) as (fig, axes):
+            scaling_axes(axes["a"], limit, plotted, family.ensemble)
+            limits_axes(axes["b"], limit, plotted, family.ensemble)
+            residual_axes(axes["c"], limit)
+            axes["a"].set_title(f"Finite-size scaling: {title}")
+            written += save(fig, figures, f"scaling{ending}")
+        low, high = limit.total
+        page.picture(
+            written[-2],
+            "Left: medians and the envelope of all accepted finite-size fits (none privileged). Right: the limit of "
+            "each fit with its 95 % bootstrap interval, and the fits' residuals (shaded: two standard errors). Colour: "
+            "form; marker: raw data, or ratio to an exactly known series.",
+        )
+        page.text(
+            f"Extrapolated limit of the median m*/n: {limit.estimate:.3f}, total {100 * limit.level:.0f} % interval "
+            f"[{low:.3f}, {high:.3f}] (statistical error {limit.statistical:.3f}, accepted fits between "
+            f"{limit.systematic[0]:.3f} and {limit.systematic[1]:.3f}); procedure “{limit.procedure}”. "
+            "The curve at each n is data; the limit is an extrapolation."
+        )
+    else:
+        page.text(f"No extrapolation to n → ∞: {item.reason}", note=True)
+    view = comparison_view(item)
+    if len(view):
+        page.table(view, comparison_caption(item))
+        if ELSEWHERE in set(view["standing"]):
+            page.text(
+                f"“{ELSEWHERE}”: the value is about other laws (comparison.csv names them), {family.ensemble} weights "
+                "are not among them, and the data can neither support nor exclude it.",
+                note=True,
+            )
+    else:
+        page.text("There are no theory values for this family.", note=True)
+    if not ending:
+        # Of several families the medians stand together in one figure, and the limits in the scaling figures.
+        with figure(figsize=(9.0, 4.2)) as (fig, axes):
+            median_axes(axes, [(title, family)], plotted, limit, levels)
+            axes.set_title(f"Median threshold ratio: {title}")
+            written += save(fig, figures, "median")
+        page.picture(
+            written[-2],
+            "Median of m*/n (interpolated in m) with 95 % order-statistic intervals, against n. Grey strip: n → ∞, "
+            "theory values with their standing" + (" and the extrapolated limit." if limit is not None else "."),
+        )
+    sharp = sharpening(family)
+    if sharp is not None:
+        with figure(ncols=2, figsize=(11.0, 4.2)) as (fig, axes):
+            sharpening_axes(axes[0], sharp)
+            collapse_axes(axes[1], [c for c in curves if c.key.n in sharp.n], sharp.exponent)
+            fig.suptitle(f"How the transition sharpens: {title}", fontsize=10)
+            written += save(fig, figures, f"collapse{ending}")
+        page.picture(
+            written[-2],
+            f"Left: the transition's width, from 10 % to 90 %, falls about as n^-{sharp.exponent:.2f} over these sizes "
+            f"(± {1.96 * sharp.se:.2f}, 95 %; the exponent drifts with the smallest n taken). Right: the curves about "
+            "their own medians, stretched by that power; they agree approximately.",
+        )
+    return written
+
+
+def _compared(page: Page, examined: Sequence[_Examined], figures: Path) -> list[Path]:
+    """All families in one figure; more than a legend holds, in a panel per criterion."""
+    from mcinj.show.curves import median_axes
+    from mcinj.show.names import short_names
+    from mcinj.show.style import MOST_ENTRIES, figure, legend_outside, save
+
+    # Series of two experiments may share a key; the wider interval is valid for both.
+    together: dict[SeriesKey, float] = {}
+    for each in examined:
+        together.update({key: max(level, together.get(key, 0.0)) for key, level in each.levels.items()})
+    found = [each.item.family for each in examined]
+    groups = [found]
+    if len(found) > MOST_ENTRIES:
+        one = [f for f in found if f.layers == 1]
+        criteria = sorted({f.criterion for f in found if f.layers > 1}, reverse=True)
+        # One layer knows no difference between the criteria: it belongs to each.
+        groups = [[*one, *(f for f in found if f.layers > 1 and f.criterion == c)] for c in criteria] or [found]
+    page.heading("All families together")
+    with figure(ncols=len(groups), figsize=(9.0 if len(groups) == 1 else 11.0, 4.6), sharey=True, squeeze=False) as (
+        fig,
+        axes,
+    ):
+        ends: list[tuple[float, float]] = []
+        for panel, members in zip(axes[0], groups, strict=True):
+            names = short_names(members)
+            if len(set(names)) < len(names) and len(members) == len(examined):
+                names = [e.title for e in examined]  # of two experiments
+            median_axes(panel, list(zip(names, members, strict=True)), levels=together)
+            ends.append(panel.get_ylim())
+            if len(groups) == 1:
+                legend_outside(panel)
+            else:
+                panel.set_title(members[-1].criterion)
+                panel.legend(loc="best")
+        axes[0][0].set_ylim(min(e[0] for e in ends), max(e[1] for e in ends))
+        for panel in axes[0][1:]:
+            panel.set_ylabel("")
+        written = save(fig, figures, "medians_compared")
+    page.picture(written[-2], "Median of m*/n with 95 % intervals against n, by family.")
+    return written
+
+
+def _series_view(summary: pandas.DataFrame) -> pandas.DataFrame:
+    """The summary as a page shows it: intervals in one column, columns that say the same in every row left out."""
+    import pandas
+
+    from mcinj.show.tables import interval, number
+
+    view = pandas.DataFrame({"n": summary["n"]})
+    for column, name in (("widths_before", "widths before"), ("criterion", "criterion"), ("ensemble", "law"),
+                         ("experiment", "experiment"), ("rule", "stopping rule")):  # fmt: skip
+        if column in summary and summary[column].nunique(dropna=False) > 1:
+            view[name] = summary[column].astype(str)
+    for column in ("trials", "censored", "failed"):
+        if column == "trials" or summary[column].any():
+            view[column] = summary[column]
+    for column in ("median", "width"):
+        view[column] = [
+            (f"{number(v, 3)} {interval(lo, hi)}", v)
+            for v, lo, hi in zip(summary[column], summary[f"{column}_lo"], summary[f"{column}_hi"], strict=True)
+        ]
+    view["mean ± s.e."] = [
+        (f"{number(v, 3)} ± {number(se, 3)}" if v == v else "–", v)
+        for v, se in zip(summary["mean"], summary["mean_se"], strict=True)
+    ]
+    view[["s.d.", "10 %", "90 %"]] = summary[["sd", "q10", "q90"]]
+    return view
+
+
+def _origin(
+    page: Page, table: pandas.DataFrame, meta: dict[str, str], name: str, given: Mapping[SeriesKey, str]
+) -> None:
+    """What was run, by what, and under which stopping rules."""
+    described = note(meta, "description")
+    graded = table["certified"].value_counts().to_dict()
+    page.text(
+        (f"{name}: " if name else "")
+        + (f"{described} " if described else "")
+        + f"{len(table):,} trials, {float(table['seconds'].sum()):,.0f} core-seconds of search; passes certified: "
+        + ", ".join(f"{k} {v:,}" for k, v in sorted(graded.items()))
+        + f". mcinj {', '.join(sorted(table['version'].unique()))}, seed {meta.get('seed')}."
+    )
+    for text in sorted(set(given.values())):
+        page.text(
+            f"Stopping rule of {sum(t == text for t in given.values())} series: {text}. Intervals and bands of "
+            "their curves and medians are valid under it (Bonferroni over the looks).",
+            note=True,
+        )

@@ -35,3 +35,12 @@ def number(value: float, digits: int = 4) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
     return f"{value:.{digits}f}"
+
+
+def interval(low: float, high: float, digits: int = 3) -> str:
+    """An interval for people.
+
+    >>> interval(1.0, float("inf"))
+    '[1.000, ∞]'
+    """
+    return f"[{number(low, digits)}, {number(high, digits)}]"

@@ -17,8 +17,9 @@ from mcinj.cli import main
 from mcinj.infer import Family, families
 from mcinj.networks import Ensemble, RowStream
 from mcinj.networks.ensembles import ENSEMBLES
-from mcinj.show.bounds import ELSEWHERE, about, draw_bounds, for_plot, standing
+from mcinj.show.bounds import ELSEWHERE, about, for_plot, standing
 from mcinj.show.comparison import comparison_rows, examine
+from mcinj.show.lines import draw_vertical, infinity_strip
 from mcinj.show.report import Report, report
 from mcinj.theory import Bound, full_rsb, table
 
@@ -85,7 +86,7 @@ def test_verdicts_are_given_on_values_of_the_own_law_only(ensemble: str) -> None
     limit = rows[rows["basis"] == "n → ∞"]
     own = limit["status"] != ELSEWHERE
     assert own.sum() == {"gaussian": 11, "sphere": 11, "uniform": 2}.get(ensemble, 0)
-    assert limit.loc[own, "verdict"].str.contains("standard errors").all()
+    assert limit.loc[own, "verdict"].str.contains("half-widths of the total interval").all()
     assert (limit.loc[~own, "verdict"] == "").all()
     assert np.isfinite(rows["difference"].astype(float)).all()
     assert set(rows["laws"]) == {"rotation-invariant rows", "symmetric rows in general position"}
@@ -102,11 +103,22 @@ def test_lines_of_other_laws_are_named_so_and_paler() -> None:
         (["sphere", "sparse:0.5"], 4),
     ):
         fig, axes = pyplot.subplots()
-        draw_bounds(axes, plotted, ensembles, vertical=False)
-        other = [line for line in axes.get_lines() if ELSEWHERE in str(line.get_label())]
-        assert len(other) == expected
-        assert len({line.get_color() for line in axes.get_lines()}) == (1 if expected in (0, 4) else 2)
-        assert not any("rigorous" in str(line.get_label()) for line in other)
+        axes.set(xlim=(6, 10), ylim=(6, 10))
+        strip = infinity_strip(axes, plotted, ensembles)
+        draw_vertical(axes, plotted, ensembles)
+        for lines in (strip.get_lines(), [v for v in axes.get_lines() if len(set(v.get_xdata())) == 1]):
+            assert len(lines) == 4
+            other = [line for line in lines if ELSEWHERE in str(line.get_label())]
+            assert len(other) == expected
+            assert all((line.get_color() == "0.6") == (line in other) for line in lines)
+            # In grey print: no two of the own law's lines look alike.
+            own = [(v.get_linestyle(), v.get_color(), v.get_linewidth()) for v in lines if v not in other]
+            assert len(set(own)) == len(own)
+            assert not any("rigorous" in str(line.get_label()) for line in other)
+        # Every line carries its name, and none stands in a legend.
+        texts = [text.get_text() for text in (*axes.texts, *strip.texts)]
+        assert all(sum(f"{bound.value:.3f}" in text for text in texts) == 2 for bound in plotted)
+        assert not axes.get_legend_handles_labels()[1]
         pyplot.close(fig)
 
 
@@ -213,13 +225,13 @@ def test_a_run_ends_well_without_any_bound(tmp_path: Path, monkeypatch: pytest.M
 def test_ground_states_beside_other_laws_are_for_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib import pyplot
 
-    from mcinj.show.searches import active_axes, active_summary
+    from mcinj.show.active import active_axes, active_summary
     from mcinj.theory import GroundStateCurve, ground_state_curve
 
     lost = ground_state_curve([3.0, 4.0])
     nothing = np.full(2, np.nan)
     lost = GroundStateCurve(lost.alphas, lost.rs, lost.one_rsb, nothing, dict.fromkeys(lost.parameters, nothing))
-    monkeypatch.setattr("mcinj.show.searches.ground_state_curve", lambda *_: lost)
+    monkeypatch.setattr("mcinj.show.active.ground_state_curve", lambda *_: lost)
     for ensemble in ("gaussian", "uniform"):
         trials = [(2, ensemble, m, t % 3, t % 3) for m in (6, 8) for t in range(5)]
         summary = active_summary(pd.DataFrame(trials, columns=["n", "ensemble", "m", "active_lo", "active_hi"]))
@@ -227,7 +239,7 @@ def test_ground_states_beside_other_laws_are_for_comparison(monkeypatch: pytest.
         assert np.isfinite(summary["rs"]).all()
         fig, axes = pyplot.subplots()
         active_axes(axes, summary, lost)
-        labels = [text for text in axes.get_legend_handles_labels()[1] if text.startswith("e(α)")]
+        labels = [str(v.get_label())[1:] for v in axes.get_lines() if str(v.get_label()).startswith("_e(α)")]
         assert len(labels) == 3
         assert all((ELSEWHERE in text) == (ensemble == "uniform") for text in labels)
         fig.canvas.draw()

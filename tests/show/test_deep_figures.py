@@ -10,9 +10,9 @@ import pytest
 
 import mcinj
 from mcinj.infer import families
+from mcinj.show.collapse import sharpening
 from mcinj.show.deep import depth_points
 from mcinj.show.report import report
-from mcinj.show.scaling import sharpening
 
 CONFIG = {
     "name": "deep",
