@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mcinj.inverse.invert import Inversion, invert
     from mcinj.networks import Ensemble, Network, RowStream, Seed, read_npz, sample, write_npz
     from mcinj.networks.readers import read_network
+    from mcinj.quantify.margin import Margin, margin
     from mcinj.quantify.stability import Stability, stability
 
 # Public names and where they live. They are imported when first used: `import mcinj` itself takes milliseconds.
@@ -34,6 +35,7 @@ _HOMES = {
     "Ensemble": "mcinj.networks",
     "InputError": "mcinj.errors",
     "Inversion": "mcinj.inverse.invert",
+    "Margin": "mcinj.quantify.margin",
     "Network": "mcinj.networks",
     "Outcome": "mcinj.decide.verdict",
     "RowStream": "mcinj.networks",
@@ -45,6 +47,7 @@ _HOMES = {
     "check": "mcinj.decide.check",
     "coverage": "mcinj.inverse.coverage",
     "invert": "mcinj.inverse.invert",
+    "margin": "mcinj.quantify.margin",
     "read_network": "mcinj.networks.readers",
     "read_npz": "mcinj.networks",
     "run": "mcinj.experiment.driver",
@@ -63,6 +66,7 @@ __all__ = [
     "Ensemble",
     "InputError",
     "Inversion",
+    "Margin",
     "Network",
     "Outcome",
     "RowStream",
@@ -75,6 +79,7 @@ __all__ = [
     "check",
     "coverage",
     "invert",
+    "margin",
     "read_network",
     "read_npz",
     "run",

@@ -58,7 +58,7 @@ def proved(G: Floats, H: Floats, C: Ints, L: Floats, count: int, n: int) -> bool
         v = abs(v) + gamma * error + _TINY * weight
         square += v * v
     norm = np.sqrt(square) * (1.0 + 2.0 * _UNIT * (n + 8)) + _TINY
-    return norm < total - gamma * size - _TINY * (1.0 + weight)
+    return bool(norm < total - gamma * size - _TINY * (1.0 + weight))
 
 
 @njit(fastmath=_FAST)
@@ -199,7 +199,7 @@ def settle(
         if active:
             # An active row has drifted away from its level.
             if fresh:
-                return UNSURE, 0
+                return (FEASIBLE if worst < 1e-9 else UNSURE), 0
             rebuild(G, H, M, x, u, ids, r, z)
             fresh = True
             continue

@@ -20,14 +20,15 @@ from mcinj.quantify import margin_cell as cell
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+_LONGER = 4.0  # β
 _SPAN = 1e-9  # relative squared distance from a span below which a row counts as inside
 
 
 @njit()
 def value_of(A: Floats, b: Floats, u: Floats, order: Ints, V: Floats, B: Floats, free: npt.NDArray[np.bool_]) -> float:
-    """ρ(u) in floats for rows A (m, n) and biases b; `free`: the rows outside of the span of those above it. -inf: no full rank.
+    """ρ(u) in floats for rows A (m, n) and biases b; -inf: no full rank.
 
-    `V` (m,), `B` (n, n) and `order` are scratch.
+    `free` comes back: the rows outside of the span of those above ρ(u). `V` (m,), `B` (n, n) and `order` are scratch.
     """
     m, n = A.shape
     for i in range(m):
@@ -113,32 +114,31 @@ def descend(
             for j in range(n):
                 x[j] = X[j]
         elif best > 0.0:
+            # In units in which x has length 1: P = {x : a_i·x <= level}.
+            level = best
             for j in range(n):
-                x[j] = u[j] / best
-            length = 1.0 / best
-            for _ in range(30):
-                beta = 4.0
+                x[j] = u[j]
+            for _ in range(60):
                 for i in range(m):
                     s = 0.0
                     for j in range(n):
                         s += G[i, j] * x[j]
-                    # G(y + βx) >= -1/SC
-                    H[i] = -1.0 / SC[i] - beta * s
+                    H[i] = -level / SC[i] - _LONGER * s
                 clear(M, X, U, IDS)
                 status, _ = cell.settle(G, H, J, count, n, M, X, U, IDS, F, C, L, np.inf)
                 if status != cell.FEASIBLE:
                     break
                 size = 0.0
                 for j in range(n):
-                    trial[j] = beta * x[j] + X[j]
+                    trial[j] = _LONGER * x[j] + X[j]
                     size += trial[j] * trial[j]
                 size = np.sqrt(size)
-                if not size > length * (1.0 + 1e-13):
+                if not size > 1.0 + 1e-13:
                     break
                 for j in range(n):
-                    x[j] = trial[j]
-                length = size
-                if length > 1e12:
+                    x[j] = trial[j] / size
+                level /= size
+                if level < 1e-12 * top:
                     break
         else:
             return best

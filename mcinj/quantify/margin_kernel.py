@@ -195,7 +195,7 @@ def _level(d: int, n: int, A: Floats, x: Floats, SIGN: Signs) -> float:
             for j in range(n):
                 s += A[i, j] * x[j]
             top = max(top, s)
-    return top / np.sqrt(size)
+    return float(top / np.sqrt(size))
 
 
 @njit()

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.certify.rational import kernel as null_space
-from mcinj.certify.rational import rank
 from mcinj.decide.cell import padded
 from mcinj.decide.onelayer_exact import integer_row, primitive
 from mcinj.decide.scaling import nearest, power_of_two
 from mcinj.networks.network import FractionMatrix, FractionVector
 from mcinj.quantify import margin_descent as descent
 from mcinj.quantify import margin_kernel as kernel
+from mcinj.quantify.kernel import PRIME
 from mcinj.quantify.margin_value import Value, bottleneck
 from mcinj.quantify.roots import root_above
 
@@ -26,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 _advance: Any = kernel.advance  # compiled: mypy need not follow
 _descend_all: Any = descent.descend_all
 _descend_in_ball: Any = descent.descend_in_ball
-_SLICE = 20_000  # nodes between two looks at the clock
+_SLICE = 4_000  # nodes between two looks at the clock
 _DEPTH = 64  # frames at first; deeper stacks grow
 _STARTS = 1_000
 _STEPS = 40
@@ -77,7 +76,8 @@ class MarginSearch:
         self.A = np.ascontiguousarray(above * self.SC[:, None])
         self.above = np.zeros((m, width))
         self.above[:, :n] = above
-        self.Q = np.array([[v % int(kernel.PRIME) for v in primitive(integer_row(row))] for row in rows], dtype=np.int64)
+        whole = [primitive(integer_row(row)) for row in rows]
+        self.Q = np.array([[v % int(PRIME) for v in row] for row in whole], dtype=np.int64)
         self.F = np.zeros((3, 5 * width))
         self.C = np.zeros(2 * m + n + width + 2, dtype=np.int64)
         self.L = np.zeros(2 * m + n + width + 2)
@@ -87,7 +87,7 @@ class MarginSearch:
 
     def _start(self) -> Value:
         """The best of descents from random and from special directions."""
-        m, n = self.m, self.n
+        n = self.n
         rng = np.random.default_rng(0)
         starts = [rng.standard_normal((_STARTS, n)), np.eye(n), -np.eye(n), self.A, -self.A]
         u = np.vstack(starts)
@@ -199,7 +199,7 @@ class MarginSearch:
         self, level: Fraction, boxed: bool, tolerance: Fraction, limit: int, stop: Callable[[], bool] | None
     ) -> tuple[bool | None, Fraction]:
         """Whether `ρ >= level` is proved everywhere (None: to be tried without boxes), and the level by then."""
-        m, n = self.m, self.n
+        n = self.n
         self._frames(_DEPTH)
         gi = np.zeros(kernel.GLOBALS, dtype=np.int64)
         tau = np.zeros(1)

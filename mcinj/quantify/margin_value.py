@@ -66,4 +66,6 @@ class Value:
     def high(self) -> float:
         """The margin, rounded up."""
         key = self.key
+        if key == 0:
+            return 0.0
         return root_above(key) if key > 0 else -root_below(-key)
