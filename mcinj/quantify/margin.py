@@ -150,7 +150,8 @@ def margin(
         Width of the enclosure that is aimed at, as a share of the largest margin that the rows' lengths allow
         (`Margin.scale`), between 1e-9 and 0.5.
     node_budget, time_limit
-        Most search nodes, most seconds; None: no limit. What is proved by then is returned, with `complete` False.
+        Most search nodes, most seconds of search (its compilation, once, does not count); None: no limit. What is
+        proved by then is returned, with `complete` False.
 
     Raises
     ------
@@ -166,8 +167,8 @@ def margin(
     --------
     >>> import mcinj
     >>> found = mcinj.margin([[[1, 0], [0, 1], [-1, -1]]])
-    >>> round(found.lo, 4), round(found.hi, 4)  # u = (-1, -1): the second largest of -1, -1, 2 over √2
-    (-1.0, -1.0)
+    >>> round(found.lo, 4), round(found.hi, 4)  # the second largest of -1, -1, 2 at (-1, -1), over √2
+    (-0.7071, -0.7071)
     >>> mcinj.margin([[[1, 0], [0, 1], [-1, 0], [0, -1]]]).hi
     0.0
     """
@@ -199,6 +200,7 @@ class _Task:
         self.net, self.tolerance, self.budget = net, tolerance, budget
         self.radius = None if place is None else place.high
         self.started = time.perf_counter()
+        self.clock = self.started  # of the time limit
         self.seconds = seconds
 
     def answer(self) -> Margin:
@@ -217,6 +219,8 @@ class _Task:
             seconds = time.perf_counter() - self.started
             return Margin(-math.inf, -math.inf, x, (), 0.0, self.radius, False, True, 0, seconds)
         search = MarginSearch(rows, biases)
+        search.run(Fraction(self.tolerance) * search.scale, 0)  # compiles, where that was not done before
+        self.clock = time.perf_counter()
         self._search(search)
         low, best, nodes = search.low, search.best, search.nodes
         injective: bool | None = None
@@ -234,7 +238,7 @@ class _Task:
         )  # fmt: skip
 
     def _late(self, share: float) -> bool:
-        return self.seconds is not None and time.perf_counter() - self.started > share * self.seconds
+        return self.seconds is not None and time.perf_counter() - self.clock > share * self.seconds
 
     def _search(self, search: MarginSearch) -> None:
         """The fine search with half of the budget; where that is not enough, coarser ones with the rest."""
@@ -256,7 +260,7 @@ class _Task:
         left = None if self.budget is None else self.budget - nodes
         if (left is not None and left <= 0) or self._late(1.0):
             return low, best, nodes, None
-        seconds = None if self.seconds is None else self.started + self.seconds - time.perf_counter()
+        seconds = None if self.seconds is None else self.clock + self.seconds - time.perf_counter()
         # Without a premise: no count may stand for a rank.
         verdict = check(self.net.with_premise(None), node_budget=left, time_limit=seconds)
         nodes += verdict.nodes

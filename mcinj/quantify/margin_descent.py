@@ -78,81 +78,99 @@ def value_of(A: Floats, b: Floats, u: Floats, order: Ints, V: Floats, B: Floats,
 
 
 @njit()
-def descend(
-    A: Floats, SC: Floats, G: Floats, u: Floats, steps: int, M: Floats, X: Floats, U: Floats, IDS: Ints, F: Floats,
-    C: Ints, L: Floats,
-) -> float:  # fmt: skip
-    """Lower ρ from the unit vector u (n,), in place; returns ρ(u).
+def lowest(
+    A: Floats, SC: Floats, G: Floats, free: npt.NDArray[np.bool_], u: Floats, M: Floats, X: Floats, U: Floats,
+    IDS: Ints, F: Floats, C: Ints, L: Floats,
+) -> bool:  # fmt: skip
+    """Move the unit vector u (n,) to where the largest `a_i·u` of the free rows is locally least; whether it moved.
 
     A: rows (m, n). G (m, W): rows -A / SC, of length about 1. M, X, U, IDS: one state of `margin_cell`.
     """
     m, n = A.shape
+    J = np.empty(m, dtype=np.int64)
+    H = np.empty(m)
+    x = np.empty(n)
+    trial = np.empty(n)
+    count = 0
+    top = 0.0
+    level = -np.inf
+    for i in range(m):
+        top = max(top, SC[i])
+        if free[i]:
+            J[count] = i
+            count += 1
+            s = 0.0
+            for j in range(n):
+                s += A[i, j] * u[j]
+            level = max(level, s)
+    for i in range(m):
+        H[i] = top / SC[i]
+    clear(M, X, U, IDS)
+    status, _ = cell.settle(G, H, J, count, n, M, X, U, IDS, F, C, L, np.inf)
+    if status == cell.FEASIBLE:
+        for j in range(n):
+            x[j] = X[j]
+    elif level > 0.0:
+        # In units in which x has length 1: P = {x : a_i·x <= level}.
+        for j in range(n):
+            x[j] = u[j]
+        for _ in range(60):
+            for i in range(m):
+                s = 0.0
+                for j in range(n):
+                    s += G[i, j] * x[j]
+                H[i] = -level / SC[i] - _LONGER * s
+            clear(M, X, U, IDS)
+            status, _ = cell.settle(G, H, J, count, n, M, X, U, IDS, F, C, L, np.inf)
+            if status != cell.FEASIBLE:
+                break
+            size = 0.0
+            for j in range(n):
+                trial[j] = _LONGER * x[j] + X[j]
+                size += trial[j] * trial[j]
+            size = np.sqrt(size)
+            if not size > 1.0 + 1e-13:
+                break
+            for j in range(n):
+                x[j] = trial[j] / size
+            level /= size
+            if level < 1e-12 * top:
+                break
+    else:
+        return False
+    size = 0.0
+    for j in range(n):
+        size += x[j] * x[j]
+    if not 0.0 < size < 1e300:
+        return False
+    size = np.sqrt(size)
+    for j in range(n):
+        u[j] = x[j] / size
+    return True
+
+
+@njit()
+def descend(
+    A: Floats, SC: Floats, G: Floats, u: Floats, steps: int, M: Floats, X: Floats, U: Floats, IDS: Ints, F: Floats,
+    C: Ints, L: Floats,
+) -> float:  # fmt: skip
+    """Lower ρ from the unit vector u, in place, through as many sets F as it takes; returns ρ(u)."""
+    m, n = A.shape
     order = np.empty(m, dtype=np.int64)
     V = np.empty(m)
     B = np.empty((n, n))
-    free = np.empty(m, dtype=np.bool_)
-    J = np.empty(m, dtype=np.int64)
-    H = np.empty(m)
     b = np.zeros(m)
+    free = np.empty(m, dtype=np.bool_)
     best = value_of(A, b, u, order, V, B, free)
     trial = np.empty(n)
-    x = np.empty(n)
     for _ in range(steps):
-        count = 0
-        for i in range(m):
-            if free[i]:
-                J[count] = i
-                count += 1
-        top = 0.0
-        for i in range(m):
-            top = max(top, SC[i])
-        for i in range(m):
-            H[i] = top / SC[i]
-        clear(M, X, U, IDS)
-        status, _ = cell.settle(G, H, J, count, n, M, X, U, IDS, F, C, L, np.inf)
-        if status == cell.FEASIBLE:
-            for j in range(n):
-                x[j] = X[j]
-        elif best > 0.0:
-            # In units in which x has length 1: P = {x : a_i·x <= level}.
-            level = best
-            for j in range(n):
-                x[j] = u[j]
-            for _ in range(60):
-                for i in range(m):
-                    s = 0.0
-                    for j in range(n):
-                        s += G[i, j] * x[j]
-                    H[i] = -level / SC[i] - _LONGER * s
-                clear(M, X, U, IDS)
-                status, _ = cell.settle(G, H, J, count, n, M, X, U, IDS, F, C, L, np.inf)
-                if status != cell.FEASIBLE:
-                    break
-                size = 0.0
-                for j in range(n):
-                    trial[j] = _LONGER * x[j] + X[j]
-                    size += trial[j] * trial[j]
-                size = np.sqrt(size)
-                if not size > 1.0 + 1e-13:
-                    break
-                for j in range(n):
-                    x[j] = trial[j] / size
-                level /= size
-                if level < 1e-12 * top:
-                    break
-        else:
-            return best
-        size = 0.0
         for j in range(n):
-            size += x[j] * x[j]
-        if not 0.0 < size < 1e300:
-            return best
-        size = np.sqrt(size)
-        for j in range(n):
-            trial[j] = x[j] / size
+            trial[j] = u[j]
+        if not lowest(A, SC, G, free, trial, M, X, U, IDS, F, C, L):
+            break
         value = value_of(A, b, trial, order, V, B, free)
         if not value < best - 1e-15 * abs(best):
-            return best
+            break
         best = value
         for j in range(n):
             u[j] = trial[j]

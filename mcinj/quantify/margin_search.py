@@ -24,6 +24,7 @@ Floats = npt.NDArray[np.float64]
 
 _advance: Any = kernel.advance  # compiled: mypy need not follow
 _descend_all: Any = descent.descend_all
+_lowest: Any = descent.lowest
 _descend_in_ball: Any = descent.descend_in_ball
 _SLICE = 4_000  # nodes between two looks at the clock
 _DEPTH = 64  # frames at first; deeper stacks grow
@@ -106,15 +107,16 @@ class MarginSearch:
 
     def _descend(self, u: Floats) -> Floats:
         values = np.empty(len(u))
-        state = self._state(1)
-        m, scratch = state[0], (self.F, self.C, self.L)
-        arrays = (m[0], state[1][0], state[2][0], state[3][0], *scratch)
+        arrays = self._scratch()
         if self.biases is None:
             _descend_all(self.A, self.SC, -self.above, u, values, _STEPS, *arrays)
         else:
             b = np.array([nearest(v / self.unit) for v in self.biases])
             _descend_in_ball(self.A, self.SC, -self.above, b, u, values, _STEPS, *arrays)
         return values
+
+    def _scratch(self) -> tuple[Any, ...]:
+        return (*(array[0] for array in self._state(1)), self.F, self.C, self.L)
 
     def _values(self, x: Floats) -> list[Value]:
         """Values at x and at a simpler rational near it."""
@@ -230,7 +232,7 @@ class MarginSearch:
                 if self.nodes >= limit:
                     return False, level
             else:
-                self._improve(self.X[-1, :n].copy())
+                self._improve(self.X[-1, :n].copy(), self.SIGN[gi[kernel.DEPTH]] <= 0)
                 new = min(level, self._target(tolerance))
                 if new == level:
                     # Rounding hides the proof: a lower level is easier.
@@ -245,16 +247,21 @@ class MarginSearch:
             if stop is not None and stop():
                 return False, level
 
-    def _improve(self, x: Floats) -> None:
+    def _improve(self, x: Floats, free: npt.NDArray[np.bool_]) -> None:
+        """Look for lower values from a leaf's point; `free`: its rows outside of the span of those above."""
+        points = [x]
         if self.biases is None:
             size = np.sqrt(x @ x)
             if not 0 < size < np.inf:
                 return
-            x = x / size
-        found = self._values(x)
-        u = np.ascontiguousarray(x[None])
-        self._descend(u)
-        found += self._values(u[0])
+            u = np.ascontiguousarray(x / size)
+            points = [u]
+            v = u.copy()
+            if _lowest(self.A, self.SC, -self.above, free, v, *self._scratch()):
+                points.append(v)
+        more = np.array(points)
+        self._descend(more)
+        found = [value for point in (*points, *more) for value in self._values(point)]
         self.best = min([self.best, *found], key=lambda value: value.key)
 
 
