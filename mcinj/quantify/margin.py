@@ -41,6 +41,8 @@ from mcinj.quantify.margin_value import Value
 # Tolerances of the passes after a fine one that did not end: each leaves a proved bound.
 _COARSE = (0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3)
 
+_LARGEST = Fraction(10) ** 301  # entries beyond this could have lengths beyond float64
+
 
 @dataclass(frozen=True)
 class Margin:
@@ -156,7 +158,7 @@ def margin(
     Raises
     ------
     InputError
-        Several layers, biases without a ball, a box; a bad tolerance or limit.
+        Several layers, biases without a ball, a box; a bad tolerance or limit; numbers beyond 1e301.
 
     Notes
     -----
@@ -218,6 +220,12 @@ class _Task:
             x = kernel(rows, net.n)[0] if self.radius is None else (Fraction(0),) * net.n
             seconds = time.perf_counter() - self.started
             return Margin(-math.inf, -math.inf, x, (), 0.0, self.radius, False, True, 0, seconds)
+        top = max(abs(v) for row in (*rows, biases or ()) for v in row)
+        if top > _LARGEST:
+            raise InputError(
+                "weights (times the ball's radius) or biases beyond 1e301: margins would leave the range of float64; "
+                "divide the layer by a power of two"
+            )
         search = MarginSearch(rows, biases)
         search.run(Fraction(self.tolerance) * search.scale, 0)  # compiles, where that was not done before
         self.clock = time.perf_counter()

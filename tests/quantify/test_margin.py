@@ -276,6 +276,8 @@ def test_the_certificate_is_refused_where_it_proves_nothing() -> None:
         (mcinj.Network([np.eye(2)], [np.ones(2)]), {}, "biases"),
         (np.full((2, 2), np.nan), {}, "nan"),
         (np.ones(3), {}, "shape"),
+        (np.eye(2) * 1.7e308, {}, "1e301"),
+        (np.eye(2), {"domain": "ball:1e305"}, "1e301"),
     ],
 )
 def test_users_errors(layer: object, arguments: dict[str, object], words: str) -> None:
