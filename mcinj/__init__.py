@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mcinj.inverse.invert import Inversion, invert
     from mcinj.networks import Ensemble, Network, RowStream, Seed, read_npz, register_ensemble, sample, write_npz
     from mcinj.networks.readers import read_network
+    from mcinj.quantify.margin import Margin, margin
     from mcinj.quantify.stability import Stability, stability
     from mcinj.results import Results, load
     from mcinj.show.report import report
@@ -40,6 +41,7 @@ _HOMES = {
     "Ensemble": "mcinj.networks",
     "InputError": "mcinj.errors",
     "Inversion": "mcinj.inverse.invert",
+    "Margin": "mcinj.quantify.margin",
     "Network": "mcinj.networks",
     "Outcome": "mcinj.decide.verdict",
     "Results": "mcinj.results",
@@ -54,6 +56,7 @@ _HOMES = {
     "invert": "mcinj.inverse.invert",
     "load": "mcinj.results",
     "plot": "mcinj",
+    "margin": "mcinj.quantify.margin",
     "read_network": "mcinj.networks.readers",
     "read_npz": "mcinj.networks",
     "register_ensemble": "mcinj.networks",
@@ -74,6 +77,7 @@ __all__ = [
     "Ensemble",
     "InputError",
     "Inversion",
+    "Margin",
     "Network",
     "Outcome",
     "Results",
@@ -88,6 +92,7 @@ __all__ = [
     "coverage",
     "invert",
     "load",
+    "margin",
     "plot",
     "read_network",
     "read_npz",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mcinj.cli.app import AsJson, LastLayer, Layers, NodeBudget, Prefix, app, layer_names
+from mcinj.errors import InputError
 
 
 @app.command()
@@ -53,4 +55,58 @@ def stability(
         typer.echo("  along " + " ".join(f"{float(v):.9g}" for v in found.direction))
     for k, (low, high) in enumerate(found.layers, 1):
         typer.echo(f"layer {k} alone: between {low:.9g} and {high:.9g}")
+    typer.echo(f"{found.nodes} nodes, {found.seconds:.3f} s")
+
+
+@app.command()
+def margin(
+    file: Annotated[Path, typer.Argument(help="A network: .npz with W1 (b1), .onnx, .safetensors, .pt.")],
+    layer: Annotated[
+        int | None, typer.Option(help="Which layer, from 1, of a network that has several.", min=1)
+    ] = None,
+    domain: Annotated[
+        str | None, typer.Option(help="Only inputs inside ball:R; needed for a layer with biases.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Width that is aimed at, as a share of the largest margin that these rows could have.")
+    ] = 1e-6,
+    node_budget: NodeBudget = 1_000_000,
+    time_limit: Annotated[
+        float | None, typer.Option("--time-limit", help="Most seconds; past it: what is known by then.")
+    ] = None,
+    last: Annotated[LastLayer | None, typer.Option(help="As for `mcinj check`.")] = None,
+    layers: Layers = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """By how much one layer is injective, or fails: the bias that it can lose, or that repairs it.
+
+    Example: mcinj margin layer.npz
+    """
+    from mcinj.networks.readers import read_network
+    from mcinj.quantify.margin import margin as enclose
+
+    network = read_network(file, layers=layer_names(layers), last=last, prefix=prefix)
+    if layer is not None:
+        network = network.layer(layer)
+    elif network.depth > 1:
+        raise InputError(f"a margin is that of one layer and {file} has {network.depth}: choose one with --layer")
+    found = enclose(network, domain=domain, tolerance=tolerance, node_budget=node_budget, time_limit=time_limit)
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+        return
+    where = "" if domain is None else f" on {domain}"
+    if found.lo == -math.inf:
+        typer.echo(f"margin{where}: -inf")
+    else:
+        typer.echo(f"margin{where}: between {found.lo:.9g} and {found.hi:.9g}")
+    typer.echo(f"so: {found.meaning}")
+    if not found.complete:
+        typer.echo("the bounds are not as close as was asked for (--node-budget, --time-limit, or rounding)")
+    if found.x is not None:
+        what = "direction" if found.radius is None else "point"
+        typer.echo(f"the upper one is reached in the {what} (rounded here; --json has it exactly)")
+        typer.echo("  x = " + " ".join(f"{float(v):.9g}" for v in found.x))
+        if found.lo > -math.inf:
+            typer.echo("  rows above: " + (" ".join(str(i) for i in found.above) or "none"))
     typer.echo(f"{found.nodes} nodes, {found.seconds:.3f} s")
