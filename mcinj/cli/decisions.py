@@ -87,9 +87,11 @@ def check(
         raise InputError(f"cannot write {certificate}: {certificate.parent} is not a directory")
     read = read_file(file, layers=layer_names(layers), last=last, prefix=prefix)
     if slope and read.states_relus:
-        raise InputError(f"{file} says itself that its layers end in ReLUs, not leaky ones; leave --slope out")
-    if slope and not read.layers[-1].relu:
-        raise InputError("leaky ReLUs with a linear last layer are not supported; leave out --slope or --last linear")
+        raise InputError(f"{file} says itself which activations its layers have; leave --slope out")
+    network = read.network
+    plain = domain is not None or certificate is not None or engine not in (EngineName.AUTO, EngineName.TREE)
+    if read.leaky is not None and criterion is CriterionName.GLOBAL and not plain:
+        network, slope = read.leaky.network, read.leaky.slope
     from rich.console import Console
 
     from mcinj.show.watching import DecisionLine
@@ -98,7 +100,7 @@ def check(
     line = DecisionLine(console, shown=progress or console.is_terminal)
     try:
         verdict = decide(
-            read.network,
+            network,
             str(criterion),
             str(engine),
             node_budget,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.errors import InputError
-from mcinj.networks.limits import MAX_PRODUCT
+from mcinj.networks.limits import MAX_PRODUCT, MAX_STEPS
 
 Array = npt.NDArray[Any]
 
@@ -37,9 +38,13 @@ def times(a: Array, b: Array) -> Array:
 
     Numbers that float32 holds have at most 24 bits and exponents from -149 to 127: float64 holds the product of two.
     """
-    if _single(a) and _single(b):
-        return np.asarray(a * b)
-    return np.asarray(_fractions(a) * _fractions(b))
+    quick = single_products(a, b)
+    return np.asarray(_fractions(a) * _fractions(b)) if quick is None else quick
+
+
+def single_products(a: Array, b: Array) -> Array | None:
+    """Entrywise products of numbers that float32 holds, as float64; None where one is another number."""
+    return np.asarray(a * b) if _single(a) and _single(b) else None
 
 
 def plus(a: Array, b: Array) -> Array:
@@ -80,6 +85,48 @@ def reciprocal(a: Array) -> Array:
     return _object([1 / Fraction(v) for v in a.ravel().tolist()], a.shape)
 
 
+def as_rationals(a: Array) -> Array:
+    """The numbers as flint's rationals, which add and multiply several times faster than `Fraction`s."""
+    import flint
+
+    flat = a.ravel().tolist()
+    if len(flat) > MAX_STEPS:
+        raise InputError(
+            f"{len(flat):,} numbers are to be added or multiplied exactly, too many; do it before the export"
+        )
+    if a.dtype == object:
+        made = [v if isinstance(v, flint.fmpq) else flint.fmpq(*v.as_integer_ratio()) for v in flat]
+    else:
+        made = [flint.fmpq(*v.as_integer_ratio()) for v in flat]
+    return _object(made, a.shape)
+
+
+def joined(arrays: Sequence[Array], axis: int = 0) -> Array:
+    """The arrays one after the other; all as `Fraction`s if any of them is."""
+    if any(a.dtype == object for a in arrays):
+        arrays = [_fractions(a) for a in arrays]
+    return np.concatenate(arrays, axis=axis)
+
+
+def demoted(a: Array) -> Array:
+    """Float64 if it holds every number of `a` (`Fraction`s or flint's rationals), otherwise `Fraction`s."""
+    if a.dtype != object:
+        return a
+    flat = [v if isinstance(v, Fraction) else Fraction(int(v.p), int(v.q)) for v in a.ravel().tolist()]
+    floats = []
+    for v in flat:
+        try:
+            near = float(v)
+        except OverflowError:
+            break
+        if Fraction(near) != v:
+            break
+        floats.append(near)
+    if len(floats) == len(flat):
+        return np.array(floats, dtype=np.float64).reshape(a.shape)
+    return _object(flat, a.shape)
+
+
 def as_floats(a: Array) -> npt.NDArray[np.float64]:
     """The nearest float64 numbers, inf beyond their range."""
     if a.dtype != object:
@@ -112,7 +159,7 @@ def _fractions(a: Array) -> Array:
     return _object([Fraction(v) for v in a.ravel().tolist()], a.shape)
 
 
-def _object(flat: list[Fraction], shape: tuple[int, ...]) -> Array:
+def _object(flat: list[Any], shape: tuple[int, ...]) -> Array:
     result = np.empty(len(flat), dtype=object)
     result[:] = flat
     return result.reshape(shape)

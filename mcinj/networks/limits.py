@@ -13,6 +13,8 @@ from mcinj.errors import InputError
 MAX_WEIGHTS = 4_000_000
 # Largest exact matrix product, in entries of factors and result together: 4 s of processor time for 400 x 400 floats.
 MAX_PRODUCT = 500_000
+# Most numbers that are multiplied or added one by one as rationals: about a microsecond each.
+MAX_STEPS = 1_000_000
 # Eight bytes per weight leave room for formats that spend more.
 MAX_BYTES = 2**28
 

@@ -14,21 +14,38 @@ LAST = ("relu", "linear")
 
 @dataclass(frozen=True)
 class ReadLayer:
-    """One layer as read: its name in the file, the shape of its matrix, whether it has biases and a ReLU."""
+    """One layer as read: its name in the file, the shape of its matrix, whether it has biases and a ReLU.
+
+    `slope`: of its leaky ReLUs, 0 if they are plain ones; `note`: what else its reader has to say.
+    """
 
     name: str
     shape: tuple[int, int]
     bias: bool
     relu: bool = True
+    slope: float = 0.0
+    note: str = ""
 
     def __str__(self) -> str:
         bias = ", bias" if self.bias else ""
         end = "ReLU" if self.relu else "linear (counts with both signs)"
-        return f"{self.name}: {self.shape[0]} x {self.shape[1]}{bias}, {end}"
+        if self.slope:
+            end = f"leaky ReLU of slope {self.slope:g}"
+        note = f"; {self.note}" if self.note else ""
+        return f"{self.name}: {self.shape[0]} x {self.shape[1]}{bias}, {end}{note}"
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `mcinj check --json` prints."""
-        return {"name": self.name, "shape": list(self.shape), "bias": self.bias, "relu": self.relu}
+        """The object that `mcinj check --json` prints; slope and note only where there is one."""
+        known = {"name": self.name, "shape": list(self.shape), "bias": self.bias, "relu": self.relu}
+        return known | ({"slope": self.slope} if self.slope else {}) | ({"note": self.note} if self.note else {})
+
+
+@dataclass(frozen=True)
+class Leaky:
+    """A network to be taken with leaky ReLUs, `max(z, 0) + slope · min(z, 0)`, in every layer."""
+
+    network: Network
+    slope: float
 
 
 @dataclass(frozen=True)
@@ -37,11 +54,14 @@ class Reading:
 
     `network`: the network that is decided; a last layer without ReLU is there with both signs, `[W; -W]`.
     `states_relus`: whether the source itself says where its ReLUs are.
+    `leaky`: the same function with leaky ReLUs, where the source has such, all of one slope. In `network` each of them
+    is two units; the short form is decided faster. The last layer is linear and has both signs in either.
     """
 
     network: Network
     layers: tuple[ReadLayer, ...]
     states_relus: bool
+    leaky: Leaky | None = None
 
 
 def reading(

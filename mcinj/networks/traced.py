@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
@@ -36,10 +37,36 @@ def accepts_modules(decide: Callable[P, R]) -> _Decides[P, R]:
                 raise InputError("a torch module needs an example input: check(module, example_input)")
             from mcinj.networks.module import network_from_module
 
-            args = (network_from_module(args[0], example).network, *rest)
+            read = network_from_module(args[0], example)
+            network = read.network
+            if read.leaky is not None and _takes_leaky(decide, (network, *rest), kwargs):
+                network, kwargs["slope"] = read.leaky.network, read.leaky.slope
+            elif kwargs.get("slope"):
+                raise InputError("a module says itself which activations it has; leave slope out")
+            args = (network, *rest)
         return decide(*args, **kwargs)
 
     return cast("_Decides[P, R]", call)
+
+
+def _takes_leaky(decide: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether the function decides leaky ReLUs with these arguments, as `check` does for the criterion `global`."""
+    signature = inspect.signature(decide)
+    if "slope" not in signature.parameters:
+        return False
+    try:
+        given = signature.bind(*args, **kwargs)
+    except TypeError:  # said better by the call itself
+        return False
+    given.apply_defaults()
+    asked = given.arguments
+    return (
+        not asked["slope"]
+        and str(asked.get("criterion")) == "global"
+        and str(asked.get("engine")) in ("auto", "tree")
+        and asked.get("domain") is None
+        and not asked.get("certificate")
+    )
 
 
 def _is_module(value: Any) -> bool:

@@ -103,8 +103,37 @@ def test_onnx_files_say_their_ends_themselves(cli: Cli) -> None:
     assert "  layer 1: MatMul fc.weight: 4 x 2, ReLU" in out
     one_line(cli("check", "relu.onnx", "--last", "linear"), "leave --last out")
     one_line(cli("check", "relu.onnx", "--slope", "0.1"), "leave --slope out")
-    np.savez("a.npz", W1=CROSS)
-    one_line(cli("check", "a.npz", "--slope", "0.1", "--last", "linear"), "leaky")
+
+
+def test_leaky_relus_with_a_linear_end(cli: Cli) -> None:
+    """Injective exactly if no column is lost: the leaky ReLU between is invertible."""
+    np.savez("a.npz", W1=CROSS[:2], W2=CROSS[:2])
+    np.savez("b.npz", W1=CROSS[:2], W2=CROSS[[0, 0]])
+    for name, code in (("a.npz", 0), ("b.npz", 1)):
+        assert cli("check", name, "--slope", "0.1", "--last", "linear")[0] == code
+        assert cli("check", name, "--last", "linear")[0] == 1
+
+
+def test_an_onnx_file_with_leaky_relus_carries_its_slope(cli: Cli) -> None:
+    onnx = pytest.importorskip("onnx")
+    h = onnx.helper
+    w = CROSS[:2].T.astype(np.float32)
+    graph = h.make_graph(
+        [
+            h.make_node("MatMul", ["x", "w"], ["1"]), h.make_node("LeakyRelu", ["1"], ["2"], alpha=0.25),
+            h.make_node("MatMul", ["2", "w"], ["3"]), h.make_node("Sigmoid", ["3"], ["y"]),
+        ],
+        "g", [h.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", 2])],
+        [h.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)], [onnx.numpy_helper.from_array(w, "w")],
+    )  # fmt: skip
+    onnx.save(h.make_model(graph, opset_imports=[h.make_opsetid("", 17)], ir_version=8), "n.onnx")
+    code, out, _ = cli("check", "n.onnx")
+    assert code == 0
+    assert "layer 1: MatMul w: 2 x 2, leaky ReLU of slope 0.25\n" in out
+    assert "layer 2: MatMul w: 2 x 2, linear (counts with both signs); Sigmoid left out, strictly monotone\n" in out
+    assert cli("check", "n.onnx", "--criterion", "regional")[0] in (0, 3)
+    assert cli("check", "n.onnx", "--domain", "box:-1,1")[0] in (0, 3)
+    one_line(cli("check", "n.onnx", "--slope", "0.25"), "leave --slope out")
 
 
 def test_a_small_file_of_many_zeros_is_refused_at_once(cli: Cli) -> None:

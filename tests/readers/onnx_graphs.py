@@ -37,6 +37,7 @@ class Draft:
         self.present = "x"
         self.start = self.dtype
         self.now = self.shape
+        self.history: list[tuple[str, tuple[int, ...], Any]] = [("x", self.shape, self.dtype)]
 
     def numbers(self, *shape: int) -> Any:
         """Constants of the tensor's type: normal, small whole, or with zeros."""
@@ -65,6 +66,8 @@ class Draft:
                 names.append(self.present)
             elif value is None:
                 names.append("")
+            elif isinstance(value, str):  # an earlier tensor
+                names.append(value)
             else:
                 names.append(f"c{len(self.constants)}")
                 self.constants.append(numpy_helper.from_array(np.asarray(value), names[-1]))
@@ -90,6 +93,7 @@ class Draft:
         self.now = out.shape
         if out.dtype.type in DTYPES:
             self.dtype = out.dtype.type
+        self.history.append((self.present, self.now, self.dtype))
         return True
 
 
@@ -161,7 +165,139 @@ def cast(d: Draft) -> Any:
     return "Cast", [X], {"to": int(d.rng.choice(list(DTYPES.values())))}
 
 
-GOOD = (gemm, matmul, elementwise, relu, relu, conv, conv, flatten, reshape, quiet, cast)
+def skip(d: Draft) -> Any:
+    """The present tensor and an earlier one of its shape, added, subtracted or side by side."""
+    fitting = [name for name, shape, kind in d.history if shape == d.now and kind == d.dtype and name != d.present]
+    if not fitting:
+        return None
+    other = str(d.rng.choice(fitting))
+    operands = [X, other] if d.rng.random() < 0.5 else [other, X]
+    op = str(d.rng.choice(["Add", "Add", "Sub", "Sum", "Concat"]))
+    return op, operands, {"axis": int(d.rng.integers(1, len(d.now)))} if op == "Concat" and len(d.now) > 1 else {}
+
+
+def leaky(d: Draft) -> Any:
+    if d.rng.random() < 0.7:
+        return "LeakyRelu", [X], {"alpha": float(d.rng.choice([0.1, 0.1, 0.1, 0.25, -0.5, 1.5]))}
+    return "PRelu", [X, np.abs(d.numbers(*d.now[1:]))], {}
+
+
+def clipped(d: Draft) -> Any:
+    low, high = (np.asarray(v, d.dtype) for v in ((0.0, 6.0) if d.rng.random() < 0.5 else (-0.5, 1.0)))
+    return ("Clip", [X, low, high], {}) if d.opset >= 11 else ("Clip", [X], {"min": float(low), "max": float(high)})
+
+
+def batch_norm(d: Draft) -> Any:
+    if len(d.now) < 2 or d.opset < 14:  # before, the reference evaluator takes it for one in training
+        return None
+    c = d.now[1]
+    variance = np.abs(d.numbers(c)) + d.dtype(0.125)
+    return "BatchNormalization", [X, d.numbers(c), d.numbers(c), d.numbers(c), variance], {"epsilon": 0.01}
+
+
+def transpose(d: Draft) -> Any:
+    order = [0, *(1 + d.rng.permutation(len(d.now) - 1))]
+    return "Transpose", [X], {"perm": [int(v) for v in order]}
+
+
+def sliced(d: Draft) -> Any:
+    axis = int(d.rng.integers(min(1, len(d.now) - 1), len(d.now)))
+    size, step = d.now[axis], int(d.rng.choice([1, 1, 2, -1]))
+    start, end = (-1, -size - 1) if step < 0 else (int(d.rng.integers(0, 2)), size)
+    values = [[start], [end], [axis], [step]]
+    if d.opset >= 10:
+        return "Slice", [X, *(np.array(v) for v in values)], {}
+    return "Slice", [X], {"starts": [max(0, start)], "ends": [size], "axes": [axis]}
+
+
+def gather(d: Draft) -> Any:
+    axis = int(d.rng.integers(min(1, len(d.now) - 1), len(d.now)))
+    return "Gather", [X, d.rng.integers(0, d.now[axis], int(d.rng.integers(1, 4)))], {"axis": axis}
+
+
+def axes(d: Draft) -> Any:
+    if d.rng.random() < 0.5 or 1 not in d.now[1:]:
+        place = [len(d.now)]
+        return ("Unsqueeze", [X, np.array(place)], {}) if d.opset >= 13 else ("Unsqueeze", [X], {"axes": place})
+    place = [1 + d.now[1:].index(1)]
+    return ("Squeeze", [X, np.array(place)], {}) if d.opset >= 13 else ("Squeeze", [X], {"axes": place})
+
+
+def padded(d: Draft) -> Any:
+    pads = [0, *(int(v) for v in d.rng.integers(0, 2, len(d.now) - 1))] * 2
+    mode = {"mode": "reflect"} if d.rng.random() < 0.2 else {}
+    return ("Pad", [X, np.array(pads)], mode) if d.opset >= 11 else ("Pad", [X], {"pads": pads, **mode})
+
+
+def average(d: Draft) -> Any:
+    count = len(d.now) - 2
+    if count < 1:
+        return None
+    if d.rng.random() < 0.3:
+        return "GlobalAveragePool", [X], {}
+    window = [int(v) for v in d.rng.integers(1, 4, count)]
+    attributes: dict[str, Any] = {"kernel_shape": window, "count_include_pad": int(d.rng.integers(2))}
+    if d.rng.random() < 0.5:
+        attributes["strides"] = [int(v) for v in d.rng.integers(1, 3, count)]
+    if d.rng.random() < 0.5:
+        attributes["pads"] = [int(min(v, w - 1)) for v, w in zip(d.rng.integers(0, 2, count), window, strict=True)] * 2
+    return "AveragePool", [X], attributes
+
+
+def conv_transpose(d: Draft) -> Any:
+    count = len(d.now) - 2
+    if count < 1:
+        return None
+    features = int(d.rng.integers(1, 3))  # in one group: the reference evaluator mixes up several
+    window = [int(v) for v in d.rng.integers(1, 4, count)]
+    attributes: dict[str, Any] = {}
+    strides = [int(v) for v in d.rng.integers(1, 4, count)]
+    if d.rng.random() < 0.6:
+        attributes["strides"] = strides
+        if d.rng.random() < 0.5:
+            attributes["output_padding"] = [int(d.rng.integers(0, s)) for s in strides]
+    if d.rng.random() < 0.4:
+        attributes["pads"] = [int(v) for v in d.rng.integers(0, 2, 2 * count)]
+    if d.rng.random() < 0.3:
+        attributes["dilations"] = [int(v) for v in d.rng.integers(1, 3, count)]
+    bias = [d.numbers(features)] if d.rng.random() < 0.5 else []
+    return "ConvTranspose", [X, d.numbers(d.now[1], features, *window), *bias], attributes
+
+
+def reduced(d: Draft) -> Any:
+    if len(d.now) < 2:
+        return None
+    op, axis = str(d.rng.choice(["ReduceMean", "ReduceSum"])), [int(d.rng.integers(1, len(d.now)))]
+    keep = {"keepdims": int(d.rng.integers(2))}
+    if d.opset >= (13 if op == "ReduceSum" else 18):
+        return op, [X, np.array(axis)], keep
+    return op, [X], {"axes": axis, **keep}
+
+
+def left_product(d: Draft) -> Any:
+    if len(d.now) < 3:
+        return None
+    return "MatMul", [d.numbers(int(d.rng.integers(1, 4)), d.now[-2]), X], {}
+
+
+def upsampled(d: Draft) -> Any:
+    if len(d.now) < 3 or d.opset < 13:
+        return None
+    scales = np.array([1, 1, *([2] * (len(d.now) - 2))], np.float32)
+    # The mode of exporters; the standard's default rounds halves in another way.
+    kind = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return "Resize", [X, None, scales], {"mode": "nearest", **kind}
+
+
+def ended(d: Draft) -> Any:
+    """A function that can be left out at the end; refused if more follows."""
+    return str(d.rng.choice(["Sigmoid", "Tanh", "Softplus", "Elu", "Selu", "Celu", "Softsign"])), [X], {}
+
+
+GOOD = (
+    gemm, matmul, elementwise, relu, relu, conv, conv, flatten, reshape, quiet, cast, skip, skip, leaky, clipped,
+    batch_norm, transpose, sliced, gather, axes, padded, average, conv_transpose, reduced, left_product, upsampled,
+)  # fmt: skip
 
 
 def cast_away(d: Draft) -> Any:
@@ -221,7 +357,7 @@ def transposed(d: Draft) -> Any:
     return "Gemm", [X, d.numbers(d.now[0], m)], {"transA": 1}
 
 
-def left_product(d: Draft) -> Any:
+def rows_mixed(d: Draft) -> Any:
     return "MatMul", [d.numbers(2, d.now[0]), X], {}
 
 
@@ -231,7 +367,7 @@ def vector_product(d: Draft) -> Any:
 
 BAD = (
     cast_away, cast_away, column_bias, training_dropout, local_relu, auto_pad, other_operator, twice, widening,
-    constant_divided, transposed, left_product, vector_product,
+    constant_divided, transposed, rows_mixed, vector_product,
 )  # fmt: skip
 
 
@@ -251,6 +387,8 @@ def draw(rng: np.random.Generator) -> tuple[Draft, bool]:
         for _ in range(4):
             if draft.grow(GOOD[rng.integers(len(GOOD))]):
                 break
+    if rng.random() < 0.1:
+        draft.grow(ended)
     if not draft.nodes:
         draft.grow(relu)
     return draft, spoiled

@@ -88,11 +88,14 @@ BAD: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any], str]] = {
     "group 0": ([node("Conv", "x", "k", group=0)], {"k": K}, {"shape": IMAGE}, "groups"),
     "group 2": ([node("Conv", "x", "k", group=2)], {"k": K}, {"shape": IMAGE}, "channels"),
     "another kernel_shape": ([node("Conv", "x", "k", kernel_shape=[3, 3])], {"k": K}, {"shape": IMAGE}, "kernel_shape"),
-    "a kernel of 2 x 2 on 100 x 100": ([node("Conv", "x", "k")], {"k": K}, {"shape": (1, 1, 100, 100)}, "unrolls"),
+    "a kernel of 2 x 2 on 100 x 100": ([node("Conv", "x", "k")], {"k": K}, {"shape": (1, 1, 100, 100)}, "196,020,000"),
     "auto_pad VALID with pads": (
         [node("Conv", "x", "k", auto_pad="VALID", pads=[1, 1, 1, 1])], {"k": K}, {"shape": IMAGE}, "auto_pad"
     ),
-    "auto_pad SAME": ([node("Conv", "x", "k", auto_pad="SAME_UPPER")], {"k": K}, {"shape": IMAGE}, "auto_pad"),
+    "auto_pad SAME with pads": (
+        [node("Conv", "x", "k", auto_pad="SAME_UPPER", pads=[1, 1, 1, 1])], {"k": K}, {"shape": IMAGE}, "auto_pad"
+    ),
+    "auto_pad of another name": ([node("Conv", "x", "k", auto_pad="ODD")], {"k": K}, {"shape": IMAGE}, "auto_pad"),
     "a bias of another size": ([node("Conv", "x", "k", "c")], {"k": K, "c": W[0]}, {"shape": IMAGE}, "bias"),
     "an empty kernel": ([node("Conv", "x", "k")], {"k": K[:, :, :0]}, {"shape": IMAGE}, "does not fit|Conv"),
     "Cast to int": (
@@ -110,16 +113,17 @@ BAD: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any], str]] = {
     ),
     "C of shape (N, 1)": ([node("Gemm", "x", "w", "c")], {"w": W, "c": W[:1].T}, {}, "change the shape"),
     "C with rows of its own": ([node("Gemm", "x", "w", "c")], {"w": W, "c": W}, {}, "change the shape"),
-    "transA": ([node("Gemm", "x", "w", transA=1)], {"w": W[:1]}, {}, "one row"),
+    "transA of a batch": ([node("Gemm", "x", "w", transA=1)], {"w": W[:1]}, {}, "batch"),
+    "transA of other rows": ([node("Gemm", "x", "w", transA=1)], {"w": W[:2]}, {}, "features"),
     "weights of another type": ([node("Gemm", "x", "w")], {"w": W.astype(float)}, {}, "type"),
     "weights for other features": ([node("Gemm", "x", "w", transB=1)], {"w": W}, {}, "features"),
     "Flatten of rank 1 before Gemm": (
-        [node("Flatten", "x", out="1"), node("Gemm", "1", "w")], {"w": W[:1]}, {"shape": (3,)}, "one row"
+        [node("Flatten", "x", out="1"), node("Gemm", "1", "w")], {"w": W[:2]}, {"shape": (3,)}, "features"
     ),
     "Flatten axis 7": ([node("Flatten", "x", axis=7)], {}, {}, "axis 7"),
     "Reshape to rows": (
         [node("Reshape", "x", "s", out="1"), node("MatMul", "1", "w")], {"s": np.array([3, 1]), "w": W[:1]}, {},
-        "one row",
+        "batch",
     ),
     "Reshape to other sizes": ([node("Reshape", "x", "s")], {"s": np.array([2, 2])}, {}, "shape"),
     "Reshape to -1 twice": ([node("Reshape", "x", "s")], {"s": np.array([-1, -1])}, {}, "no shape"),
@@ -141,12 +145,119 @@ BAD: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any], str]] = {
     "an operator set to come": ([node("Relu", "x")], {}, {"opset": 999}, "operator set 999"),
     "division by 0": ([node("Div", "x", "c")], {"c": np.float32([1, 0, 1])}, {}, "nonzero"),
     "division by x": ([node("Div", "c", "x")], {"c": np.float32([1, 1, 1])}, {}, "nonzero"),
-    "x + x": ([node("Add", "x", "x")], {}, {}, "skip"),
-    "an output in the middle": (
-        [node("MatMul", "x", "w"), helper.make_node("Relu", ["y"], ["z"])], {"w": W}, {}, "not the end"
-    ),
+    "x times x": ([node("Mul", "x", "x")], {}, {}, "not affine"),
+    "x by x": ([node("MatMul", "x", "x")], {}, {"shape": (1, 1)}, "not affine"),
     "the mask of a Dropout": (
-        [helper.make_node("Dropout", ["x"], ["1", "m"]), node("Cast", "m", to=TensorProto.FLOAT)], {}, {}, "chain"
+        [helper.make_node("Dropout", ["x"], ["1", "m"]), node("Cast", "m", to=TensorProto.FLOAT)], {}, {}, "nothing"
+    ),
+    "an output that does not depend on the input": (
+        [node("Relu", "x", out="1"), node("Identity", "w")], {"w": W}, {}, "does not depend"
+    ),
+    "alpha of a LeakyRelu nan": ([node("LeakyRelu", "x", alpha=float("nan"))], {}, {}, "alpha is nan"),
+    "alpha of an Elu 0": (
+        [node("MatMul", "x", "w", out="1"), node("Elu", "1", alpha=0.0)], {"w": W}, {}, "strictly monotone"
+    ),
+    "alpha of an Elu inf": (
+        [node("MatMul", "x", "w", out="1"), node("Elu", "1", alpha=float("inf"))], {"w": W}, {}, "alpha is inf"
+    ),
+    "a window of 2^40": (
+        [node("AveragePool", "x", kernel_shape=[2**40, 1])], {}, {"shape": IMAGE}, r"2\^31|no valid"
+    ),
+    "a window of 0": ([node("AveragePool", "x", kernel_shape=[0, 1])], {}, {"shape": IMAGE}, "below 1|no valid"),
+    "a window on three axes": (
+        [node("AveragePool", "x", kernel_shape=[2, 2, 2])], {}, {"shape": IMAGE}, "kernel_shape"
+    ),
+    "ceil_mode": (
+        [node("AveragePool", "x", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)], {}, {"shape": IMAGE}, "ceil_mode"
+    ),
+    "a transposed convolution to 10^12": (
+        [node("ConvTranspose", "x", "k", strides=[10**6, 10**6])], {"k": K[:1]}, {"shape": IMAGE}, "numbers"
+    ),
+    "output_padding beyond the strides": (
+        [node("ConvTranspose", "x", "k", output_padding=[1, 0])], {"k": K[:1]}, {"shape": IMAGE}, "output padding"
+    ),
+    "Expand to 2^40": ([node("Expand", "x", "s")], {"s": np.array([2**40, 1, 3])}, {}, "numbers"),
+    "Expand to -1": ([node("Expand", "x", "s")], {"s": np.array([-1, 3])}, {}, "negative"),
+    "Tile to 2^80": ([node("Tile", "x", "s")], {"s": np.array([2**40, 2**40])}, {}, "numbers"),
+    "Pad to 2^60": ([node("Pad", "x", "s")], {"s": np.array([0, 2**60, 0, 0])}, {}, "pads"),
+    "Pad to 10^9": ([node("Pad", "x", "s")], {"s": np.array([0, 10**9, 0, 0])}, {}, "numbers"),
+    "Pad by ones": (
+        [node("Pad", "x", "s", "v")], {"s": np.array([0, 1, 0, 0]), "v": np.float32(1)}, {}, "padding with zeros"
+    ),
+    "Pad with three pads": ([node("Pad", "x", "s")], {"s": np.array([0, 1, 0])}, {}, "pads"),
+    "Gather beyond the end": ([node("Gather", "x", "s", axis=1)], {"s": np.array([3])}, {}, "fails on it"),
+    "Gather along axis 9": ([node("Gather", "x", "s", axis=9)], {"s": np.array([0])}, {}, "axis 9"),
+    "Gather of 8,000,000": (
+        [node("Gather", "x", "s", axis=1)], {"s": np.zeros(4_000_000, np.int8)}, {"shape": ("N", 3, 2)}, "numbers"
+    ),
+    "a ConstantOfShape of 2^60": (
+        [helper.make_node("ConstantOfShape", ["s"], ["c"]), node("Add", "x", "c")], {"s": np.array([2**30, 2**30])}, {},
+        "numbers",
+    ),
+    "a Range of 2^60": (
+        [helper.make_node("Range", ["a", "b", "d"], ["c"]), node("Reshape", "x", "c")],
+        {"a": np.int64(0), "b": np.int64(2**60), "d": np.int64(1)}, {}, "numbers",
+    ),
+    "a Range without steps": (
+        [helper.make_node("Range", ["a", "b", "d"], ["c"]), node("Reshape", "x", "c")],
+        {"a": np.int64(0), "b": np.int64(4), "d": np.int64(0)}, {}, "no whole numbers",
+    ),
+    "Slice by a step of 0": (
+        [node("Slice", "x", "a", "b", "c", "d")],
+        {"a": np.array([0]), "b": np.array([3]), "c": np.array([1]), "d": np.array([0])}, {}, "fails on it|axis",
+    ),
+    "Transpose of axis 5": ([node("Transpose", "x", perm=[0, 5])], {}, {}, "fails on it|no valid"),
+    "a negative variance": (
+        [node("BatchNormalization", "x", "c", "c", "c", "v")], {"c": W[:, 0], "v": -np.ones(3, np.float32)}, {},
+        "not positive",
+    ),
+    "a batch norm for other channels": (
+        [node("BatchNormalization", "x", "c", "c", "c", "c")], {"c": W[0]}, {}, "channels"
+    ),
+    "a batch norm in training": (
+        [node("BatchNormalization", "x", "c", "c", "c", "v", training_mode=1)],
+        {"c": W[:, 0], "v": np.ones(3, np.float32)}, {}, "training",
+    ),
+    "epsilon nan": (
+        [node("BatchNormalization", "x", "c", "c", "c", "v", epsilon=float("nan"))],
+        {"c": W[:, 0], "v": np.ones(3, np.float32)}, {}, "epsilon is nan",
+    ),
+    "means of a batch norm nan": (
+        [node("BatchNormalization", "x", "c", "c", "m", "v")],
+        {"c": W[:, 0], "m": np.float32([1, np.nan, 0]), "v": np.ones(3, np.float32)}, {}, "nan or inf",
+    ),
+    "Clip with limits the wrong way": (
+        [node("Clip", "x", "a", "b")], {"a": np.float32(2), "b": np.float32(1)}, {}, "nothing between"
+    ),
+    "Clip at nan": ([node("Clip", "x", "a")], {"a": np.float32("nan")}, {}, "nan"),
+    "a scale of nan": (
+        [helper.make_node("DequantizeLinear", ["q", "s"], ["w"]), node("MatMul", "x", "w")],
+        {"q": np.ones((3, 4), np.int8), "s": np.float32("nan")}, {}, "nan or inf",
+    ),
+    "a zero point of another type": (
+        [helper.make_node("DequantizeLinear", ["q", "s", "z"], ["w"]), node("MatMul", "x", "w")],
+        {"q": np.ones((3, 4), np.int8), "s": np.float32(1), "z": np.uint8(1)}, {}, "zero point",
+    ),
+    "scales for another axis": (
+        [helper.make_node("DequantizeLinear", ["q", "s"], ["w"], axis=0), node("MatMul", "x", "w")],
+        {"q": np.ones((3, 4), np.int8), "s": np.ones(4, np.float32)}, {}, "scale",
+    ),
+    "quantised activations": (
+        [helper.make_node("QuantizeLinear", ["x", "s"], ["q"]), node("DequantizeLinear", "q", "s")],
+        {"s": np.float32(0.1)}, {}, "QuantizeLinear is not supported",
+    ),
+    "Resize by interpolation": (
+        [node("Resize", "x", "", "s", mode="linear")], {"s": np.float32([1, 1, 2, 2])}, {"shape": IMAGE}, "nearest"
+    ),
+    "Resize to 10^12": (
+        [node("Resize", "x", "", "s")], {"s": np.float32([1, 1, 1e6, 1e6])}, {"shape": IMAGE}, "numbers"
+    ),
+    "text as weights": (
+        [node("MatMul", "x", "w")], {"w": helper.make_tensor("w", TensorProto.STRING, [3, 1], [b"a", b"b", b"c"])}, {},
+        "no numbers",
+    ),
+    "a shape that depends on the input": (
+        [node("Cast", "x", out="1", to=TensorProto.INT64), node("Reshape", "x", "1")], {}, {}, "Cast"
     ),
     "a tensor without data": (
         [node("MatMul", "x", "w")], {"w": TensorProto(name="w", data_type=1, dims=[3, 4])}, {}, "cannot be read|valid"
@@ -246,7 +357,7 @@ def test_auto_pad_valid_is_no_padding() -> None:
             [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], [numpy_helper.from_array(K, "k")],
         )  # fmt: skip
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        networks.append(reader._Graph(onnx, model).chain.reading().network.digest())
+        networks.append(reader.Graph(onnx, model).reading().network.digest())
     assert networks == networks[:1] * 3
 
 
