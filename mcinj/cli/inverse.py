@@ -30,7 +30,8 @@ def invert(
     file: Annotated[Path, typer.Argument(help="A network: .npz with W1…Wl (b1…bl), .onnx, .safetensors, .pt.")],
     output: Annotated[Path | None, typer.Argument(help="The output y: .npy, or text with numbers.")] = None,
     y: Annotated[str | None, typer.Option("--y", help="Or the output itself, e.g. 1,2/3,0.")] = None,
-    domain: Annotated[str | None, typer.Option(help="Only inputs inside: box:LOW,HIGH.")] = None,
+    domain: Annotated[str | None, typer.Option(help="Only inputs inside: box:LOW,HIGH or ball:R.")] = None,
+    slope: Annotated[float, typer.Option(help="Slope of leaky ReLUs; 0: ReLU.")] = 0.0,
     max_pieces: Annotated[int, typer.Option(help="Most pieces of the solution set.", min=1)] = 100,
     node_budget: NodeBudget = 100_000,
     last: Annotated[LastLayer | None, typer.Option(help="As for `mcinj check`.")] = None,
@@ -50,7 +51,7 @@ def invert(
         raise InputError("give the output as a file or with --y, one of the two")
     network = read_network(file, layers=layer_names(layers), last=last, prefix=prefix)
     values = read_vector(output) if output is not None else parse_vector(y or "", "--y")
-    found = solve(network, values, domain=domain, max_pieces=max_pieces, node_budget=node_budget)
+    found = solve(network, values, domain=domain, slope=slope, max_pieces=max_pieces, node_budget=node_budget)
     if as_json:
         typer.echo(json.dumps(found.to_json()))
     else:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from mcinj.certify.witness import Witness
 from mcinj.decide.budget import limit_of
 from mcinj.decide.check import as_network
 from mcinj.decide.deep_domain import Domain
 from mcinj.errors import InputError
+from mcinj.inverse.layers import activated, forward, signs_of, slope_of
 from mcinj.inverse.search import Piece, Search, peeled
 from mcinj.networks import Network
 from mcinj.networks.network import FractionVector
@@ -85,6 +85,7 @@ def invert(
     y: Sequence[Any] | np.ndarray[Any, Any],
     *,
     domain: str | None = None,
+    slope: float = 0.0,
     max_pieces: int = 100,
     node_budget: int | None = 100_000,
 ) -> Inversion:
@@ -99,14 +100,16 @@ def invert(
         whose last layer is `[W; -W]` (a linear last layer, `Network.with_linear_last_layer`) also the linear output
         itself, half as many numbers.
     domain
-        `box:LOW,HIGH`: only inputs inside.
+        `box:LOW,HIGH` or `ball:R`: only inputs inside (both are open).
+    slope
+        0 for ReLU; otherwise the slope of leaky ReLUs, 0 < slope < 1.
     max_pieces, node_budget
         The search ends after this many pieces, or nodes; `complete` is False then.
 
     Raises
     ------
     InputError
-        A bad network, an output of another length, nan or inf, a ball (only boxes are supported), bad limits.
+        A bad network, an output of another length, nan or inf, a bad domain, slope or limit.
 
     Notes
     -----
@@ -132,28 +135,28 @@ def invert(
     if isinstance(max_pieces, bool) or not isinstance(max_pieces, int) or max_pieces < 1:
         raise InputError(f"max_pieces must be a whole number >= 1, got {max_pieces!r}")
     limit = limit_of(node_budget)
-    box = None if domain is None else Domain.parse(domain)
-    if box is not None and box.shape != "box":
-        raise InputError(f"invert knows boxes only, not {domain}; give box:LOW,HIGH")
-    output = _output(net, y)
+    place = None if domain is None else Domain.parse(domain)
+    leak = slope_of(slope)
+    output = _output(net, y, leak)
     started = time.perf_counter()
     pieces: list[Piece] = []
     nodes, complete = 0, True
-    known = None if any(v < 0 for v in output) else peeled(net, output)
+    known = None if not leak and any(v < 0 for v in output) else peeled(net, output, leak)
     if known is not None:
-        search = Search(*known, box, limit)
+        search = Search(*known, place, limit, leak)
         for piece in search.pieces():
             if len(pieces) == max_pieces:
                 search.complete = False
                 break
             pieces.append(piece)
         nodes, complete = search.nodes, search.complete
-    return _answer(net, output, pieces, complete, nodes, started)
+    return _answer(net, output, leak, pieces, complete, nodes, started)
 
 
 def _answer(
-    net: Network, output: FractionVector, pieces: list[Piece], complete: bool, nodes: int, started: float
-) -> Inversion:
+    net: Network, output: FractionVector, slope: Fraction, pieces: list[Piece], complete: bool, nodes: int,
+    started: float,
+) -> Inversion:  # fmt: skip
     x = pieces[0].point if pieces else None
     other = None
     if len(pieces) > 1:
@@ -161,12 +164,12 @@ def _answer(
     elif pieces and pieces[0].directions:
         other = _beside(pieces[0])
     for found in (x, other):
-        if found is not None and net.exact_forward(found) != output:
+        if found is not None and forward(net, found, slope) != output:
             raise RuntimeError("an exact preimage failed its check; please report this network")
-    if x is not None and other is not None and not Witness(x, other).collides(net):
+    if x is not None and x == other:
         raise RuntimeError("two exact preimages are one; please report this network")
     unique = False if other is not None else (True if x is not None and complete else None)
-    pattern = None if x is None else tuple(tuple(int(v) for v in p) for p in net.exact_pattern(x))
+    pattern = None if x is None else signs_of(net, x, slope)
     return Inversion(x, unique, tuple(pieces), complete, pattern, other, nodes, time.perf_counter() - started)
 
 
@@ -180,7 +183,7 @@ def _beside(piece: Piece) -> FractionVector:
         step /= 2  # the point is in the relative interior, so this ends
 
 
-def _output(net: Network, y: Any) -> FractionVector:
+def _output(net: Network, y: Any, slope: Fraction) -> FractionVector:
     """The output as rationals, both signs of it for a linear last layer."""
     if isinstance(y, str):
         raise InputError("y is a string; give a list or an array of numbers")
@@ -199,7 +202,7 @@ def _output(net: Network, y: Any) -> FractionVector:
     if len(result) == m:
         return tuple(result)
     if 2 * len(result) == m and _both_signs(net):
-        return tuple(max(s * v, Fraction(0)) for s in (1, -1) for v in result)
+        return activated([s * v for s in (1, -1) for v in result], slope)
     raise InputError(f"y has {len(result)} entries, the network has {m} outputs")
 
 
