@@ -43,12 +43,16 @@ class _Rows:
 
 
 class Relaxation:
-    """The relaxation of `|f_i(x) - y_i| <= radius` for all i, for any partial pattern of the hidden units."""
+    """The relaxation of `|f_i(x) - y_i| <= radius` for all i, for any partial pattern of the hidden units.
+
+    `linear`: the last layer has no ReLU.
+    """
 
     def __init__(
-        self, network: Network, y: FractionVector, radius: Fraction, domain: Domain | None, slope: Fraction
-    ) -> None:
-        self.network, self.slope, self.n = network, slope, network.n
+        self, network: Network, y: FractionVector, radius: Fraction, domain: Domain | None, slope: Fraction,
+        linear: bool = False,
+    ) -> None:  # fmt: skip
+        self.network, self.slope, self.n, self.linear = network, slope, network.n, linear
         hidden = network.widths[:-1]
         self.starts = [network.n + sum(hidden[:k]) for k in range(len(hidden))]
         self.size = network.n + sum(hidden)
@@ -125,12 +129,13 @@ class Relaxation:
         last = self.network.depth - 1
         for i, value in enumerate(y):
             z = self._z[last, i]
-            low, high = before(value - radius, self.slope), before(value + radius, self.slope)
+            leak = Fraction(1) if self.linear else self.slope
+            low, high = before(value - radius, leak), before(value + radius, leak)
             if high is None:  # no output of a ReLU is negative
                 rows.append(([Fraction(0)] * self.size + [Fraction(1)], False))
                 continue
             rows.append((_shift(z, -high), False))
-            if low is not None and (self.slope or low > 0):
+            if low is not None and (leak or low > 0):
                 rows.append((_shift(_times(Fraction(-1), z), low), False))
         return rows
 
@@ -174,7 +179,7 @@ def contradiction(lines: Sequence[Line], strict: Sequence[bool], multipliers: Fl
     """Whether rows (g, c) <= 0 (< 0 where strict) are proved to contradict each other by multipliers near these.
 
     `multipliers` belong to the rows scaled to largest entry 1. Those that the others leave free are taken as they are,
-    the others follow exactly from Σ λ g = 0; with all λ >= 0, Σ λ c > 0 is a proof, and so is 0 where a λ > 0 is strict.
+    the others follow exactly from Σ λ g = 0; with all λ >= 0, Σ λ c > 0 is a proof, and so is 0 with a strict λ > 0.
     """
     support: dict[tuple[int, ...], tuple[int, float]] = {}
     for i in np.flatnonzero(multipliers > _SUPPORT * multipliers.max(initial=0.0)).tolist():
@@ -221,7 +226,7 @@ def _shift(a: Row, constant: Fraction) -> Row:
     return [*a[:-1], a[-1] + constant]
 
 
-def _as_floats(rows: Sequence[Row] | Sequence[Line]) -> FloatArray:
+def _as_floats(rows: Sequence[Sequence[Any]]) -> FloatArray:
     """Rows scaled to largest entry 1, in floats."""
     result = np.zeros((len(rows), len(rows[0]) if rows else 0))
     for i, row in enumerate(rows):

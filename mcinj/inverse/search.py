@@ -7,6 +7,7 @@ those with y_i = 0 and for the hidden units. Positive units give strict inequali
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -163,9 +164,10 @@ class Search:
     """The pieces of `{x : f(x) = y}`, one after the other; `nodes` partial patterns are entered, at most `limit`."""
 
     def __init__(
-        self, network: Network, y: FractionVector, domain: Domain | None, limit: int, slope: Fraction = Fraction(0)
-    ) -> None:
-        self.network, self.y, self.limit, self.slope = network, y, limit, slope
+        self, network: Network, y: FractionVector, domain: Domain | None, limit: int, slope: Fraction = Fraction(0),
+        deadline: float | None = None,
+    ) -> None:  # fmt: skip
+        self.network, self.y, self.limit, self.slope, self.deadline = network, y, limit, slope, deadline
         self.layers = [layer_rows(network, k) for k in range(network.depth)]
         self.start = everything(network.n, domain)
         self.radius = Fraction(domain.high) if domain is not None and domain.shape == "ball" else None
@@ -177,7 +179,7 @@ class Search:
         """All pieces; if the limit ends the search, `complete` is false afterwards."""
         stack: list[dict[Unit, bool]] = [{}]
         while stack:
-            if self.nodes >= self.limit:
+            if self.nodes >= self.limit or (self.deadline is not None and time.perf_counter() > self.deadline):
                 self.complete = False
                 return
             self.nodes += 1
