@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,21 +24,33 @@ from mcinj.cli.app import (
 )
 from mcinj.errors import InputError
 
+if TYPE_CHECKING:
+    from mcinj.inverse.fit import LeastSquares
+
 
 @app.command()
 def invert(
     file: Annotated[Path, typer.Argument(help="A network: .npz with W1…Wl (b1…bl), .onnx, .safetensors, .pt.")],
     output: Annotated[Path | None, typer.Argument(help="The output y: .npy, or text with numbers.")] = None,
     y: Annotated[str | None, typer.Option("--y", help="Or the output itself, e.g. 1,2/3,0.")] = None,
-    domain: Annotated[str | None, typer.Option(help="Only inputs inside: box:LOW,HIGH.")] = None,
+    domain: Annotated[str | None, typer.Option(help="Only inputs inside: box:LOW,HIGH or ball:R.")] = None,
+    slope: Annotated[float, typer.Option(help="Slope of leaky ReLUs; 0: ReLU.")] = 0.0,
+    noisy: Annotated[
+        bool, typer.Option("--least-squares", help="y is noisy: the input whose output is nearest, instead.")
+    ] = False,
     max_pieces: Annotated[int, typer.Option(help="Most pieces of the solution set.", min=1)] = 100,
     node_budget: NodeBudget = 100_000,
+    time_limit: Annotated[
+        float | None, typer.Option("--time-limit", help="Most seconds; past it: what is known by then.")
+    ] = None,
     last: Annotated[LastLayer | None, typer.Option(help="As for `mcinj check`.")] = None,
     layers: Layers = None,
     prefix: Prefix = None,
     as_json: AsJson = False,
 ) -> None:
     """All inputs x with f(x) = y, exactly. Exit code 0: one x alone, 1: none or several, 3: unknown, 2: bad input.
+
+    With --least-squares: 0: proved to be nearest of all, 3: nearest in its region only.
 
     Example: mcinj invert stack.npz --y 1,2,0
     """
@@ -50,15 +62,18 @@ def invert(
         raise InputError("give the output as a file or with --y, one of the two")
     network = read_network(file, layers=layer_names(layers), last=last, prefix=prefix)
     values = read_vector(output) if output is not None else parse_vector(y or "", "--y")
-    found = solve(network, values, domain=domain, max_pieces=max_pieces, node_budget=node_budget)
+    found = solve(
+        network, values, domain=domain, slope=slope, noisy=noisy, max_pieces=max_pieces, node_budget=node_budget,
+        time_limit=time_limit,
+    )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(found.to_json()))
+    elif found.fit is not None:
+        _tell_fit(found.fit)
     else:
         where = "" if domain is None else f" in {domain}"
         if found.x is not None:
-            typer.echo(
-                "x = " + " ".join(f"{float(v):.17g}" for v in found.x) + "  (rounded here; --json has it exactly)"
-            )
+            typer.echo("x = " + " ".join(_shown(v) for v in found.x) + "  (rounded here; --json has it exactly)")
         if found.impossible:
             typer.echo(
                 f"no input{where} gives exactly this output (proved; outputs of a float forward pass are rounded)"
@@ -70,10 +85,29 @@ def invert(
             count = "1 piece" if len(found.pieces) == 1 else f"{len(found.pieces)} pieces"
             typer.echo(f"other inputs{where} give this output too: {count}, of dimension {shapes}")
         if not found.complete:
-            typer.echo("the search ended at its limit (--node-budget, --max-pieces): there may be more")
+            typer.echo("the search ended at its limit (--node-budget, --max-pieces, --time-limit): there may be more")
         typer.echo(f"{found.nodes} nodes, {found.seconds:.3f} s")
+    if found.fit is not None:
+        raise typer.Exit(EXIT_PASS if found.fit.proved else EXIT_UNKNOWN)
     undecided = found.unique is None and not found.impossible
     raise typer.Exit(EXIT_UNKNOWN if undecided else (EXIT_PASS if found.unique else EXIT_FAIL))
+
+
+def _tell_fit(found: LeastSquares) -> None:
+    typer.echo("x = " + " ".join(_shown(v) for v in found.x) + "  (rounded here; --json has it exactly)")
+    from mcinj.quantify.roots import root_below
+
+    low, high = found.residual
+    typer.echo(f"|f(x) - y| between {low:.17g} and {high:.17g}")
+    if found.proved:
+        typer.echo("no input comes nearer (proved)")
+    else:
+        floor = root_below(found.bound)
+        typer.echo(f"nearest in its region; no input comes nearer than {floor:.9g} (proved), between that is open")
+    if found.unique is not None:
+        typer.echo("the only such x in its region" if found.unique else "other inputs of its region come as near")
+    typer.echo("active units: " + ", ".join(str(len(units)) for units in found.active))
+    typer.echo(f"{found.nodes} nodes, {found.seconds:.3f} s")
 
 
 def _shown(value: Fraction) -> str:

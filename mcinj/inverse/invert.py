@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from mcinj.certify.witness import Witness
 from mcinj.decide.budget import limit_of
 from mcinj.decide.check import as_network
 from mcinj.decide.deep_domain import Domain
+from mcinj.decide.watch import time_limit_of
 from mcinj.errors import InputError
+from mcinj.inverse.fit import LeastSquares, fitted
+from mcinj.inverse.layers import activated, forward, signs_of, slope_of
 from mcinj.inverse.search import Piece, Search, peeled
 from mcinj.networks import Network
 from mcinj.networks.network import FractionVector
@@ -42,6 +44,10 @@ class Inversion:
         A second input with the same output, if one was found.
     nodes, seconds
         Cost; nodes are machine-independent.
+    fit
+        With `noisy`: the least-squares answer (`mcinj.inverse.fit.LeastSquares`). Then `x` and `pattern` are its,
+        `unique` says whether x is the only minimiser of its region, `complete` whether x is proved to be a global
+        minimum (otherwise it is known to be one of its region only), and there are no pieces.
     """
 
     x: FractionVector | None
@@ -52,16 +58,19 @@ class Inversion:
     other: FractionVector | None
     nodes: int
     seconds: float
+    fit: LeastSquares | None = None
 
     @property
-    def residual(self) -> Fraction | None:
-        """|f(x) - y|: 0, since x is exact; None without x."""
-        return None if self.x is None else Fraction(0)
+    def residual(self) -> tuple[float, float] | None:
+        """Floats below and above |f(x) - y|: 0 where x is exact; None without x."""
+        if self.fit is not None:
+            return self.fit.residual
+        return None if self.x is None else (0.0, 0.0)
 
     @property
     def impossible(self) -> bool:
         """Whether it is proved that no input (of the domain) gives y."""
-        return self.complete and not self.pieces
+        return self.complete and not self.pieces and self.fit is None
 
     def to_json(self) -> dict[str, Any]:
         """The object that `mcinj invert --json` prints; rationals are strings."""
@@ -70,12 +79,13 @@ class Inversion:
             "unique": self.unique,
             "impossible": self.impossible,
             "complete": self.complete,
-            "residual": None if self.residual is None else str(self.residual),
+            "residual": None if self.residual is None else list(self.residual),
             "other": None if self.other is None else [str(v) for v in self.other],
             "pattern": None if self.pattern is None else [list(p) for p in self.pattern],
             "pieces": [piece.to_json() for piece in self.pieces],
             "nodes": self.nodes,
             "seconds": self.seconds,
+            "fit": None if self.fit is None else self.fit.to_json(),
         }
 
 
@@ -85,8 +95,11 @@ def invert(
     y: Sequence[Any] | np.ndarray[Any, Any],
     *,
     domain: str | None = None,
+    slope: float = 0.0,
+    noisy: bool = False,
     max_pieces: int = 100,
     node_budget: int | None = 100_000,
+    time_limit: float | None = None,
 ) -> Inversion:
     """All inputs x with f(x) = y, exactly: one of them, whether it is the only one, and the whole set.
 
@@ -99,14 +112,19 @@ def invert(
         whose last layer is `[W; -W]` (a linear last layer, `Network.with_linear_last_layer`) also the linear output
         itself, half as many numbers.
     domain
-        `box:LOW,HIGH`: only inputs inside.
-    max_pieces, node_budget
-        The search ends after this many pieces, or nodes; `complete` is False then.
+        `box:LOW,HIGH` or `ball:R`: only inputs inside (both are open).
+    slope
+        0 for ReLU; otherwise the slope of leaky ReLUs, 0 < slope < 1.
+    noisy
+        y is no exact output: find x with the least `|f(x) - y|²` instead (`Inversion.fit`). Domains are closed then.
+        For a linear last layer and a linear output the distance is that of the linear outputs.
+    max_pieces, node_budget, time_limit
+        The search ends after this many pieces, nodes or seconds; `complete` is False then.
 
     Raises
     ------
     InputError
-        A bad network, an output of another length, nan or inf, a ball (only boxes are supported), bad limits.
+        A bad network, an output of another length, nan or inf, a bad domain, slope or limit.
 
     Notes
     -----
@@ -125,6 +143,9 @@ def invert(
     (['2', '3'], True)
     >>> mcinj.invert(net, [2, 3, 1]).impossible
     True
+    >>> found = mcinj.invert(net, [2, 3, 1], noisy=True)
+    >>> [str(v) for v in found.x], str(found.fit.squared), found.fit.proved
+    (['2', '3'], '1', True)
 
     The method: docs/invert.md.
     """
@@ -132,28 +153,32 @@ def invert(
     if isinstance(max_pieces, bool) or not isinstance(max_pieces, int) or max_pieces < 1:
         raise InputError(f"max_pieces must be a whole number >= 1, got {max_pieces!r}")
     limit = limit_of(node_budget)
-    box = None if domain is None else Domain.parse(domain)
-    if box is not None and box.shape != "box":
-        raise InputError(f"invert knows boxes only, not {domain}; give box:LOW,HIGH")
-    output = _output(net, y)
+    place = None if domain is None else Domain.parse(domain)
+    leak = slope_of(slope)
+    seconds = time_limit_of(time_limit)
     started = time.perf_counter()
+    deadline = None if seconds is None else started + seconds
+    if noisy:
+        return _noisy(net, _numbers(y), place, leak, limit, deadline)
+    output = _output(net, _numbers(y), leak)
     pieces: list[Piece] = []
     nodes, complete = 0, True
-    known = None if any(v < 0 for v in output) else peeled(net, output)
+    known = None if not leak and any(v < 0 for v in output) else peeled(net, output, leak)
     if known is not None:
-        search = Search(*known, box, limit)
+        search = Search(*known, place, limit, leak, deadline)
         for piece in search.pieces():
             if len(pieces) == max_pieces:
                 search.complete = False
                 break
             pieces.append(piece)
         nodes, complete = search.nodes, search.complete
-    return _answer(net, output, pieces, complete, nodes, started)
+    return _answer(net, output, leak, pieces, complete, nodes, started)
 
 
 def _answer(
-    net: Network, output: FractionVector, pieces: list[Piece], complete: bool, nodes: int, started: float
-) -> Inversion:
+    net: Network, output: FractionVector, slope: Fraction, pieces: list[Piece], complete: bool, nodes: int,
+    started: float,
+) -> Inversion:  # fmt: skip
     x = pieces[0].point if pieces else None
     other = None
     if len(pieces) > 1:
@@ -161,12 +186,12 @@ def _answer(
     elif pieces and pieces[0].directions:
         other = _beside(pieces[0])
     for found in (x, other):
-        if found is not None and net.exact_forward(found) != output:
+        if found is not None and forward(net, found, slope) != output:
             raise RuntimeError("an exact preimage failed its check; please report this network")
-    if x is not None and other is not None and not Witness(x, other).collides(net):
+    if x is not None and x == other:
         raise RuntimeError("two exact preimages are one; please report this network")
     unique = False if other is not None else (True if x is not None and complete else None)
-    pattern = None if x is None else tuple(tuple(int(v) for v in p) for p in net.exact_pattern(x))
+    pattern = None if x is None else signs_of(net, x, slope)
     return Inversion(x, unique, tuple(pieces), complete, pattern, other, nodes, time.perf_counter() - started)
 
 
@@ -180,8 +205,41 @@ def _beside(piece: Piece) -> FractionVector:
         step /= 2  # the point is in the relative interior, so this ends
 
 
-def _output(net: Network, y: Any) -> FractionVector:
-    """The output as rationals, both signs of it for a linear last layer."""
+def _noisy(
+    net: Network, y: list[Fraction], domain: Domain | None, slope: Fraction, limit: int, deadline: float | None
+) -> Inversion:
+    linear = 2 * len(y) == net.widths[-1] and _both_signs(net)
+    if not linear and len(y) != net.widths[-1]:
+        raise _wrong_length(net, y)
+    found = fitted(_one_sign(net) if linear else net, tuple(y), domain, slope, limit, deadline, linear)
+    return Inversion(
+        found.x, found.unique, (), found.proved, signs_of(net, found.x, slope), None, found.nodes, found.seconds, found
+    )
+
+
+def _one_sign(net: Network) -> Network:
+    """The network with the first half of its last layer."""
+    half = net.widths[-1] // 2
+    weights = [*net.exact_weights[:-1], net.exact_weights[-1][:half]]
+    biases = net.exact_biases
+    return Network(weights, None if biases is None else [*biases[:-1], biases[-1][:half]])
+
+
+def _output(net: Network, y: list[Fraction], slope: Fraction) -> FractionVector:
+    """The output, both signs of it for a linear last layer."""
+    if len(y) == net.widths[-1]:
+        return tuple(y)
+    if 2 * len(y) == net.widths[-1] and _both_signs(net):
+        return activated([s * v for s in (1, -1) for v in y], slope)
+    raise _wrong_length(net, y)
+
+
+def _wrong_length(net: Network, y: list[Fraction]) -> InputError:
+    return InputError(f"y has {len(y)} entries, the network has {net.widths[-1]} outputs")
+
+
+def _numbers(y: Any) -> list[Fraction]:
+    """A vector of rationals."""
     if isinstance(y, str):
         raise InputError("y is a string; give a list or an array of numbers")
     try:
@@ -195,12 +253,7 @@ def _output(net: Network, y: Any) -> FractionVector:
         if isinstance(v, (float, np.floating)) and not np.isfinite(v):
             raise InputError(f"y[{i}] is {v}; every entry must be finite")
         result.append(Fraction(int(v)) if isinstance(v, (int, np.integer)) else _rational(v))
-    m = net.widths[-1]
-    if len(result) == m:
-        return tuple(result)
-    if 2 * len(result) == m and _both_signs(net):
-        return tuple(max(s * v, Fraction(0)) for s in (1, -1) for v in result)
-    raise InputError(f"y has {len(result)} entries, the network has {m} outputs")
+    return result
 
 
 def _rational(value: Any) -> Fraction:

@@ -7,7 +7,8 @@ those with y_i = 0 and for the hidden units. Positive units give strict inequali
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -15,8 +16,11 @@ from typing import Any
 import flint
 
 from mcinj.decide.deep_domain import Domain
-from mcinj.inverse.algebra import Matrix, chosen, fraction, matrix, solutions, stacked
+from mcinj.inverse.algebra import Matrix, chosen, fraction, identity, matrix, solutions, stacked
 from mcinj.inverse.interior import Interior, relative_interior
+from mcinj.inverse.layers import after, before, layer_rows
+from mcinj.inverse.quadratic import least_squares
+from mcinj.inverse.relax import Relaxation, Unit
 from mcinj.networks import Network
 from mcinj.networks.network import FractionVector
 
@@ -37,12 +41,15 @@ class Piece:
         `(g, h, strict)` with `g·x <= h`, or `g·x < h` where strict; with `point + span(directions)` they describe it.
     bounded
         Whether it is bounded.
+    radius
+        If not None, only its points with |x| < radius count.
     """
 
     point: FractionVector
     directions: tuple[FractionVector, ...]
     inequalities: tuple[tuple[FractionVector, Fraction, bool], ...]
     bounded: bool
+    radius: Fraction | None = None
 
     @property
     def dimension(self) -> int:
@@ -52,6 +59,8 @@ class Piece:
     def holds(self, x: Sequence[Fraction]) -> bool:
         """Whether a rational point lies in the piece, exactly."""
         n = len(x)
+        if self.radius is not None and not _dot(x, x) < self.radius**2:
+            return False
         if any(_dot(g, x) > h or (strict and _dot(g, x) == h) for g, h, strict in self.inequalities):
             return False
         step = [a - b for a, b in zip(x, self.point, strict=True)]
@@ -64,34 +73,13 @@ class Piece:
         return {
             "dimension": self.dimension,
             "bounded": self.bounded,
+            **({} if self.radius is None else {"radius": str(self.radius)}),
             "point": [str(v) for v in self.point],
             "directions": [[str(v) for v in d] for d in self.directions],
             "inequalities": [
                 {"g": [str(v) for v in g], "h": str(h), "strict": strict} for g, h, strict in self.inequalities
             ],
         }
-
-
-def layer_rows(network: Network, k: int) -> Matrix:
-    """Rows (W, b) of layer k (from 0), shape `(m_k, m_{k-1} + 1)`."""
-    w = network.exact_weights[k]
-    biases = network.exact_biases
-    b = biases[k] if biases is not None else (Fraction(0),) * len(w)
-    return matrix([(*row, c) for row, c in zip(w, b, strict=True)], len(w[0]) + 1)
-
-
-def after(rows: Matrix, layer: Matrix, active: Sequence[bool]) -> Matrix:
-    """Rows over (x, 1) of the next layer, where exactly these units of the layer with `rows` are positive."""
-    columns = rows.ncols()
-    kept = [i for i, on in enumerate(active) if on]
-    last = layer.ncols() - 1
-    constant = flint.fmpq_mat(layer.nrows(), columns)
-    for i in range(layer.nrows()):
-        constant[i, columns - 1] = layer[i, last]
-    if not kept:
-        return constant
-    part = flint.fmpq_mat(layer.nrows(), len(kept), [layer[i, j] for i in range(layer.nrows()) for j in kept])
-    return part * chosen(rows, kept) + constant
 
 
 @dataclass(frozen=True)
@@ -108,13 +96,22 @@ class System:
         more = range(start, start + rows.nrows()) if strict else ()
         return System(self.equations, stacked([self.rows, rows], columns), self.strict | frozenset(more))
 
-    def with_output(self, rows: Matrix, y: Sequence[Fraction]) -> System:
-        """The system with ReLU(rows) = y, y >= 0."""
+    def with_pattern(self, rows: Matrix, active: Sequence[bool]) -> System:
+        """The system where exactly these of the rows are positive."""
+        on = chosen(rows, [i for i, v in enumerate(active) if v])
+        off = chosen(rows, [i for i, v in enumerate(active) if not v])
+        return self.with_rows(-1 * on, strict=True).with_rows(off, strict=False)
+
+    def with_output(self, rows: Matrix, y: Sequence[Fraction], slope: Fraction) -> System:
+        """The system with σ(rows) = y; for ReLU, y >= 0."""
         columns = rows.ncols()
-        on = chosen(rows, [i for i, v in enumerate(y) if v > 0])
-        for k, v in enumerate(v for v in y if v > 0):
-            on[k, columns - 1] = on[k, columns - 1] - flint.fmpq(v.numerator, v.denominator)
-        off = chosen(rows, [i for i, v in enumerate(y) if v <= 0])
+        fixed = [i for i, v in enumerate(y) if v > 0 or slope]
+        on = chosen(rows, fixed)
+        for k, i in enumerate(fixed):
+            z = before(y[i], slope)
+            assert z is not None  # negative outputs of a ReLU are answered before
+            on[k, columns - 1] = on[k, columns - 1] - flint.fmpq(z.numerator, z.denominator)
+        off = chosen(rows, [i for i in range(len(y)) if i not in set(fixed)])
         return System(stacked([self.equations, on], columns), self.rows, self.strict).with_rows(off, strict=False)
 
     def solve(self) -> tuple[Matrix, Interior] | None:
@@ -127,26 +124,28 @@ class System:
 
 
 def everything(n: int, domain: Domain | None = None) -> System:
-    """No condition, or a box."""
+    """No condition, or a box; of a ball nothing (`_in_ball`)."""
     free = System(flint.fmpq_mat(0, n + 1), flint.fmpq_mat(0, n + 1), frozenset())
-    if domain is None:
+    if domain is None or domain.shape == "ball":
         return free
     return free.with_rows(matrix([[-v for v in row] for row in domain.fence(n)], n + 1), strict=True)
 
 
-def peeled(network: Network, y: FractionVector) -> tuple[Network, FractionVector] | None:
+def peeled(network: Network, y: FractionVector, slope: Fraction) -> tuple[Network, FractionVector] | None:
     """The shortest prefix whose output is known from y, with it; None: proved that y is no output.
 
-    A layer is taken off where only one vector h >= 0 of its inputs gives its outputs.
+    A layer is taken off where only one vector h of its inputs (h >= 0 behind ReLUs) gives its outputs.
     """
     while network.depth > 1:
         inputs = int(network.weights[-1].shape[1])
         # With fewer equations than this the solutions have too many dimensions to ask about.
-        if sum(v > 0 for v in y) + _PEELED < inputs:
+        if sum(v > 0 or bool(slope) for v in y) + _PEELED < inputs:
             break
-        nonnegative = [[Fraction(-int(i == j)) for j in range(inputs + 1)] for i in range(inputs)]
-        system = everything(inputs).with_rows(matrix(nonnegative, inputs + 1), strict=False)
-        system = system.with_output(layer_rows(network, network.depth - 1), y)
+        system = everything(inputs)
+        if not slope:
+            nonnegative = [[Fraction(-int(i == j)) for j in range(inputs + 1)] for i in range(inputs)]
+            system = system.with_rows(matrix(nonnegative, inputs + 1), strict=False)
+        system = system.with_output(layer_rows(network, network.depth - 1), y, slope)
         onto = solutions(system.equations)
         if onto is None:
             return None
@@ -164,48 +163,82 @@ def peeled(network: Network, y: FractionVector) -> tuple[Network, FractionVector
 class Search:
     """The pieces of `{x : f(x) = y}`, one after the other; `nodes` partial patterns are entered, at most `limit`."""
 
-    def __init__(self, network: Network, y: FractionVector, domain: Domain | None, limit: int) -> None:
-        self.network, self.y, self.limit = network, y, limit
+    def __init__(
+        self, network: Network, y: FractionVector, domain: Domain | None, limit: int, slope: Fraction = Fraction(0),
+        deadline: float | None = None,
+    ) -> None:  # fmt: skip
+        self.network, self.y, self.limit, self.slope, self.deadline = network, y, limit, slope, deadline
         self.layers = [layer_rows(network, k) for k in range(network.depth)]
         self.start = everything(network.n, domain)
+        self.radius = Fraction(domain.high) if domain is not None and domain.shape == "ball" else None
+        self.relaxation = Relaxation(network, y, Fraction(0), domain, slope) if network.depth > 1 else None
         self.nodes = 0
         self.complete = True
 
     def pieces(self) -> Iterator[Piece]:
         """All pieces; if the limit ends the search, `complete` is false afterwards."""
-        stack: list[tuple[int, Matrix, dict[int, bool], System]] = [(0, self.layers[0], {}, self.start)]
+        stack: list[dict[Unit, bool]] = [{}]
         while stack:
-            if self.nodes >= self.limit:
+            if self.nodes >= self.limit or (self.deadline is not None and time.perf_counter() > self.deadline):
                 self.complete = False
                 return
             self.nodes += 1
-            k, rows, signs, system = stack.pop()
-            if k == self.network.depth - 1:
-                whole = system.with_output(rows, self.y)
-                found = whole.solve()
-                if found is not None:
-                    yield _piece(whole, *found)
-                continue
-            found = system.solve()
-            if found is None:
-                continue
-            if len(signs) == rows.nrows():
-                active = [signs[i] for i in range(len(signs))]
-                stack.append((k + 1, after(rows, self.layers[k + 1], active), {}, system))
-                continue
-            onto, inside = found
-            values = inside.values(rows * onto)
-            # The unit that is most positive at the point first: its negative side moves the point most.
-            unit = max((i for i in range(rows.nrows()) if i not in signs), key=lambda i: values[i])
-            row = chosen(rows, [unit])
-            stack.append((k, rows, {**signs, unit: False}, system.with_rows(row, strict=False)))
-            stack.append((k, rows, {**signs, unit: True}, system.with_rows(-1 * row, strict=True)))
+            signs = stack.pop()
+            if self.relaxation is not None:
+                point = self.relaxation.look(signs)
+                if point is None:
+                    continue
+                choice = self.relaxation.open_unit(signs, point)
+                if choice is not None:
+                    unit, on = choice
+                    stack.append({**signs, unit: not on})
+                    stack.append({**signs, unit: on})
+                    continue
+            system, rows = on_pattern(self.start, self.layers, signs, self.slope)
+            whole = system.with_output(rows, self.y, self.slope)
+            found = whole.solve()
+            piece = None if found is None else _piece(whole, *found, self.radius)
+            if piece is not None:
+                yield piece
 
 
-def _piece(system: System, onto: Matrix, inside: Interior) -> Piece:
-    """The piece in coordinates of x."""
+def on_pattern(
+    start: System, layers: Sequence[Matrix], signs: Mapping[Unit, bool], slope: Fraction
+) -> tuple[System, Matrix]:
+    """The inputs with this pattern of all hidden units, and the rows of the last layer over them."""
+    system, rows = start, layers[0]
+    for k, layer in enumerate(layers[1:]):
+        active = [signs[k, i] for i in range(rows.nrows())]
+        system, rows = system.with_pattern(rows, active), after(rows, layer, active, slope)
+    return system, rows
+
+
+def _in_ball(full: Matrix, rows: Matrix, inside: Interior, radius: Fraction) -> tuple[Fraction, ...] | None:
+    """w in the relative interior of `{w : rows <= 0}` with |x(w)| < radius, decided by the least-norm point."""
+    n = full.nrows() - 1
+    near = least_squares(chosen(full, range(n)), rows)
+    assert near is not None  # the polyhedron has a relative interior
+    if not near.value < radius**2:
+        return None
+    step = Fraction(1)
+    while True:
+        # The least-norm point may lie on the boundary: a step into the interior, small enough to stay in the ball.
+        w = tuple(a + step * (b - a) for a, b in zip(near.point, inside.point, strict=True))
+        x = Interior(full, w, frozenset()).values(chosen(identity(n + 1), range(n)))
+        if _dot(x, x) < radius**2:
+            return w
+        step /= 2
+
+
+def _piece(system: System, onto: Matrix, inside: Interior, radius: Fraction | None) -> Piece | None:
+    """The piece in coordinates of x; None: it does not meet the ball."""
     full = onto * inside.hull
     n, e = full.nrows() - 1, inside.dimension
+    if radius is not None:
+        w = _in_ball(full, system.rows * full, inside, radius)
+        if w is None:
+            return None
+        inside = Interior(inside.hull, w, inside.tight)
     point = tuple(inside.values(onto)[:-1])
     directions = tuple(tuple(fraction(full[i, k]) for i in range(n)) for k in range(e))
     inequalities = []
@@ -219,8 +252,8 @@ def _piece(system: System, onto: Matrix, inside: Interior) -> Piece:
         for k in range(e):
             recession[i, k] = narrowed[i, k]
     cone = relative_interior(recession)
-    bounded = cone is not None and cone.dimension == 0
-    return Piece(point, directions, tuple(inequalities), bounded)
+    bounded = radius is not None or (cone is not None and cone.dimension == 0)
+    return Piece(point, directions, tuple(inequalities), bounded, radius)
 
 
 def _dot(g: Sequence[Fraction], x: Sequence[Fraction]) -> Fraction:

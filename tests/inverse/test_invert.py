@@ -10,50 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from naive.patterns import Row, affine, nonempty
 
 import mcinj
 from mcinj import InputError, Network, invert
-
-Row = tuple[list[Fraction], Fraction]
-
-
-def eliminate(equal: list[Row], below: list[Row], strict: list[Row], n: int) -> bool:
-    """Whether `g·x = h`, `<= h`, `< h` has a solution, by Fourier and Motzkin's elimination."""
-    rows = [(g, h, False) for g, h in below] + [(g, h, True) for g, h in strict]
-    rows += [(g, h, False) for g, h in equal] + [([-v for v in g], -h, False) for g, h in equal]
-    for j in range(n):
-        up = [r for r in rows if r[0][j] > 0]
-        down = [r for r in rows if r[0][j] < 0]
-        kept = {(tuple(g), h, s) for g, h, s in rows if g[j] == 0}
-        for g, h, s in up:
-            for g2, h2, s2 in down:
-                a, b = -g2[j], g[j]
-                mixed = [a * u + b * v for u, v in zip(g, g2, strict=True)]
-                scale = max([abs(v) for v in mixed if v], default=Fraction(1))
-                kept.add((tuple(v / scale for v in mixed), (a * h + b * h2) / scale, s or s2))
-        rows = [(list(g), h, s) for g, h, s in kept]
-    return all(h > 0 if s else h >= 0 for _, h, s in rows)
-
-
-def affine(net: Network, pattern: tuple[tuple[bool, ...], ...]) -> list[list[Row]]:
-    """Pre-activations `g·x - h` of all layers on a pattern of the hidden units."""
-    n = net.n
-    points = [[Fraction(0)] * n] + [[Fraction(int(i == j)) for i in range(n)] for j in range(n)]
-    values = []
-    for x in points:
-        v, layers = list(x), []
-        for k, w in enumerate(net.exact_weights):
-            b = net.exact_biases[k] if net.exact_biases is not None else [Fraction(0)] * len(w)
-            z = [
-                sum((a * c for a, c in zip(row, v, strict=True)), Fraction(0)) + t for row, t in zip(w, b, strict=True)
-            ]
-            layers.append(z)
-            v = [t if on else Fraction(0) for t, on in zip(z, (*pattern, (True,) * len(w))[k], strict=True)]
-        values.append(layers)
-    return [
-        [([values[j + 1][k][i] - values[0][k][i] for j in range(n)], -values[0][k][i]) for i in range(m)]
-        for k, m in enumerate(net.widths)
-    ]
 
 
 def consistent_patterns(net: Network, y: list[Fraction], extra: list[Row] | None = None) -> int:
@@ -75,7 +35,7 @@ def consistent_patterns(net: Network, y: list[Fraction], extra: list[Row] | None
                     below.append((g, h))
         equal = [(g, h + v) for (g, h), v in zip(rows[-1], y, strict=True) if v > 0]
         below += [(g, h) for (g, h), v in zip(rows[-1], y, strict=True) if v == 0]
-        count += eliminate(equal, below, strict, net.n)
+        count += nonempty(equal, below, strict, net.n)
     return count
 
 
@@ -209,6 +169,7 @@ def test_bad_outputs_are_refused(y: Any, word: str) -> None:
 
 def test_bad_options_are_refused() -> None:
     net = Network([[[1.0]]])
-    for options in ({"domain": "ball:1"}, {"domain": "box"}, {"max_pieces": 0}, {"node_budget": -1}):
+    bad = ({"domain": "ball:0"}, {"domain": "box"}, {"max_pieces": 0}, {"node_budget": -1}, {"slope": 1}, {"slope": -1})
+    for options in bad:
         with pytest.raises(InputError):
             invert(net, [1], **options)  # type: ignore[arg-type]
