@@ -18,7 +18,7 @@ def run(
     backend: Annotated[
         Backend,
         typer.Option(
-            help="local: this machine; dask: several, see docs/cluster.md. loky: the old name of local.",
+            help="local, loky: processes here, our own or joblib's; dask: several machines, see docs/cluster.md.",
         ),
     ] = Backend.LOCAL,
     results: Annotated[Path | None, typer.Option(help="Directory of the results; default results/NAME.")] = None,

@@ -113,8 +113,8 @@ def run(
     jobs
         Worker processes; default: all cores. The table, its `seconds` aside, does not depend on it.
     backend
-        `local` (this machine; `loky` is its old name) or `dask` (several; needs the extra `mcinj[dask]`, and a
-        scheduler's address in DASK_SCHEDULER_ADDRESS for a cluster).
+        `local` or `loky` (processes of this machine: our own, or joblib's until one of them dies), or `dask`
+        (several machines; needs the extra `mcinj[dask]`, and a scheduler's address in DASK_SCHEDULER_ADDRESS for a cluster).
     results
         Directory of the record, default `results/<name>`. Trials that it holds already are not repeated.
     progress
@@ -288,6 +288,10 @@ class _Run:
             return Cluster(self._workers, kind)
         if self._workers == 1 and not self._isolate:
             return Here()
+        if self._backend == "loky":
+            from mcinj.experiment.loky import Loky
+
+            return Loky(self._workers, kind)
         return Local(self._workers, kind)
 
     def _work(self, pool: Pool, supply: Supply) -> None:

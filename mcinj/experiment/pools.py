@@ -27,7 +27,7 @@ log = logging.getLogger("mcinj.run")
 # Workers that end in a row before they are ready: by themselves, or killed. Then the fault is not a trial's.
 FAILED_STARTS, KILLED_STARTS = 5, 25
 # Numerical libraries would otherwise start a thread per core in every worker.
-_ONE_THREAD = dict.fromkeys(
+ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMBA_NUM_THREADS"), "1"
 )
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from mcinj.experiment.worker import main; main()"
@@ -110,7 +110,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **_ONE_THREAD},
+            env={**os.environ, **ONE_THREAD},
             **apart,
         )
         self.pid = self._process.pid

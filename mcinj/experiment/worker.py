@@ -31,8 +31,8 @@ def send(stream: IO[bytes], message: Any) -> None:
 def _pickler() -> Any:
     """`cloudpickle` if it is there: it sends functions of a user's own script by value."""
     try:
-        return importlib.import_module("cloudpickle")
-    except ImportError:
+        return importlib.import_module("joblib.externals.cloudpickle")
+    except ImportError:  # a Debian package of joblib without it
         return pickle
 
 

@@ -105,6 +105,21 @@ def test_twenty_kills_of_parent_and_workers(reference: pd.DataFrame, tmp_path: P
     same(read_table(tmp_path / "r")[0], reference)
 
 
+def test_joblib_workers_give_the_same_table(reference: pd.DataFrame, tmp_path: Path) -> None:
+    same(mcinj.run(CONFIG, jobs=2, backend="loky", results=tmp_path), reference)
+
+
+def test_our_own_workers_take_over_from_those_of_joblib(reference: pd.DataFrame, tmp_path: Path) -> None:
+    process = start(tmp_path, "0 3:7", "--backend", "loky")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "1 trial(s) quarantined" in out
+    assert "a worker of loky died" in (tmp_path / "r" / "run.log").read_text()
+    table = read_table(tmp_path / "r")[0]
+    kept = ~((table["n"] == 3) & (table["trial"] == 7))
+    same(table[kept].reset_index(drop=True), reference[kept].reset_index(drop=True))
+
+
 def test_a_trial_that_kills_its_worker_is_set_aside_and_tried_again(reference: pd.DataFrame, tmp_path: Path) -> None:
     process = start(tmp_path, "0 3:7")
     out, err = process.communicate(timeout=120)
