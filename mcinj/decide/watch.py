@@ -52,6 +52,9 @@ class Watch:
         What is being done, in words.
     nodes, open
         Nodes entered by all stages so far; nodes of the present stage that wait on its stack.
+    share
+        Share of the present stage's work that is settled: of all pairs of inputs by volume, or of a search tree whose
+        branches count as equal halves. None where the stage does not know.
     alone
         Layers (from 1) that are proved injective on all of their input space.
     proved
@@ -73,6 +76,7 @@ class Watch:
     stage: str = "reading the weights"
     nodes: int = 0
     open: int = 0
+    share: float | None = None
     alone: list[int] = field(default_factory=list)
     proved: list[str] = field(default_factory=list)
     fewest: dict[int, Fewest] = field(default_factory=dict)
@@ -105,6 +109,7 @@ class Watch:
         """A new stage begins; its nodes count from 0."""
         self._before = self.nodes
         self.open = 0
+        self.share = None
         if not self._quiet:
             self.stage = stage
         self._report(always=True)
