@@ -53,8 +53,7 @@ class Watch:
     nodes, open
         Nodes entered by all stages so far; nodes of the present stage that wait on its stack.
     share
-        Share of the present stage's work that is settled: of all pairs of inputs by volume, or of a search tree whose
-        branches count as equal halves. None where the stage does not know.
+        Share of all pairs of inputs, by volume, that is settled; None where the stage does not know.
     alone
         Layers (from 1) that are proved injective on all of their input space.
     proved

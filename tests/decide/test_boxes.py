@@ -15,6 +15,7 @@ from mcinj.decide.box_pairs import by_secants, by_separation
 from mcinj.decide.box_proof import BoxProof
 from mcinj.decide.boxes import BoxPairs
 from mcinj.decide.deep_domain import Domain
+from mcinj.decide.watch import TimeUp, Watch
 from mcinj.quantify.pairs import ratio_squared
 
 
@@ -206,3 +207,22 @@ def test_a_budget_ends_the_pairs_and_a_proof_is_tried_once() -> None:
     assert 500 <= used <= 700
     assert proof.closes(10**6) == (False, 0)
     assert BoxProof(network_of(8, (40, 150), 1)).closes(10**6) == (False, 0)  # too many inputs
+
+
+def test_unknown_says_what_share_of_pairs_is_settled() -> None:
+    rng = np.random.default_rng(0)
+    weights = [rng.standard_normal((m, b)) * np.sqrt(2 / b) for m, b in ((16, 2), (64, 16), (128, 64), (300, 128))]
+    network = mcinj.Network(weights, [0.1 * rng.standard_normal(len(w)) for w in weights])
+
+    def enough(watch: Watch) -> None:
+        # As the clock does.
+        if watch.share is not None and watch.nodes > 5_000:
+            raise TimeUp
+
+    verdict = mcinj.check(network, domain="box:-1,1", progress=enough)
+    assert verdict.verdict is mcinj.Outcome.UNKNOWN
+    assert verdict.known is not None
+    assert verdict.known.stage == "pairs of boxes of inputs"
+    assert verdict.known.share is not None
+    assert 0 < verdict.known.share < 1
+    assert verdict.to_json()["known"]["share"] == verdict.known.share
