@@ -52,6 +52,8 @@ def explain_known(known: Known) -> None:
     """What is proved and seen where there is no answer, and what may help."""
     waiting = f", {known.open:,} of them open" if known.open else ""
     typer.echo(f"stopped at: {known.stage} ({known.nodes:,} nodes{waiting})")
+    if known.share is not None:
+        typer.echo(f"settled: {100 * known.share:.1f} % of all pairs of inputs, by volume")
     for fact in known.proved:
         typer.echo(f"proved: {fact}")
     if known.layers_alone:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from mcinj.certify.witness import Witness
+from mcinj.decide.box_proof import BoxProof
 from mcinj.decide.deep_ball import decide_on_ball
 from mcinj.decide.pairs import decide_global
 from mcinj.decide.regions import DeepDecision, decide_regional
@@ -99,11 +100,12 @@ def decide_on(
     size = power_of_two([Fraction(domain.low), Fraction(domain.high)])
     unit = Fraction(1) if Fraction(1, _FAR) < size < _FAR else size
     inner = network if unit == 1 else in_units_of(network, unit)
+    boxes = BoxProof(network, domain)
     if domain.shape == "box":
-        found = decide(inner, node_budget=node_budget, fence=domain.fence(network.n, unit), exact=exact)
+        found = decide(inner, node_budget=node_budget, fence=domain.fence(network.n, unit), exact=exact, boxes=boxes)
     else:
         found = decide_on_ball(
-            lambda fence, left: decide(inner, node_budget=left, fence=fence, exact=exact),
+            lambda fence, left: decide(inner, node_budget=left, fence=fence, exact=exact, boxes=boxes),
             inner, Fraction(domain.high) / unit, domain.fence(network.n, unit), node_budget,
         )  # fmt: skip
     witness = None if found.witness is None else _times(found.witness, unit)

@@ -39,6 +39,8 @@ class Known:
         What was being done at the end.
     nodes, open
         Nodes entered by all stages, and nodes of the last one that wait.
+    share
+        Share of all pairs of inputs, by volume, that pairs of boxes had settled; None at other stages.
     layers_alone
         Layers (from 1) that are proved injective on all of their input space.
     proved
@@ -56,6 +58,7 @@ class Known:
     proved: tuple[str, ...] = ()
     active: tuple[Active, ...] = ()
     advice: str = ""
+    share: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As `mcinj check --json` prints it."""
@@ -63,6 +66,7 @@ class Known:
             "stage": self.stage,
             "nodes": self.nodes,
             "open": self.open,
+            "share": self.share,
             "layers_alone": list(self.layers_alone),
             "proved": list(self.proved),
             "active": [found.to_json() for found in self.active],
@@ -80,6 +84,7 @@ def known(network: Network, watch: Watch, domain: Domain | None, slope: float, r
         proved=tuple(watch.proved),
         active=() if slope else _counted(network, watch, domain),
         advice=_advice(network, watch, domain, slope, rank_open),
+        share=watch.share,
     )
 
 

@@ -20,6 +20,7 @@ from mcinj.certify.deep_proof import DeepProof
 from mcinj.certify.format import join
 from mcinj.certify.witness import Witness
 from mcinj.decide import pairs_group as pg
+from mcinj.decide.box_proof import BoxProof
 from mcinj.decide.budget import limit_of
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_record import deep_proof
@@ -170,7 +171,7 @@ def pair_collision(
 
 def decide_global(
     network: Network, *, node_budget: int | None = None, fence: FractionMatrix = (), exact: bool = False,
-    certificate: bool = False,
+    certificate: bool = False, boxes: BoxProof | None = None,
 ) -> DeepDecision:  # fmt: skip
     """Decide whether `f(x) = f(x')` implies `x = x'`.
 
@@ -187,6 +188,8 @@ def decide_global(
         Decide networks with a premise in that way too: a pass is then `exact`.
     certificate
         Keep the proof of a pass (not with a fence).
+    boxes
+        Another proof for the same inputs, tried where counts are proved and rank is open; without a fence one is made.
 
     Raises
     ------
@@ -197,11 +200,15 @@ def decide_global(
     if certificate and fence:
         raise InputError("there is no certificate for a part of the input space yet; leave it out")
     if network.depth == 1:
-        return decide_regional(network, node_budget=node_budget, fence=fence, exact=exact, certificate=certificate)
+        return decide_regional(
+            network, node_budget=node_budget, fence=fence, exact=exact, certificate=certificate, boxes=boxes
+        )
+    if boxes is None and not fence:
+        boxes = BoxProof(network)
     started = time.perf_counter()
     counts = count_regions(network, limit, fence, exact=exact, record=certificate)
     if counts.rank_is_open:
-        found = _any_weights(network, counts.decision.nodes, limit, fence, certificate)
+        found = _any_weights(network, counts.decision.nodes, limit, fence, certificate, boxes)
     elif counts.decision.outcome is Outcome.INJECTIVE:
         found = _general_position(network, counts, limit, fence, certificate)
     else:
@@ -230,7 +237,9 @@ def _general_position(
     return DeepDecision(Outcome.INJECTIVE, None, Certified.GENERIC, nodes, 0.0, certificate=proof)
 
 
-def _any_weights(network: Network, nodes: int, limit: int, fence: FractionMatrix, certificate: bool) -> DeepDecision:
+def _any_weights(
+    network: Network, nodes: int, limit: int, fence: FractionMatrix, certificate: bool, boxes: BoxProof | None
+) -> DeepDecision:
     """Nothing taken for granted, counts proved: every layer alone, or rank on all regions and pairs of closed cells.
 
     Rank n and no collision of the whole network imply both of every prefix, so only the whole is looked at.
@@ -240,6 +249,25 @@ def _any_weights(network: Network, nodes: int, limit: int, fence: FractionMatrix
         if layers is not None:
             proof = join(network, layers) if certificate else None
             return DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0, certificate=proof)
+    if boxes is None:
+        return _closed_cells(network, nodes, limit, fence, certificate)
+    closed, used = boxes.closes(limit - nodes)
+    nodes += used
+    if not closed:
+        return _closed_cells(network, nodes, limit, fence, certificate)
+    passed = DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0)
+    if not certificate:
+        return passed
+    # Pairs of boxes leave no certificate: what follows does, if it comes to its end.
+    current().decided = (passed, None)
+    found = _closed_cells(network, nodes, limit, fence, certificate)
+    return found if found.outcome is Outcome.INJECTIVE else passed
+
+
+def _closed_cells(
+    network: Network, nodes: int, limit: int, fence: FractionMatrix, certificate: bool
+) -> DeepDecision:
+    """Rank on all regions, then pairs of closed cells."""
     ranked, searches = rank_regions(network, limit, nodes, fence, record=certificate, list_cells=True)
     if ranked.outcome is not Outcome.INJECTIVE:
         return ranked

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from mcinj.certify.deep_checker import write_regional
 from mcinj.certify.witness import Witness
+from mcinj.decide.box_proof import BoxProof
 from mcinj.decide.budget import limit_of
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_record import deep_proof
@@ -55,7 +56,7 @@ class DeepDecision:
 
 def decide_regional(
     network: Network, *, node_budget: int | None = None, fence: FractionMatrix = (), exact: bool = False,
-    certificate: bool = False,
+    certificate: bool = False, boxes: BoxProof | None = None,
 ) -> DeepDecision:  # fmt: skip
     """Decide rank n of the Jacobian on every open region of every prefix.
 
@@ -72,6 +73,8 @@ def decide_regional(
         rank. Networks without one always get that.
     certificate
         Keep the proof of a pass (not with a fence).
+    boxes
+        Another proof for the same inputs, of more than is asked, tried where counts are proved and rank is open.
 
     Raises
     ------
@@ -83,7 +86,14 @@ def decide_regional(
     found = counts.decision
     searches = counts.searches
     if counts.rank_is_open:
-        found, searches = rank_regions(network, limit_of(node_budget), found.nodes, fence, record=certificate)
+        if boxes is None and not fence:
+            boxes = BoxProof(network)
+        limit = limit_of(node_budget)
+        closed, used = (False, 0) if boxes is None or certificate else boxes.closes(limit - found.nodes)
+        if closed:
+            found = DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, found.nodes + used, 0.0)
+        else:
+            found, searches = rank_regions(network, limit, found.nodes + used, fence, record=certificate)
     proof = None
     if found.outcome is Outcome.INJECTIVE and certificate:
         current().decided = (found, None)

@@ -105,7 +105,7 @@ def decide_one_layer(
             result = explore(frames, lambda: limit - spent)  # noqa: B023
             nodes = frames.nodes
             if result.end is End.CLOSED and (ranked or premise is not None):
-                _settled(layer, nodes, ranked)
+                _settled(layer, spent + nodes, ranked)
             if keep and result.end is End.CLOSED:
                 proof = layer_proof(frames, premise)
         else:
@@ -115,6 +115,8 @@ def decide_one_layer(
 
             shared = search_shared(make, jobs, limit - spent)
             result, nodes = shared.exploration, shared.nodes
+            if result.end is End.CLOSED and (ranked or premise is not None):
+                _settled(layer, spent + nodes, ranked)
             if keep and result.end is End.CLOSED:
                 proof = proof_of(shared.log, shared.circuits, layer.m, layer.half_space, ranked, premise)
         spent += nodes

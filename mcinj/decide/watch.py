@@ -52,6 +52,8 @@ class Watch:
         What is being done, in words.
     nodes, open
         Nodes entered by all stages so far; nodes of the present stage that wait on its stack.
+    share
+        Share of all pairs of inputs, by volume, that is settled; None where the stage does not know.
     alone
         Layers (from 1) that are proved injective on all of their input space.
     proved
@@ -73,6 +75,7 @@ class Watch:
     stage: str = "reading the weights"
     nodes: int = 0
     open: int = 0
+    share: float | None = None
     alone: list[int] = field(default_factory=list)
     proved: list[str] = field(default_factory=list)
     fewest: dict[int, Fewest] = field(default_factory=dict)
@@ -105,6 +108,7 @@ class Watch:
         """A new stage begins; its nodes count from 0."""
         self._before = self.nodes
         self.open = 0
+        self.share = None
         if not self._quiet:
             self.stage = stage
         self._report(always=True)

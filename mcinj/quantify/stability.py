@@ -7,7 +7,8 @@ K (S: the active units), the lower Lipschitz constant κ = inf |f(x) - f(x')| / 
 
 Right: two points of one cell. Left: units that are active at the midpoint of x and x' tell at least half of their
 difference (Freeman and Haider, arXiv:2502.09898). A network's κ is at least the product of its layers', each on
-the inputs that it can meet, and at most the least singular value of any region's Jacobian.
+the inputs that it can meet, and what pairs of boxes prove (`mcinj.decide.boxes`); it is at most the least singular
+value of any region's Jacobian.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ import numpy as np
 from mcinj.certify.collision import collision_at
 from mcinj.certify.rational import product, to_flint
 from mcinj.certify.witness import Witness
+from mcinj.decide.boxes import BoxPairs
 from mcinj.decide.check import as_network
 from mcinj.decide.deep_domain import Domain
+from mcinj.decide.watch import TimeUp
 from mcinj.errors import InputError
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix, FractionVector
@@ -39,6 +42,8 @@ from mcinj.quantify.singular import Cell, LeastSingular, cell_at, least_singular
 _SAMPLES = 2_000
 _STARTS = 12  # sampled regions with the fewest active units that are looked at
 _RANGE = 100  # binary exponents of weights that the descent over pairs works with
+_FEW = 3  # inputs up to which pairs of boxes bound κ of several layers
+_PAIRS = 100_000  # of boxes
 _WIDE = 12  # inputs of a later layer beyond which its own bound is not tried
 
 Pattern = tuple[tuple[int, ...], ...]  # active units, layer by layer, from 0
@@ -199,6 +204,8 @@ class _Task:
             factors = [bounds[0] for bounds in layers]
             kappa_lo = _below(math.prod(f / 2 for f in factors), len(factors)) if factors else 0.0
             low = max(low, _below(math.prod(factors), len(factors)) if factors else 0.0)
+            kappa_lo = max(kappa_lo, self._by_boxes(high))
+            low = max(low, min(kappa_lo, high))  # two points of one region
         if best is None:  # the budget ended before the first region
             return Stability(
                 low, math.inf, 0.0, math.inf, None, (), None, None, layers, False, self.nodes,
@@ -309,6 +316,31 @@ class _Task:
             row if i in on else tuple(-v for v in row) for i, row in enumerate(rows.rows) if any(row[: rows.n])
         )
         return Rows(rows.n, image, (*rows.walls, *signed))
+
+    def _by_boxes(self, high: float) -> float:
+        """A lower bound of κ from pairs of boxes, for few inputs: a first one, then as near to σ* / 2 as is cheap."""
+        if not 0.0 < high < math.inf or self.net.n > _FEW:
+            return 0.0
+        limits = (None, None) if self.place is None else (self.place.low, self.place.high)
+        pairs = BoxPairs(self.net, *limits, keep=True)
+        limit = min(_PAIRS, self.limit - self.nodes)
+
+        def poll() -> None:
+            if self._late():
+                raise TimeUp
+
+        best, target = 0.0, 0.0
+        try:
+            while target < high / 2:
+                found = pairs.run(target, limit, poll)
+                if not found.closed:
+                    break
+                best = max(best, found.kappa)
+                target = max(2.0 * best, high / 64)
+        except TimeUp:
+            pass
+        self.nodes += pairs.nodes
+        return best
 
     def _alone(self) -> tuple[tuple[float, float], ...]:
         """σ* of each layer alone: the first on the domain, later ones on inputs >= 0, which is all that they meet."""

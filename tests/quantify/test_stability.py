@@ -235,3 +235,20 @@ def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     assert found["sigma_lo"] <= found["sigma_hi"]
     code, out, error = call(str(file), "--domain", "circle:1")
     assert (code, out, error.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("n", "widths", "domain"), [(2, (13, 16), None), (2, (16, 20, 24), "box:-1,1"), (3, (24, 32), None)]
+)
+def test_several_layers_of_few_inputs_have_a_bound(n: int, widths: tuple[int, ...], domain: str | None) -> None:
+    rng = np.random.default_rng(0)
+    network = mcinj.sample(n, widths, seed=1)
+    found = mcinj.stability(network, domain=domain)
+    assert 0 < found.kappa_lo <= found.kappa_hi
+    assert found.kappa_lo <= found.sigma_hi
+    x, d = rng.uniform(-0.9, 0.9, (4000, n)), rng.standard_normal((4000, n)) * 10 ** rng.uniform(-3, -1.2, (4000, 1))
+    ratios = [
+        np.linalg.norm(network.forward(a + e) - network.forward(a)) / np.linalg.norm(e)
+        for a, e in zip(x, d, strict=True)
+    ]
+    assert found.kappa_lo <= min(ratios) * (1 + 1e-9)
