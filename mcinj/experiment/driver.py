@@ -114,7 +114,7 @@ def run(
         Worker processes; default: all cores. The table, its `seconds` aside, does not depend on it.
     backend
         `local` or `loky` (processes of this machine: our own, or joblib's until one of them dies), or `dask`
-        (several machines; needs the extra `mcinj[dask]`, and a scheduler's address in DASK_SCHEDULER_ADDRESS for a cluster).
+        (several machines: needs the extra `mcinj[dask]`, and a scheduler's address in DASK_SCHEDULER_ADDRESS).
     results
         Directory of the record, default `results/<name>`. Trials that it holds already are not repeated.
     progress
