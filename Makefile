@@ -1,10 +1,10 @@
-# Two commands: `make demo` and `make test`. Both make their own environment in .venv and touch nothing else.
+# Two commands: `make demo` and `make test`; `make docs` writes the site. All work in .venv and touch nothing else.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := results/demo
 
-.PHONY: demo test setup dev lint types check-python clean
+.PHONY: demo test docs setup dev lint types check-python clean
 
 demo: setup
 	rm -rf $(DEMO)
@@ -15,6 +15,10 @@ test: dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# Warnings are errors (strict, in mkdocs.yml); the site is in site/index.html.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 setup: $(VENV)/.installed
 
@@ -36,5 +40,9 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@ $(VENV)/.installed
+
 clean:
-	rm -rf $(VENV) $(DEMO) dist
+	rm -rf $(VENV) $(DEMO) dist site

@@ -42,13 +42,15 @@ def read_network(
     last
         `relu` or `linear`: whether the last layer has a ReLU. A linear one counts with both signs, `[W; -W]`, which
         collides for the same inputs. ONNX files say it themselves; elsewhere the default is `relu`.
-
     prefix
         Read only the tensors whose names begin so (`decoder.`), for all formats but ONNX; layers are called by the rest
         of their names.
 
-    Raises `InputError` with one clear line for a missing, damaged, too large or unsupported file, for one that leaves
-    open which network is meant, and for a format whose optional package is not installed (the message names the extra).
+    Raises
+    ------
+    InputError
+        One clear line for a missing, damaged, too large or unsupported file, for one that leaves open which network is
+        meant, and for a format whose optional package is not installed (the message names the extra).
     """
     return read_file(path, layers=layers, last=last, prefix=prefix).network
 

@@ -25,6 +25,8 @@ def table(layers: int = 1, *, use_cache: bool = True) -> list[Bound]:
     (`cache`). A value that cannot be computed keeps its row, without a value and with the reason. Raises
     `InputError` unless `layers` is a whole number between 1 and 8.
 
+    Examples
+    --------
     >>> [row.name for row in table(1)][0]
     'first moment (union bound)'
     """
