@@ -106,6 +106,9 @@ def run(
 ) -> pandas.DataFrame:
     """Run or resume an experiment and return its table of trials.
 
+    A worker that dies (killed, out of memory) costs the trial that it was at. That is tried again, and after three
+    deaths set aside: its rows say UNKNOWN.
+
     Parameters
     ----------
     config
@@ -128,9 +131,6 @@ def run(
         With one job, use a worker process too, so that this process survives a trial that dies.
     say
         Called with a sentence where something takes long.
-
-    A worker that dies (killed, out of memory) costs the trial that it was at. That is tried again, and after three
-    deaths set aside: its rows say UNKNOWN.
 
     Returns
     -------

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from docs.pages import DOCS, ROOT, blocks, execute, quiet, run
 
 PAGES = sorted(DOCS.rglob("*.md"))
