@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from docs.pages import DOCS, ROOT, blocks, execute, quiet, run
 
 import mcinj
+from docs.pages import DOCS, ROOT, blocks, execute, quiet, run
 
 PAGES = sorted(DOCS.rglob("*.md"))
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")

@@ -8,10 +8,10 @@ from fractions import Fraction
 
 import numpy as np
 from naive.verdicts import output
-from reliability.flags import LARGEST, Integers, injective
 from structured.comparison import CRITERIA
 
 from mcinj import Network
+from reliability.flags import LARGEST, Integers, injective
 
 BATCH = 500
 Rng = np.random.Generator

@@ -24,8 +24,8 @@ TAIL = """
 
 * Oracles reach few inputs (up to four for one layer, two or three for several). For larger n rest on the proofs, and on
   certificates: [how decisions are proved](proofs.md).
-* Agreement of a million random instances bounds the share of wrong verdicts *among such instances* by 3 in a million (95 %), no
-  more. Structured families are there because random ones hide coincidences.
+* Agreement of a million random instances bounds the share of wrong verdicts *among such instances* by 3 in a million
+  (95 %), no more. Structured families are there because random ones hide coincidences.
 * Versions matter: a count is about the commit and the libraries that it names.
 * Interrupted and killed experiments are tested by the suite (`tests/experiment`), and not counted here yet.
 """
@@ -65,12 +65,11 @@ def _section(title: str, text: str, runs: list[record.Run]) -> str:
     for run in runs:
         libraries = ", ".join(f"{name} {text}" for name, text in sorted(run.versions.items()) if name != "machine")
         span = f"{run.first:,} … {run.after - 1:,}"
-        lines.append(
-            f"| {run.date} | {run.version}, {run.commit} | {span} | {run.seconds:,.0f} | {run.versions.get('machine', '')}; {libraries} |"
-        )
+        machine = f"{run.versions.get('machine', '')}; {libraries}"
+        lines.append(f"| {run.date} | {run.version}, {run.commit} | {span} | {run.seconds:,.0f} | {machine} |")
     findings = [note for run in runs for note in run.findings]
     if findings:
-        lines += ["", f"Not plainly in agreement (the first {record.MOST_FINDINGS} of each run are kept; here up to 12):", ""]
+        lines += ["", f"Not in agreement (of each run the first {record.MOST_FINDINGS} are kept, here up to 12):", ""]
         lines += [f"* {_plain(note)}" for note in findings[:12]]
     return "\n".join(lines) + "\n"
 

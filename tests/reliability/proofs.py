@@ -1,8 +1,8 @@
 """Damaged certificates: presented for their own network, and for failing ones that differ in one row.
 
 Damage is done to the numbers of a proof, and checksum and digest are made right again: the checker has to judge the
-proof itself. For the failing network no certificate exists, so accepting one as exact is a false acceptance. For its own
-network a changed proof may still be one; then floats with bounds and rationals alone have to agree.
+proof itself. For the failing network no certificate exists, so accepting one as exact is a false acceptance. For its
+own network a changed proof may still be one; then floats with bounds and rationals alone have to agree.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from naive import verdicts as naive
-from reliability.verdicts import Outcome
 from structured.comparison import compile_all, limit
 
 import mcinj
@@ -19,6 +18,7 @@ from mcinj import Network
 from mcinj.certify import verify
 from mcinj.certify.format import pack, unpack
 from mcinj.certify.varints import decode, encode
+from reliability.verdicts import Outcome
 
 SECONDS = 30.0
 PER_PROOF = 100  # damages of one proof for each of the two networks
@@ -33,8 +33,9 @@ def certificates(first: int) -> Iterator[Outcome]:
         network, relative, criterion, certificate = _given(k)
         for j in range(2 * PER_PROOF):
             if k * 2 * PER_PROOF + j >= first:
-                yield _judged(certificate, relative if j % 2 else network, bool(j % 2), np.random.default_rng([16, k, j]),
-                              f"proof {k} ({criterion}, n = {network.n}, {network.widths}), damage {j}")  # fmt: skip
+                name = f"proof {k} ({criterion}, n = {network.n}, {network.widths}), damage {j}"
+                rng = np.random.default_rng([16, k, j])
+                yield _judged(certificate, relative if j % 2 else network, bool(j % 2), rng, name)
 
 
 def _given(k: int) -> tuple[Network, Network, str, bytes]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from naive.verdicts import output
-from reliability import onelayer
 from structured.comparison import Comparison, compare, compile_all, judged, limit
 from structured.families import FAMILIES, draw
 
 import mcinj
 from mcinj import Network
+from reliability import onelayer
 
 # Most seconds and nodes of one question.
 SECONDS, NODES = 20.0, 1_000_000
