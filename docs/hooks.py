@@ -1,5 +1,4 @@
-"""What mkdocs cannot do by itself: pages from outside docs/, the command line's reference, links that work in both
-places.
+"""What mkdocs cannot do by itself: pages from outside docs/, the command line's reference, links for both places.
 
 In the repository, pages link to each other by their paths there, so that they can be read without the site. `mapped`
 gives the site's path of a file of the repository: docs/ is the site's root, everything else keeps its path.
@@ -68,8 +67,8 @@ def on_files(files: Any, config: Any) -> Any:
 def _add(files: Any, config: Any, path: str) -> None:
     """A picture or table outside docs/ that a page links to."""
     outside = not path.startswith(("docs/", "..", "http"))
-    here = outside and path.endswith((".png", ".svg", ".csv")) and (ROOT / path).exists()
-    if here and files.get_file_from_path(path) is None:
+    wanted = outside and path.endswith((".png", ".svg", ".csv")) and (ROOT / path).exists()
+    if wanted and files.get_file_from_path(path) is None:
         files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
 
 
@@ -100,8 +99,8 @@ def command_line() -> str:
     parts = [
         "# Command line",
         str(app.info.help),
-        "Every command has `--help`. Exit codes: 0 passes or done, 1 fails, 2 bad input (one line says what), 3 "
-        "unknown, "
+        "Every command has `--help`. Exit codes: 0 passes or done, 1 fails, 2 bad input (one line says what), "
+        "3 unknown, "
         "4 a sound proof that is generic only (`verify --exact`), 70 an internal error, 130 Ctrl-C.",
     ]
     for command in app.registered_commands:
@@ -125,9 +124,9 @@ def _command(name: str, function: Any) -> str:
         else:
             names = [d for d in told_of.param_decls or () if d.startswith("-")] or ["--" + p.name.replace("_", "-")]
         choices = [c for k in (kind, *get_args(kind)) if isinstance(k, type) and issubclass(k, Enum) for c in k]
-        meaning = str(told_of.help or "") + (
-            " One of " + ", ".join(f"`{c.value}`" for c in choices) + "." if choices else ""
-        )
+        meaning = str(told_of.help or "")
+        if choices:
+            meaning += " One of " + ", ".join(f"`{c.value}`" for c in choices) + "."
         default = getattr(p.default, "value", p.default)
         plain = default is not None and not isinstance(default, bool)
         given = "required" if p.default is p.empty else f"`{default}`" if plain else ""

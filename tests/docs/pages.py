@@ -49,7 +49,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def execute(page: Path, folder: Path) -> int:
-    """Run a page's snippets in a folder; returns how many ran; AssertionError where one does not say what it does."""
+    """Run a page's snippets in a folder and return how many ran; AssertionError where one does not do what it says."""
     names: dict[str, Any] = {"__name__": "__main__"}
     ran = 0
     with contextlib.chdir(folder):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import mcinj
 from docs.pages import DOCS, ROOT, blocks, execute, quiet, run
 
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -23,9 +22,6 @@ def executable(page: Path) -> bool:
 
 @pytest.mark.parametrize("page", [p for p in PAGES if executable(p)], ids=lambda p: p.relative_to(DOCS).as_posix())
 def test_snippets_do_what_the_page_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in re.findall(r"mcinj\.(margin)\(", page.read_text(encoding="utf-8")):
-        if not hasattr(mcinj, name):
-            pytest.skip(f"this version has no mcinj.{name}")
     monkeypatch.setenv("COLUMNS", "100")
     quiet()
     assert execute(page, tmp_path) > 0

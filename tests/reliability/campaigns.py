@@ -10,9 +10,10 @@ from reliability.record import Run
 from reliability.verdicts import Outcome
 
 # What may happen without a false statement or a lost row.
-HONEST = ("agreed", "unknown", "slow", "rejected", "accepted: still a proof of its own network",
-          "accepted on a premise",
-          "refused in one line", "read")  # fmt: skip
+HONEST = (
+    "agreed", "unknown", "slow", "rejected", "accepted: still a proof of its own network", "accepted on a premise",
+    "refused in one line", "read",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,10 @@ CAMPAIGNS = {
     "one_layer": Campaign(
         verdicts.one_layer,
         "One layer, in bulk",
-        "Layers of one to three inputs with small, large, sparse, opposite, related and nearly opposite integer "
-        "rows, with and "
-        "without biases, in units that differ by up to 2^500; by turns all three criteria. The oracle lists all "
-        "cells in 64-bit "
+        "Layers of one to three inputs with small, large, sparse, opposite, related and nearly opposite "
+        "integer rows, with and "
+        "without biases, in units that differ by up to 2^500; by turns all three criteria. The oracle lists "
+        "all cells in 64-bit "
         "integers (`tests/reliability/flags.py`). Every failure's two inputs are evaluated in fractions; one "
         "pass in 50 is "
         "certified and verified.",
@@ -40,8 +41,8 @@ CAMPAIGNS = {
         verdicts.structured,
         "One layer, as users build them",
         "Tied, shared, quantised, pooled, flipped, circulant and nearly dependent rows of up to four inputs, against "
-        "enumeration of all regions over the rationals (`tests/structured`, `tests/naive`); one network in five "
-        "with certificates.",
+        "enumeration of all regions over the rationals (`tests/structured`, `tests/naive`); one network in "
+        "five with certificates.",
     ),
     "deep": Campaign(
         verdicts.deep,
@@ -54,8 +55,8 @@ CAMPAIGNS = {
     "inversion": Campaign(
         verdicts.inversion,
         "Inputs back from outputs",
-        "f(x) of a random x is computed in fractions; `invert` must give x back, or another input with the same "
-        "output and "
+        "f(x) of a random x is computed in fractions; `invert` must give x back, or another input with the "
+        "same output and "
         "say that there are several. Layers as in the first campaign.",
     ),
     "stability": Campaign(
@@ -68,8 +69,8 @@ CAMPAIGNS = {
     "certificates": Campaign(
         proofs.certificates,
         "Damaged certificates",
-        "Proofs of networks of small integers (one layer, biases, two layers regional and global), one to three "
-        "numbers "
+        "Proofs of networks of small integers (one layer, biases, two layers regional and global), one to "
+        "three numbers "
         "changed, left out, doubled, swapped or copied, checksum and digest made right again. Half are "
         "presented for a network "
         "that differs in the sign of one row and does *not* pass: accepting one as exact would be a *false "
@@ -79,8 +80,8 @@ CAMPAIGNS = {
     "files": Campaign(
         files.files,
         "Damaged files",
-        "Networks in npz, onnx and safetensors files and experiments in toml, with bytes changed, cut, doubled, "
-        "and numbers and words "
+        "Networks in npz, onnx and safetensors files and experiments in toml, with bytes changed, cut, "
+        "doubled, and numbers and words "
         "replaced. A file is read, or refused in one line; anything else is an *error*. Readers have 4 GB and 20 s.",
     ),
 }

@@ -1,7 +1,6 @@
 """Damaged files of every format: each is read, or refused as a user's error; nothing else may happen.
 
-Readers run in processes of their own with 4 GB of address space, so that one that dies is counted and does not end the
-run.
+Readers run in processes of their own with 4 GB of address space: one that dies is counted, and does not end the run.
 """
 
 from __future__ import annotations
@@ -151,9 +150,8 @@ def _wrong(graph: Any, rng: Rng) -> None:
     elif kind == 2 and node.input:
         del node.input[int(rng.integers(len(node.input)))]
     elif kind == 3:
-        node.op_type = str(
-            rng.choice(["Gemm", "Conv", "MatMul", "Add", "Reshape", "Flatten", "Relu", "Cast", "Constant"])
-        )
+        kinds = ["Gemm", "Conv", "MatMul", "Add", "Reshape", "Flatten", "Relu", "Cast", "Constant"]
+        node.op_type = str(rng.choice(kinds))
     elif kind == 4:
         tensor.dims[int(rng.integers(len(tensor.dims)))] = number
     elif kind == 5:
@@ -189,10 +187,10 @@ trials = 3
 moves = 1000
 """,
 )
-_WORDS = ["1e308", "-1", "0", "nan", "inf", "1e-320", '""', "[]", "[[", "{}", "9" * 400, "true", 
-          "2024-01-01", "'''", "\x00",
-          "[" * 3000, "\ud7ff", "n", "trials", "=", "18446744073709551616", '"²"', 
-          "[0]", "[1e308]", "a.b.c", "#"]  # fmt: skip
+_WORDS = [
+    "1e308", "-1", "0", "nan", "inf", "1e-320", '""', "[]", "[[", "{}", "9" * 400, "true", "2024-01-01", "'''", "\x00",
+    "[" * 3000, "\ud7ff", "n", "trials", "=", "18446744073709551616", '"²"', "[0]", "[1e308]", "a.b.c", "#",
+]  # fmt: skip
 
 
 def damaged(rng: Rng, data: bytes, how: str) -> bytes:

@@ -3,9 +3,9 @@
 Take integer rows in g = 1, 2 or 3 dimensions whose rank is g. They cut space into open cells, and every cell is reached
 by a *flag*: a ray r on which g - 1 independent rows vanish; from r into a plane t on which one of these rows still
 vanishes; from there off that row, u. A row's sign in the cell is the sign of the first of a.r, a.t, a.u that is not 0.
-So the flags of all ordered tuples of rows list every cell (many times over), and a layer is injective iff in every
-cell the rows that are positive contain n independent ones. With biases rows are (a, b), cells are those with t > 0,
-and independence is that of the a alone. If the rank is below g, so is that of the a, and the layer is not injective.
+So the flags of all ordered tuples of rows list every cell (many times over), and a layer is injective iff in every cell
+the rows that are positive contain n independent ones. With biases rows are (a, b), cells are those with t > 0, and
+independence is that of the a alone. If the rank is below g, so is that of the a, and the layer is not injective.
 
 Entries are at most `LARGEST` in size: then no product below overflows.
 """

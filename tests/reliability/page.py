@@ -65,17 +65,11 @@ def _section(title: str, text: str, runs: list[record.Run]) -> str:
     for run in runs:
         libraries = ", ".join(f"{name} {text}" for name, text in sorted(run.versions.items()) if name != "machine")
         span = f"{run.first:,} … {run.after - 1:,}"
-        lines.append(
-            f"| {run.date} | {run.version}, {run.commit} | {span} | {run.seconds:,.0f} | "
-            f"{run.versions.get('machine', '')}; {libraries} |"
-        )
+        machine = f"{run.versions.get('machine', '')}; {libraries}"
+        lines.append(f"| {run.date} | {run.version}, {run.commit} | {span} | {run.seconds:,.0f} | {machine} |")
     findings = [note for run in runs for note in run.findings]
     if findings:
-        lines += [
-            "",
-            f"Not plainly in agreement (the first {record.MOST_FINDINGS} of each run are kept; here up to 12):",
-            "",
-        ]
+        lines += ["", f"Not in agreement (of each run the first {record.MOST_FINDINGS} are kept, here up to 12):", ""]
         lines += [f"* {_plain(note)}" for note in findings[:12]]
     return "\n".join(lines) + "\n"
 

@@ -33,9 +33,9 @@ def certificates(first: int) -> Iterator[Outcome]:
         network, relative, criterion, certificate = _given(k)
         for j in range(2 * PER_PROOF):
             if k * 2 * PER_PROOF + j >= first:
-                yield _judged(certificate, relative if j % 2 else network, bool(j % 2),
-                              np.random.default_rng([16, k, j]),
-                              f"proof {k} ({criterion}, n = {network.n}, {network.widths}), damage {j}")  # fmt: skip
+                name = f"proof {k} ({criterion}, n = {network.n}, {network.widths}), damage {j}"
+                rng = np.random.default_rng([16, k, j])
+                yield _judged(certificate, relative if j % 2 else network, bool(j % 2), rng, name)
 
 
 def _given(k: int) -> tuple[Network, Network, str, bytes]:

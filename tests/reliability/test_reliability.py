@@ -17,10 +17,10 @@ from reliability import files, onelayer, page, proofs, record, verdicts
 from reliability.campaigns import CAMPAIGNS, HONEST
 from reliability.flags import injective
 
+SHAPES = [(1, 3, False), (1, 4, True), (2, 7, False), (2, 6, True), (3, 10, False)]
 
-@pytest.mark.parametrize(
-    ("n", "m", "biased"), [(1, 3, False), (1, 4, True), (2, 7, False), (2, 6, True), (3, 10, False)]
-)
+
+@pytest.mark.parametrize(("n", "m", "biased"), SHAPES)
 def test_flags_agree_with_double_description(n: int, m: int, biased: bool) -> None:
     """Two oracles that share no code, on rows with many coincidences."""
     rng = np.random.default_rng(n)
@@ -80,8 +80,7 @@ def test_damaged_files_are_refused_or_read(kind: str, tmp_path: Path) -> None:
         path = tmp_path / f"file.{kind}"
         path.write_bytes(files.damaged(rng, *files._sample(kind, rng)))
         outcome, note = files._read(kind, path, "a file")
-        if "RecursionError" not in note:
-            assert outcome in HONEST, note
+        assert outcome in HONEST, note
 
 
 def test_runs_append_and_the_page_tells_them(tmp_path: Path) -> None:
@@ -90,9 +89,8 @@ def test_runs_append_and_the_page_tells_them(tmp_path: Path) -> None:
     first.after, first.counts["agreed"] = 20, 20  # the same run, later
     record.keep(first, tmp_path)
     assert record.next_instance("one_layer", tmp_path) == 20
-    record.keep(
-        record.Run("one_layer", 20, 25, Counter({"agreed": 4, "false pass": 1}), findings=["number 23"]), tmp_path
-    )
+    wrong = Counter({"agreed": 4, "false pass": 1})
+    record.keep(record.Run("one_layer", 20, 25, wrong, findings=["number 23"]), tmp_path)
     assert [run.counts.total() for run in record.runs_of("one_layer", tmp_path)] == [20, 5]
     page.write(tmp_path / "page.md", tmp_path)
     text = (tmp_path / "page.md").read_text(encoding="utf-8")
