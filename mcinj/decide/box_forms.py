@@ -53,11 +53,12 @@ class Weights:
         found = []
         reach = size
         for k, w in enumerate(network.weights):
-            w = w * unit if k == 0 else w
             b = None if not network.has_biases or network.biases is None else network.biases[k]
             linear = np.zeros(len(w), dtype=bool)
+            # Before the unit: an underflow makes rows opposite that are not.
             if k == network.depth - 1 and network.floats_are_exact:
                 w, b, linear = _merged(w, b)
+            w = w * unit if k == 0 else w
             with np.errstate(over="ignore"):
                 own = float(np.abs(w).sum(axis=1).max())
             reach *= own

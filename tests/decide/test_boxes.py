@@ -167,6 +167,14 @@ def test_degenerate_networks_are_never_closed(rows: list[list[float]]) -> None:
     assert not BoxPairs(mcinj.Network([rows])).run(0.0, 2_000).closed
 
 
+def test_rows_that_a_unit_makes_opposite_are_not_merged() -> None:
+    # Both first units are off in a thin cone; times the unit 2^-60 their second entries underflow to 0.
+    rows = [[1.0, 5e-324], [-1.0, -1e-323], [0.0, 1.0], [0.0, -1.0]]
+    network = mcinj.Network([rows], [[0.0, 0.0, 2.0**-62, -(2.0**-62)]])
+    assert mcinj.check(network).verdict is mcinj.Outcome.NOT_INJECTIVE
+    assert not BoxPairs(network).run(0.0, 500).closed
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 2), st.sampled_from([(2,), (4,), (5, 4), (4, 6, 3)]), st.booleans())
 def test_no_network_of_small_integers_is_closed_wrongly(
