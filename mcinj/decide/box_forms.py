@@ -18,7 +18,7 @@ Flags = npt.NDArray[np.bool_]
 
 UNIT = 2.0**-53
 TINY = 1e-290
-_RANGE = 1e60  # sizes of layers, and their products, beyond which squares might leave the range of floats
+_RANGE = 1e60  # sizes of layers, their products, also with the domain, beyond which squares might leave floats
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,19 @@ class Weights:
     def of(cls, network: Network, unit: float = 1.0, size: float = 1.0) -> tuple[Weights, ...] | None:
         """All layers of `u ↦ f(unit u)`, unit a power of two, |u| about `size`; None where numbers lie far from 1."""
         found = []
-        reach = size
+        gain, reach = 1.0, size
         for k, w in enumerate(network.weights):
-            w = w * unit if k == 0 else w
             b = None if not network.has_biases or network.biases is None else network.biases[k]
             linear = np.zeros(len(w), dtype=bool)
+            # Before the unit: an underflow makes rows opposite that are not.
             if k == network.depth - 1 and network.floats_are_exact:
                 w, b, linear = _merged(w, b)
+            w = w * unit if k == 0 else w
             with np.errstate(over="ignore"):
                 own = float(np.abs(w).sum(axis=1).max())
-            reach *= own
+            gain, reach = gain * own, reach * own
             top = 1.0 if b is None else float(np.abs(b).max(initial=0.0)) or 1.0
-            if not all(1.0 / _RANGE < v < _RANGE for v in (own, reach, top)):
+            if not all(1.0 / _RANGE < v < _RANGE for v in (own, gain, reach, top)):
                 return None
             more = 1.0 + 4.0 * UNIT * (max(w.shape) + 2)
             entries = np.abs(w)

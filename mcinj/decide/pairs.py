@@ -261,7 +261,8 @@ def _any_weights(
     # Pairs of boxes leave no certificate: what follows does, if it comes to its end.
     current().decided = (passed, None)
     found = _closed_cells(network, nodes, limit, fence, certificate)
-    return found if found.outcome is Outcome.INJECTIVE else passed
+    # A witness is checked exactly: were there one, it would count.
+    return passed if found.outcome is Outcome.UNKNOWN else found
 
 
 def _closed_cells(

@@ -15,6 +15,7 @@ from mcinj.decide.box_pairs import by_secants, by_separation
 from mcinj.decide.box_proof import BoxProof
 from mcinj.decide.boxes import BoxPairs
 from mcinj.decide.deep_domain import Domain
+from mcinj.decide.pairs import _any_weights
 from mcinj.decide.watch import TimeUp, Watch
 from mcinj.quantify.pairs import ratio_squared
 
@@ -165,6 +166,32 @@ def test_the_identity_is_bounded_closely() -> None:
 )
 def test_degenerate_networks_are_never_closed(rows: list[list[float]]) -> None:
     assert not BoxPairs(mcinj.Network([rows])).run(0.0, 2_000).closed
+
+
+def test_slopes_of_a_size_that_squares_leave_are_left_alone() -> None:
+    # On a tiny box the outputs have a size near 1, the slopes one of 1e158.
+    rng = np.random.default_rng(0)
+    both = np.vstack([np.eye(3), -np.eye(3)])
+    weights = [1e59 * both, 1e58 * rng.standard_normal((8, 6)), 1e41 * rng.standard_normal((12, 8))]
+    network = mcinj.Network(weights, [np.full(6, 1e-41), np.ones(8), np.ones(12)])
+    assert not BoxPairs(network, -1e-103, 1e-103).run(0.0, 500).closed
+
+
+def test_a_witness_that_is_found_for_the_certificate_counts_more_than_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    even = mcinj.Network([[[1], [-1]], [[1, 1], [2, 2]]])
+    monkeypatch.setattr(BoxProof, "closes", lambda proof, limit: (True, 1))
+    decision = _any_weights(even, 0, 10**6, (), True, BoxProof(even))
+    assert decision.outcome is mcinj.Outcome.NOT_INJECTIVE
+    assert decision.witness is not None
+    assert decision.witness.collides(even)
+
+
+def test_rows_that_a_unit_makes_opposite_are_not_merged() -> None:
+    # Both first units are off in a thin cone; times the unit 2^-60 their second entries underflow to 0.
+    rows = [[1.0, 5e-324], [-1.0, -1e-323], [0.0, 1.0], [0.0, -1.0]]
+    network = mcinj.Network([rows], [[0.0, 0.0, 2.0**-62, -(2.0**-62)]])
+    assert mcinj.check(network).verdict is mcinj.Outcome.NOT_INJECTIVE
+    assert not BoxPairs(network).run(0.0, 500).closed
 
 
 @settings(max_examples=25, deadline=None)
