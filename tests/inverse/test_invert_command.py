@@ -56,3 +56,23 @@ def test_bad_input(
         error = capsys.readouterr().err
         assert error.startswith("mcinj: ")
         assert error.count("\n") == 1
+
+
+def test_least_squares_slopes_and_balls(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], net: Path
+) -> None:
+    # With both first units active x = (2, 3) misses the third output by 1; any other pattern misses the second by 3.
+    assert run(monkeypatch, str(net), "--y", "2,3,1", "--least-squares", "--json") == 0
+    fit = json.loads(capsys.readouterr().out)["fit"]
+    assert (fit["x"], fit["squared"], fit["proved"]) == (["2", "3"], "1", True)
+    assert run(monkeypatch, str(net), "--y", "2,3,1", "--least-squares") == 0
+    assert "no input comes nearer (proved)" in capsys.readouterr().out
+    # Leaky units of slope 1/2 give 2, -3/2, 1 at (2, -3).
+    assert run(monkeypatch, str(net), "--y", "2,-3/2,1", "--slope", "0.5", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["x"] == ["2", "-3"]
+    assert run(monkeypatch, str(net), "--y", "2,3,0", "--domain", "ball:4") == 0
+    assert run(monkeypatch, str(net), "--y", "2,3,0", "--domain", "ball:3.5") == 1  # |x|² = 13 > 49/4
+    capsys.readouterr()
+    for case in (["--slope", "-1"], ["--domain", "ball:-1"], ["--time-limit", "-1"]):
+        assert run(monkeypatch, str(net), "--y", "2,3,0", *case) == 2, case
+        assert capsys.readouterr().err.count("\n") == 1
