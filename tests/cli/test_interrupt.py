@@ -1,0 +1,43 @@
+"""Ctrl-C during a long decision: one line that says how far it came, exit code 130."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_an_interrupted_decision_says_how_far_it_came(tmp_path: Path) -> None:
+    rows = np.random.default_rng(3).standard_normal((150, 20))  # minutes of search
+    np.savez(tmp_path / "net.npz", W1=rows)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mcinj", "check", "net.npz", "--progress"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Background jobs of a shell ignore SIGINT, and so would their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stderr is not None
+    end = time.monotonic() + 240  # the search may have to be compiled first
+    said = ""
+    while "nodes" not in said:
+        assert time.monotonic() < end, said
+        assert process.poll() is None, said + process.stderr.read()
+        said += process.stderr.read(1)
+    process.send_signal(signal.SIGINT)
+    out, rest = process.communicate(timeout=60)
+    assert process.returncode == 130, rest
+    assert "Traceback" not in said + rest
+    last = rest.strip().splitlines()[-1]
+    assert "nodes" in last
+    assert "interrupted" in last
+    assert "injective" not in out
