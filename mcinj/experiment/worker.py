@@ -5,8 +5,6 @@ Messages are pickles behind their length, between a process and the child that i
 
 from __future__ import annotations
 
-import functools
-import importlib
 import os
 import pickle
 import queue
@@ -15,6 +13,8 @@ import threading
 import traceback
 from typing import IO, Any
 
+import cloudpickle
+
 from mcinj.errors import InputError
 
 _HEAD = struct.Struct("<Q")
@@ -22,18 +22,10 @@ _HEAD = struct.Struct("<Q")
 
 def send(stream: IO[bytes], message: Any) -> None:
     """Write one message."""
-    data = _pickler().dumps(message)
+    # By value: functions of a user's own script, which a worker cannot import.
+    data = cloudpickle.dumps(message)
     stream.write(_HEAD.pack(len(data)) + data)
     stream.flush()
-
-
-@functools.cache
-def _pickler() -> Any:
-    """`cloudpickle` if it is there: it sends functions of a user's own script by value."""
-    try:
-        return importlib.import_module("joblib.externals.cloudpickle")
-    except ImportError:  # a Debian package of joblib without it
-        return pickle
 
 
 def receive(stream: IO[bytes]) -> Any:
