@@ -115,6 +115,10 @@ def sample(
 @app.command()
 def theory(
     layers: Annotated[int, typer.Option(help="Depths 1 to this one (at most 8).")] = 1,
+    wide_layers: Annotated[int, typer.Option(help="Values behind this many infinitely wide layers (at most 20).")] = 0,
+    level: Annotated[
+        float, typer.Option(help="Values for a margin of this much (-3 to 3): units count where above it.")
+    ] = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """The bounds, computed from their equations, with status, source and the laws of weights that they are about.
@@ -123,9 +127,11 @@ def theory(
     """
     import pandas
 
-    from mcinj.theory import table
+    from mcinj.theory import field_table, table
 
-    rows = table(layers)
+    if layers != 1 and (wide_layers or level):
+        raise InputError("--layers is a table of critical ratios by depth; give it without --wide-layers and --level")
+    rows = field_table(wide_layers, level) if wide_layers or level else table(layers)
     if as_json:
         typer.echo(json.dumps([row.to_json() for row in rows]))
         return

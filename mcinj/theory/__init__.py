@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from mcinj.theory.lifted import partially_lifted
     from mcinj.theory.lifted_deep import deep_lifted, two_layer_lifted_unit
     from mcinj.theory.rsb import full_rsb, k_rsb, one_rsb, two_rsb
-    from mcinj.theory.tables import table
+    from mcinj.theory.tables import field_table, table
+    from mcinj.theory.wide import plain_rdt_behind_wide
 
 __all__ = [
     "Bound",
@@ -35,6 +36,7 @@ __all__ = [
     "euler_characteristic",
     "expected_cells",
     "expected_euler",
+    "field_table",
     "first_moment",
     "full_rsb",
     "ground_state_curve",
@@ -42,6 +44,7 @@ __all__ = [
     "one_rsb",
     "partially_lifted",
     "plain_rdt",
+    "plain_rdt_behind_wide",
     "table",
     "two_layer_lifted_unit",
     "two_rsb",
@@ -71,6 +74,8 @@ _HOME = {
     "k_rsb": "rsb",
     "one_rsb": "rsb",
     "two_rsb": "rsb",
+    "field_table": "tables",
+    "plain_rdt_behind_wide": "wide",
     "table": "tables",
 }
 

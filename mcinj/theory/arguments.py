@@ -35,6 +35,20 @@ def positive(name: str, value: object, remedy: str = "give a finite number above
     return number
 
 
+def finite(name: str, value: object, least: float, most: float, why: str) -> float:
+    """`value` as a float within [least, most], else `InputError` naming the argument and saying why."""
+    remedy = f"give a number from {least:g} to {most:g} ({why})"
+    try:
+        if isinstance(value, bool | str | bytes):
+            raise TypeError
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{name} is {value!r}; {remedy}") from None
+    if not least <= number <= most:
+        raise InputError(f"{name} is {number}; {remedy}")
+    return number
+
+
 def threshold(value: object) -> float:
     """The count threshold θ as a float in [0.001, 100], else `InputError`; beyond, the solvers are not tested."""
     remedy = "give the count threshold over n, from 0.001 to 100 (1: injectivity, 2: global condition)"

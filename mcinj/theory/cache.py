@@ -32,6 +32,7 @@ _EQUATIONS = (
     "deep",
     "enclosure",
     "enclosure_deep",
+    "field",
     "jets",
     "ground_state",
     "lifted",
@@ -42,6 +43,7 @@ _EQUATIONS = (
     "roots",
     "rsb",
     "tables",
+    "wide",
 )
 
 

@@ -7,6 +7,7 @@ from statistics import NormalDist
 
 from mcinj.theory.arguments import threshold
 from mcinj.theory.bounds import Bound
+from mcinj.theory.field import Field
 from mcinj.theory.roots import falling_root
 
 __all__ = ["euler_characteristic", "first_moment", "gordon_distance", "plain_rdt"]
@@ -77,45 +78,48 @@ def euler_characteristic() -> Bound:
     )
 
 
-def gordon_distance(alpha: float, theta: float = 1.0) -> float:
-    """Squared distance per row from a Gaussian vector to {z : at most θn positives}: ``c_θ(α) = p - tφ(t)``.
+def gordon_distance(alpha: float, theta: float = 1.0, level: float = 0.0) -> float:
+    """Squared distance per row from a Gaussian vector to {z : at most θn entries above the level t}.
 
-    ``p = 1/2 - θ/α``, ``t = Φ⁻¹(1/2 + p)``: among the positive half of the entries the smallest fraction p is
-    set to zero, ``c = E[g²; 0 < g < t]``. Zero for α <= 2θ. Source: docs/theory.md §2.
+    Among the entries above t all but the θn largest are lowered to t: ``c = E[(g-t)²; t < g < s]``, ``Φ(-s) = θ/α``; at
+    t = 0 this is ``p - sφ(s)``, p = 1/2 - θ/α. Zero for α <= θ/Φ(-t). Source: docs/theory.md §2, §11.
 
     >>> gordon_distance(2.0), round(7.6476950 * gordon_distance(7.6476950), 6)
     (0.0, 1.0)
     """
-    p = 0.5 - theta / alpha
+    p = _NORMAL.cdf(-level) - theta / alpha
     if p <= 0:
         return 0.0
-    t = -_NORMAL.inv_cdf(theta / alpha)
-    return p - t * _NORMAL.pdf(t)
+    s = -_NORMAL.inv_cdf(theta / alpha)
+    if level == 0:
+        return p - s * _NORMAL.pdf(s)
+    return (1 + level**2) * p - (s - 2 * level) * _NORMAL.pdf(s) - level * _NORMAL.pdf(level)
 
 
-def plain_rdt(theta: float = 1.0) -> Bound:
+def plain_rdt(theta: float = 1.0, level: float = 0.0) -> Bound:
     """Width ratio of Gordon's comparison: ``α c_θ(α) = 1``; 7.647695 for θ = 1. Equal to replica symmetry.
 
-    Rigorous upper bound: Gordon's escape-through-a-mesh applied to the random subspace A R^n and the cone of
-    vectors with at most θn positive entries, whose squared distance from a Gaussian vector is α c_θ(α) n.
-    Source: docs/theory.md §2; arXiv:2302.14112, arXiv:2410.20646. Raises `InputError` unless θ is in [0.001,
-    100].
+    Rigorous upper bound: Gordon's comparison applied to A on the unit sphere and the vectors with at most θn entries
+    above `level`, whose squared distance from a Gaussian vector is α c_θ(α) n. At level 0 it is the injectivity
+    threshold, at t the ratio above which the margin exceeds t. Source: docs/theory.md §2, §11; arXiv:2302.14112,
+    arXiv:2410.20646. Raises `InputError` unless θ is in [0.001, 100] and the level in [-3, 3].
 
-    >>> round(plain_rdt().value, 6)
-    7.647695
+    >>> round(plain_rdt().value, 6), round(plain_rdt(level=0.5).value, 3)
+    (7.647695, 15.596)
     """
-    theta = threshold(theta)
-    # α c_θ(α) increases in α from 0 at 2θ, so the falling function is 1 - α c_θ(α).
-    alpha = falling_root(lambda a: 1 - a * gordon_distance(a, theta), 2 * theta)
+    theta, field = threshold(theta), Field(level=level)
+    level = field.level
+    # α c_θ(α) increases in α from 0 at θ/Φ(-t), so the falling function is 1 - α c_θ(α).
+    alpha = falling_root(lambda a: 1 - a * gordon_distance(a, theta, level), theta / _NORMAL.cdf(-level))
     return Bound(
-        name="plain RDT (replica symmetric)",
+        name=field.named("plain RDT (replica symmetric)"),
         layers=1,
         value=alpha,
         status="rigorous",
         origin="computed",
         source="α c_θ(α) = 1; docs/theory.md §2; Gordon (1988); arXiv:2302.14112",
         theta=theta,
-        parameters={"p": 0.5 - theta / alpha, "t": -_NORMAL.inv_cdf(theta / alpha)},
+        parameters={"p": _NORMAL.cdf(-level) - theta / alpha, "t": -_NORMAL.inv_cdf(theta / alpha)},
         error=_ROUNDOFF * alpha,
     )
 

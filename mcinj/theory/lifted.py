@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 import sys
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mcinj.theory.arguments import threshold
 from mcinj.theory.bounds import Bound
 from mcinj.theory.closed_form import plain_rdt
+from mcinj.theory.field import Field
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,13 +74,15 @@ def lifting_helps(theta: float) -> bool:
     return variance / (2 * mean) < 1 / (4 * chi * chi * (theta + 0.5 / chi))
 
 
-def partially_lifted(theta: float = 1.0) -> Bound:
+def partially_lifted(theta: float = 1.0, level: float = 0.0) -> Bound:
     """Width ratio of partially lifted RDT, a rigorous upper bound: 7.448639 for θ = 1 (c = .7085, χ = .2785).
 
-    Where lifting does not help (small θ) the infimum is at c -> 0 and equals `plain_rdt`; parameter c is then
-    0. Source: docs/theory.md §3; Stojnic, arXiv:2410.20646. Raises `InputError` unless θ is in [0.001, 100].
+    Where lifting does not help (small θ) the infimum is at c -> 0 and equals `plain_rdt`; parameter c is then 0.
+    `level` as in `plain_rdt`. Source: docs/theory.md §3, §11; Stojnic, arXiv:2410.20646. Raises `InputError` unless θ
+    is in [0.001, 100] and the level in [-3, 3].
     """
-    return _partially_lifted(threshold(theta))
+    theta, field = threshold(theta), Field(level=level)
+    return _at_level(theta, field) if field.level else _partially_lifted(theta)
 
 
 @lru_cache(maxsize=64)
@@ -106,6 +110,44 @@ def _partially_lifted(theta: float) -> Bound:
         source="θc + ½ ln(1+c/χ) + α ln E exp(-cV_χ) = 0, docs/theory.md §3; arXiv:2410.20646",
         theta=theta,
         parameters={"c": c, "chi": chi},
+        error=error,
+    )
+
+
+def _at_level(theta: float, field: Field) -> Bound:
+    """The same bound at another level: half a step of replica-symmetry breaking, q_0 = 0 (`parisi`)."""
+    import numpy as np
+
+    from mcinj.theory.newton import Sample, minimum
+    from mcinj.theory.parisi import Functional, Saddle, functional
+
+    plain = plain_rdt(theta, field.level)
+
+    def half_step(u: NDArray[np.float64], refine: float = 1.0) -> Functional:
+        return functional(Saddle((0.0,), (math.exp(u[0]),), math.exp(u[1])), refine, field)
+
+    def sample(u: NDArray[np.float64]) -> Sample:
+        if not np.abs(u).max() < 30:
+            return Sample(math.inf, u, 0.0)
+        f = half_step(u)
+        return Sample(f.ratio(theta), f.ratio_gradient(theta)[1:] * np.exp(u), f.ratio_rounding(theta))
+
+    c, chi, value, error = 0.0, math.nan, plain.value, plain.error or 0.0
+    with suppress(ArithmeticError):  # no minimum at c > 0: plain RDT
+        found = minimum(sample, np.array([-0.5, math.log((plain.parameters["t"] - field.level) ** 2 / 4)]))
+        if found.value < plain.value:
+            c, chi, value = math.exp(found.point[0]), math.exp(found.point[1]), found.value
+            grid = abs(half_step(found.point, 2).ratio(theta) - value)
+            error = found.error + grid + _SAFETY * sample(found.point).rounding
+    return Bound(
+        name=field.named("partially lifted RDT"),
+        layers=1,
+        value=value,
+        status="rigorous",
+        origin="computed",
+        source="θc + ½ ln(1+c/χ) + α ln E exp(-cV_χ(g-t)) = 0, docs/theory.md §3, §11; arXiv:2410.20646",
+        theta=theta,
+        parameters={"c": c, "chi": chi} if c else {"c": c},
         error=error,
     )
 

@@ -7,9 +7,10 @@ For the least fraction e of positive entries per input, ``min_x |S(x)| = e n``, 
     F_i(x) = (1/c_i) ln E exp(c_i F_{i+1}(x + √(q_i - q_{i-1}) z)),   F_{k+1} = -V_χ,
 
 stationary in q_0 < … < q_{k-1} < 1, c_1 < … < c_k and χ > 0, V_χ(h) = 0 for h <= 0 and min(h²/2χ, 1) above.
-k = 1 and 2 are the 1RSB and 2RSB rows of docs/theory.md §4; k -> ∞ is the Parisi equation
-(Maillard et al., arXiv:2302.14112). The innermost expectation is elementary (`inner`); the others are
-trapezoidal sums on one uniform grid, which converge faster than any power of the step for such analytic,
+k = 1 and 2 are the 1RSB and 2RSB rows of docs/theory.md §4; k -> ∞ is the Parisi equation (Maillard et al.,
+arXiv:2302.14112). Behind infinitely wide layers the potential E F_1 sees correlations κ(q_i) in place of the overlaps
+q_i, and with a level t its V is taken at h - t (`field`). The innermost expectation is elementary (`inner`); the
+others are trapezoidal sums on one uniform grid, which converge faster than any power of the step for such analytic,
 Gaussian-weighted integrands. Derivatives follow from the tilted densities, not from differences.
 """
 
@@ -20,9 +21,11 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import oaconvolve
 from scipy.special import ndtr
 
 from mcinj.errors import InputError
+from mcinj.theory.field import PLAIN_FIELD, Field
 
 __all__ = ["Functional", "Saddle", "functional", "inner"]
 
@@ -30,9 +33,11 @@ Array = NDArray[np.float64]
 
 _REACH = 9.5  # the grid covers |x| <= 9.5; a Gaussian leaves 2e-21 outside
 _FINENESS = 1.6  # grid steps per smallest width; aliasing is then exp(-2π² 1.6²) = 1e-22
-_INNER_FINENESS = 3.0
+_INNER_FINENESS = 2.2
+_ZERO_FINENESS = 5.0  # exp(-2π 5) = 2e-14
 _COARSEST = 0.08
-_FINEST = 0.004
+_FINEST = 0.001
+_DIRECT = 300  # entries of a kernel up to which convolving directly is faster
 _ULP = float(np.finfo(np.float64).eps)
 
 
@@ -143,15 +148,17 @@ def inner(x: Array, variance: float, tilt: float, chi: float) -> Inner:
     )
 
 
-def functional(saddle: Saddle, refine: float = 1.0) -> Functional:
+def functional(saddle: Saddle, refine: float = 1.0, field: Field = PLAIN_FIELD) -> Functional:
     """S, E F_1 and their gradients at `saddle`; `refine` > 1 divides the grid step (error checks)."""
     k = saddle.steps
-    q, c = (*saddle.q, 1.0), saddle.c
-    x, step = _grid(q, refine)
-    innermost = inner(x, 1 - q[k - 1], c[k - 1], saddle.chi)
+    c = saddle.c
+    correlations, correlation_slopes = field.correlations(np.array(saddle.q))
+    r = (*correlations.tolist(), 1.0)
+    h, step = _grid(r, _innermost_step(1 - r[k - 1], c[k - 1], saddle.chi), refine)
+    innermost = inner(h - field.level, 1 - r[k - 1], c[k - 1], saddle.chi)
 
-    # Backward: F_k … F_1 and their slopes; `kernels[i]` carries overlap q_i to q_{i+1}.
-    kernels = [_kernel(step, q[i + 1] - q[i]) for i in range(k - 1)]
+    # Backward: F_k … F_1 and their slopes; `kernels[i]` carries correlation r_i to r_{i+1}.
+    kernels = [_kernel(step, r[i + 1] - r[i]) for i in range(k - 1)]
     values, slopes = [innermost.value], [innermost.slope]
     for i in range(k - 2, -1, -1):
         boost = np.exp(c[i] * values[0])
@@ -160,7 +167,7 @@ def functional(saddle: Saddle, refine: float = 1.0) -> Functional:
         slopes.insert(0, _smooth(boost * slopes[0], kernels[i]) / total)
 
     # Forward: the law of x at overlap q_i, tilted by all levels outside.
-    law = _outer(x, step, q[0])
+    law = _outer(h, step, r[0])
     potential = float(law @ values[0])
     level_means = np.empty(k)
     slope_squares = np.empty(k)
@@ -171,7 +178,7 @@ def functional(saddle: Saddle, refine: float = 1.0) -> Functional:
         level_means[i], slope_squares[i] = law @ values[i], law @ slopes[i] ** 2
 
     tilts = np.array(c)
-    d_q = -0.5 * np.diff(tilts, prepend=0.0) * slope_squares
+    d_q = -0.5 * np.diff(tilts, prepend=0.0) * slope_squares * correlation_slopes
     d_c = np.empty(k)
     d_c[:-1] = np.diff(level_means) / tilts[:-1]
     d_c[-1] = law @ innermost.d_tilt
@@ -201,11 +208,23 @@ def _entropy(saddle: Saddle) -> tuple[float, Array]:
     return entropy, np.concatenate([d_q, d_c, [adjoint[k]]])
 
 
-def _grid(q: tuple[float, ...], refine: float) -> tuple[Array, float]:
-    """Symmetric uniform grid fine enough for every Gaussian width of the saddle."""
-    variances = [q[0], *(b - a for a, b in pairwise(q))]
-    # F_k varies on the scale of the innermost width even where the outer widths are large.
-    widths = [np.sqrt(v) / _FINENESS for v in variances if v > 0] + [np.sqrt(1 - q[-2]) / _INNER_FINENESS]
+def _innermost_step(variance: float, tilt: float, chi: float) -> float:
+    """Grid step that F_k needs: its scale is that of the tilted Gaussian between h = 0 and s = √(2χ) (see `inner`).
+
+    At large tilts the logarithm has zeros at a distance d off the real line where that part and the one above s change
+    places, at the rate ``c s / (χ + cσ²)``; trapezoidal sums err by exp(-2π d / step).
+    """
+    spread = chi + tilt * variance
+    width = np.sqrt(variance * chi / spread)
+    distance = np.pi * spread / (tilt * np.sqrt(2 * chi))
+    return float(min(width / _INNER_FINENESS, distance / _ZERO_FINENESS))
+
+
+def _grid(r: tuple[float, ...], innermost: float, refine: float) -> tuple[Array, float]:
+    """Symmetric uniform grid around 0, fine enough for every Gaussian width of the saddle."""
+    variances = [r[0], *(b - a for a, b in pairwise(r))]
+    # F_k has its own scale even where the outer widths are large.
+    widths = [np.sqrt(v) / _FINENESS for v in variances if v > 0] + [innermost]
     wanted = min(_COARSEST, max(_FINEST, min(widths))) / refine
     half = int(np.ceil(_REACH / wanted))
     step = _REACH / half
@@ -223,15 +242,22 @@ def _kernel(step: float, variance: float) -> Array:
 
 
 def _smooth(f: Array, kernel: Array) -> Array:
-    """``E f(x + σz)`` on the grid, f continued as a constant past its ends; no term cancels another."""
-    return np.convolve(np.pad(f, kernel.size // 2, mode="edge"), kernel, mode="valid")
+    """``E f(x + σz)`` on the grid, f continued as a constant past its ends.
+
+    By Fourier transforms where that is faster: f falls from 1 to no less than exp(-c_i), so that their rounding,
+    relative to the largest f, costs a few digits at the largest tilts only.
+    """
+    padded = np.pad(f, kernel.size // 2, mode="edge")
+    if kernel.size <= _DIRECT:
+        return np.convolve(padded, kernel, mode="valid")
+    return np.asarray(oaconvolve(padded, kernel, mode="valid"))
 
 
-def _outer(x: Array, step: float, variance: float) -> Array:
+def _outer(h: Array, step: float, variance: float) -> Array:
     """Weights of N(0, variance) on the grid (all at 0 when the variance is 0)."""
     if variance < (step / 8) ** 2:
-        return np.asarray(np.where(np.arange(x.size) == x.size // 2, 1.0, 0.0))
-    weights = np.exp(-0.5 * x * x / variance)
+        return np.asarray(np.where(np.arange(h.size) == h.size // 2, 1.0, 0.0))
+    weights = np.exp(-0.5 * h * h / variance)
     return np.asarray(weights / weights.sum())
 
 

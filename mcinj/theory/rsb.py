@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mcinj.theory.arguments import positive, threshold, whole
 from mcinj.theory.bounds import Bound
+from mcinj.theory.field import PLAIN_FIELD, Field
 from mcinj.theory.newton import Sample, minimum
 from mcinj.theory.parisi import Functional, Saddle, functional
 
@@ -25,65 +27,79 @@ Array = NDArray[np.float64]
 _FARTHEST = 30.0  # coordinates beyond are overlaps, tilts or a chi at which nothing can be computed
 _ON_THE_WAY = 1e-6  # error of values that only lead to others
 _SAFETY = 8  # standard errors of rounding that a quoted error covers
+_LEVEL_STEP = 0.25
 _ONE_STEP = Saddle((0.7,), (3.0,), 0.06)  # a start inside the basin of the 1RSB minimum for θ = 1
 
 
-def one_rsb(theta: float = 1.0) -> Bound:
+def one_rsb(theta: float = 1.0, wide_layers_before: int = 0, level: float = 0.0) -> Bound:
     """Width ratio where the 1RSB ground state has θn positives: 6.715697 for θ = 1. Heuristic (replica).
 
-    Source: docs/theory.md §4; arXiv:2302.14112. Parameters q0, c1, chi. Raises `InputError` unless θ is in
-    [0.001, 100].
+    Source: docs/theory.md §4; arXiv:2302.14112. Parameters q0, c1, chi. Other arguments and errors as in `k_rsb`.
     """
-    return k_rsb(1, theta)
+    return k_rsb(1, theta, wide_layers_before, level)
 
 
-def two_rsb(theta: float = 1.0) -> Bound:
+def two_rsb(theta: float = 1.0, wide_layers_before: int = 0, level: float = 0.0) -> Bound:
     """Width ratio where the 2RSB ground state has θn positives: 6.700392 for θ = 1. Heuristic (replica).
 
     Equal to the third level of fully lifted RDT, published as 6.7004 (arXiv:2410.20646). Parameters q0, q1,
-    c1, c2, chi. Raises `InputError` unless θ is in [0.001, 100].
+    c1, c2, chi. Other arguments and errors as in `k_rsb`.
     """
-    return k_rsb(2, theta)
+    return k_rsb(2, theta, wide_layers_before, level)
 
 
-def k_rsb(steps: int, theta: float = 1.0) -> Bound:
+def k_rsb(steps: int, theta: float = 1.0, wide_layers_before: int = 0, level: float = 0.0) -> Bound:
     """Width ratio of k steps of replica-symmetry breaking, 1 <= k <= 10. Heuristic, falling in k.
 
+    wide_layers_before: Gaussian layers of infinite width before this one (0 to 20; `field`, docs/theory.md §10); the
+    ratio is the last layer's width over the inputs, for the count criterion of that layer. level: a unit counts where
+    its pre-activation, of variance 1, exceeds it (-3 to 3): the ratio at which the margin is `level` (§11).
+
     The error is the change of the value when the grid is halved, plus what the minimisation left and the value's
-    rounding. Raises `InputError` unless 1 <= steps <= 10 and θ is in [0.001, 100].
+    rounding. Raises `InputError` for arguments out of these ranges (θ: [0.001, 100]), `ArithmeticError` where no saddle
+    is found.
     """
     steps = whole("steps", steps, 1, 10)
     theta = threshold(theta)
-    return _bound(*_ladder(steps, theta)[-1], theta)
+    field = Field(wide_layers_before, level)
+    return _bound(*_ladder(steps, theta, field)[-1], theta, field)
 
 
-def full_rsb(theta: float = 1.0, agreement: float = 5e-5, most_steps: int = 10) -> Bound:
+def full_rsb(
+    theta: float = 1.0,
+    agreement: float | None = None,
+    most_steps: int = 10,
+    wide_layers_before: int = 0,
+    level: float = 0.0,
+) -> Bound:
     """The limit k -> ∞ of `k_rsb`: 6.69805 for θ = 1. Heuristic (replica).
 
-    k grows from 4 until two successive values agree to `agreement` (k = 7 for θ = 1). They fall like k^-5, so
-    that the tail is summed and added; the error quoted is the whole tail. Raises `ArithmeticError` if k =
-    `most_steps` (4 to 10) is not enough. Source: Parisi equation of arXiv:2302.14112, whose solution is
-    published as 6.698.
+    k grows from 4 until two successive values agree to `agreement` (k = 7 for θ = 1). They fall like k^-5, so that the
+    tail is summed and added; the error quoted is the whole tail. Behind wide layers they fall more slowly (k = 5 and 6
+    differ by 2e-4) and take minutes: `agreement` is 5e-5 for one layer and 5e-4 behind wide ones unless given. Raises
+    `ArithmeticError` if k = `most_steps` (4 to 10) is not enough. Other arguments as in `k_rsb`. Source: Parisi
+    equation of arXiv:2302.14112, whose solution is published as 6.698.
     """
     most_steps = whole("most_steps", most_steps, 4, 10)
     theta = threshold(theta)
-    agreement = positive("agreement", agreement)
-    saddles = _ladder(4, theta)
-    values = [functional(saddle).ratio(theta) for saddle, _ in saddles]
+    field = Field(wide_layers_before, level)
+    agreement = (5e-4 if field.wide_layers else 5e-5) if agreement is None else positive("agreement", agreement)
+    saddles = _ladder(4, theta, field)
+    values = [functional(saddle, field=field).ratio(theta) for saddle, _ in saddles]
     while not 0 <= (fall := values[-2] - values[-1]) <= agreement:
         if len(values) == most_steps:
             raise ArithmeticError(
                 f"k-RSB values {values} do not agree to {agreement}; allow more steps or less accuracy"
             )
-        saddles.append(_step_further(saddles[-1][0], theta))
-        values.append(functional(saddles[-1][0]).ratio(theta))
+        saddles.append(_step_further(saddles[-1][0], theta, field))
+        values.append(functional(saddles[-1][0], field=field).ratio(theta))
     steps = len(values)
     # Σ_{j>k} (k/j)^5 of the last fall; the integral from k + 1/2 is the midpoint rule.
     tail = fall * steps**5 / (4 * (steps + 0.5) ** 4)
     parameters = {f"alpha_{k}rsb": value for k, value in enumerate(values, 1)}
     return Bound(
-        name="full RSB (k-step limit)",
-        layers=1,
+        name=field.named("full RSB (k-step limit)"),
+        layers=1 + field.wide_layers,
         value=values[-1] - tail,
         status="heuristic",
         origin="computed",
@@ -91,12 +107,15 @@ def full_rsb(theta: float = 1.0, agreement: float = 5e-5, most_steps: int = 10) 
         kind="estimate",
         theta=theta,
         parameters=parameters,
-        error=tail + _error(*saddles[-1], theta),
+        error=tail + _error(*saddles[-1], theta, field),
     )
 
 
 def descend(
-    start: Saddle, objective: Callable[[Functional], tuple[float, Array, float]], enough: float = 0.0
+    start: Saddle,
+    objective: Callable[[Functional], tuple[float, Array, float]],
+    enough: float = 0.0,
+    field: Field = PLAIN_FIELD,
 ) -> tuple[Saddle, float]:
     """The minimum of `objective` over all k-step parameters downhill of `start`, and how far its value may be off.
 
@@ -109,7 +128,8 @@ def descend(
         if decoded is None:
             return Sample(math.inf, u, 0.0)
         saddle, jacobian = decoded
-        value, gradient, rounding = objective(functional(saddle))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # a step too far has no finite value
+            value, gradient, rounding = objective(functional(saddle, field=field))
         return Sample(value, jacobian @ gradient, rounding)
 
     found = minimum(sample, _encode(start), enough)
@@ -131,44 +151,56 @@ def split(saddle: Saddle) -> Saddle:
         q, c = np.array([saddle.q[0], 1 - 0.1 * (1 - saddle.q[0])]), logs[0] + np.array([-0.2, 0.5])
     else:
         c = np.polyval(np.polyfit(middle, logs, min(2, k - 1)), wanted)
+        if np.any(np.diff(c) < 0.05):  # no parabola: behind wide layers the last tilts rise steeply
+            c = np.interp(wanted, middle, logs)
+            c[-1] += 0.5 * (logs[-1] - logs[-2])
     c = np.maximum.accumulate(c + 1e-3 * np.arange(k + 1))
     return Saddle(tuple(q.tolist()), tuple(np.exp(c).tolist()), saddle.chi * (0.7 if k == 1 else 0.95))
 
 
-def _ladder(steps: int, theta: float) -> list[tuple[Saddle, float]]:
+def _ladder(steps: int, theta: float, field: Field) -> list[tuple[Saddle, float]]:
     """Saddles for k = 1 … steps at energy `theta`, each with the error that the minimisation left in its ratio."""
-    # Reach other energies from θ = 1 by steps small enough to stay in the basin.
-    saddle, parts = _ONE_STEP, int(np.ceil(abs(np.log(theta)) / 0.5))
-    for level in np.exp(np.log(theta) * np.arange(parts) / max(parts, 1)):
-        saddle = descend(saddle, _ratio_at(float(level)), _ON_THE_WAY)[0]
-    saddles = [descend(saddle, _ratio_at(theta))]
+    saddles = [descend(_start(theta, field), _ratio_at(theta), field=field)]
     while len(saddles) < steps:
-        saddles.append(_step_further(saddles[-1][0], theta))
+        saddles.append(_step_further(saddles[-1][0], theta, field))
     return saddles
 
 
-def _step_further(saddle: Saddle, theta: float) -> tuple[Saddle, float]:
-    return descend(split(saddle), _ratio_at(theta))
+def _start(theta: float, field: Field) -> Saddle:
+    """A start for one step, reached from θ = 1 and level 0 by steps small enough to stay in the basin."""
+    saddle, level_zero = _ONE_STEP, replace(field, level=0.0)
+    parts = int(np.ceil(abs(np.log(theta)) / 0.5))
+    for energy in np.exp(np.log(theta) * np.arange(parts) / max(parts, 1)):
+        saddle = descend(saddle, _ratio_at(float(energy)), _ON_THE_WAY, level_zero)[0]
+    parts = int(np.ceil(abs(field.level) / _LEVEL_STEP))
+    for share in np.arange(parts) / max(parts, 1):
+        at = replace(field, level=field.level * float(share))
+        saddle = descend(saddle, _ratio_at(theta), _ON_THE_WAY, at)[0]
+    return saddle
+
+
+def _step_further(saddle: Saddle, theta: float, field: Field) -> tuple[Saddle, float]:
+    return descend(split(saddle), _ratio_at(theta), field=field)
 
 
 def _ratio_at(theta: float) -> Callable[[Functional], tuple[float, Array, float]]:
     return lambda f: (f.ratio(theta), f.ratio_gradient(theta), f.ratio_rounding(theta))
 
 
-def _error(saddle: Saddle, left: float, theta: float) -> float:
+def _error(saddle: Saddle, left: float, theta: float, field: Field) -> float:
     """Error of the ratio at a saddle: of the grid, of the minimisation, and of rounding."""
-    here = functional(saddle)
-    grid = abs(functional(saddle, refine=2).ratio(theta) - here.ratio(theta))
+    here = functional(saddle, field=field)
+    grid = abs(functional(saddle, refine=2, field=field).ratio(theta) - here.ratio(theta))
     return grid + left + _SAFETY * here.ratio_rounding(theta)
 
 
-def _bound(saddle: Saddle, left: float, theta: float) -> Bound:
-    value, k = functional(saddle).ratio(theta), saddle.steps
+def _bound(saddle: Saddle, left: float, theta: float, field: Field) -> Bound:
+    value, k = functional(saddle, field=field).ratio(theta), saddle.steps
     parameters = {f"q{i}": x for i, x in enumerate(saddle.q)}
     parameters |= {f"c{i}": x for i, x in enumerate(saddle.c, 1)}
     return Bound(
-        name=f"{k}RSB",
-        layers=1,
+        name=field.named(f"{k}RSB"),
+        layers=1 + field.wide_layers,
         value=value,
         status="heuristic",
         origin="computed",
@@ -176,7 +208,7 @@ def _bound(saddle: Saddle, left: float, theta: float) -> Bound:
         kind="estimate",
         theta=theta,
         parameters={**parameters, "chi": saddle.chi},
-        error=_error(saddle, left, theta),
+        error=_error(saddle, left, theta, field),
     )
 
 

@@ -9,9 +9,10 @@ from dataclasses import replace
 from mcinj.theory.arguments import whole
 from mcinj.theory.bounds import Bound, Kind, Laws, Status, computed_or_not
 from mcinj.theory.cache import remember
+from mcinj.theory.field import Field
 from mcinj.theory.published import FIRST_LAYER, published
 
-__all__ = ["table"]
+__all__ = ["field_table", "table"]
 
 
 def table(layers: int = 1, *, use_cache: bool = True) -> list[Bound]:
@@ -37,6 +38,43 @@ def table(layers: int = 1, *, use_cache: bool = True) -> list[Bound]:
         "table", {"layers": layers}, lambda: _table(layers), _encode, _decode,
         keep=lambda rows: not any(row.reason for row in rows),
     )  # fmt: skip
+
+
+def field_table(wide_layers_before: int = 0, level: float = 0.0, *, use_cache: bool = True) -> list[Bound]:
+    """Values of one layer behind infinitely wide ones, or for another level than 0, that is, another margin.
+
+    Plain RDT, partially lifted RDT (without layers before), 1RSB and 2RSB: the ratio m/n above which every input has
+    at least n units with a pre-activation above `level` (docs/theory.md §10, §11). A value that cannot be computed
+    keeps its row, with the reason. Raises `InputError` unless 0 <= wide_layers_before <= 20 and -3 <= level <= 3.
+
+    Examples
+    --------
+    >>> [round(row.value, 3) for row in field_table(1, use_cache=False)]
+    [7.588, 6.463, 6.44]
+    """
+    field = Field(wide_layers_before, level)
+    arguments = {"wide_layers_before": field.wide_layers, "level": field.level}
+    if not use_cache:
+        return _field_table(field)
+    return remember(
+        "field", arguments, lambda: _field_table(field), _encode, _decode,
+        keep=lambda rows: not any(row.reason for row in rows),
+    )  # fmt: skip
+
+
+def _field_table(field: Field) -> list[Bound]:
+    from mcinj.theory import lifted, rsb, wide
+
+    behind, level, layers = field.wide_layers, field.level, 1 + field.wide_layers
+    blank = _row(field.named("plain RDT"), layers=layers)
+    rows = [computed_or_not(lambda: wide.plain_rdt_behind_wide(behind, 1.0, level), blank)]
+    if not behind:
+        blank = _row(field.named("partially lifted RDT"))
+        rows.append(computed_or_not(lambda: lifted.partially_lifted(1.0, level), blank))
+    for steps in (1, 2):
+        blank = _row(field.named(f"{steps}RSB"), "heuristic", "estimate", layers=layers)
+        rows.append(computed_or_not(lambda steps=steps: rsb.k_rsb(steps, 1.0, behind, level), blank))  # type: ignore[misc]
+    return rows
 
 
 def _table(layers: int) -> list[Bound]:
