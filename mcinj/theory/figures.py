@@ -20,12 +20,20 @@ from mcinj.errors import InputError
 from mcinj.files import atomic_write, make_directory
 from mcinj.theory.bounds import Bound
 from mcinj.theory.ground_state import GroundStateCurve, ground_state_curve
-from mcinj.theory.tables import table
+from mcinj.theory.tables import field_table, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_bounds_by_depth", "plot_ground_state", "plot_saddle", "plot_steps", "write_figures"]
+__all__ = [
+    "plot_bounds_by_depth",
+    "plot_ground_state",
+    "plot_levels",
+    "plot_saddle",
+    "plot_steps",
+    "plot_wide",
+    "write_figures",
+]
 
 # Okabe and Ito's palette; every series also has its own marker or dashes, for grey print.
 _BLUE, _VERMILION, _GREEN, _PINK, _ORANGE, _SKY, _BLACK = (
@@ -168,6 +176,35 @@ def plot_saddle(curve: GroundStateCurve, axes: Axes, kind: str) -> Axes:
     return axes
 
 
+def plot_wide(axes: Axes, most: int = 7) -> Axes:
+    """Ratio of the last layer's width to the inputs behind 0 … `most` infinitely wide layers (docs/theory.md §10)."""
+    depths = range(most + 1)
+    rows = [{row.name.split(",")[0].split(" (")[0]: row.value for row in field_table(depth)} for depth in depths]
+    for name, label, colour, marker, line in (
+        ("plain RDT", "plain RDT (rigorous)", _BLUE, "o", "-"),
+        ("1RSB", "1RSB (heuristic)", _ORANGE, "s", "--"),
+        ("2RSB", "2RSB (heuristic)", _GREEN, "^", "-"),
+    ):
+        axes.plot(depths, [row[name] for row in rows], color=colour, marker=marker, linestyle=line, label=label)
+    axes.set(xlabel="infinitely wide layers before", ylabel="last width / inputs, count criterion")
+    return axes
+
+
+def plot_levels(axes: Axes, levels: Sequence[float] = tuple(np.linspace(-2, 2, 33).tolist())) -> Axes:
+    """Ratio m/n at which the margin of one Gaussian layer is `levels`, inputs of norm 1 (docs/theory.md §11)."""
+    rows = [field_table(level=level) for level in levels]
+    for place, label, colour, line in (
+        (0, "plain RDT (rigorous)", _BLUE, "-"),
+        (1, "partially lifted RDT (rigorous)", _PINK, ":"),
+        (2, "1RSB (heuristic)", _ORANGE, "--"),
+        (3, "2RSB (heuristic)", _GREEN, "-"),
+    ):
+        axes.plot([row[place].value for row in rows], levels, color=colour, linestyle=line, label=label)
+    axes.axhline(0, color=_BLACK, linewidth=0.7)
+    axes.set(xlabel="m / n", ylabel="margin t, inputs of norm 1", xscale="log")
+    return axes
+
+
 def write_figures(folder: str | Path) -> list[Path]:
     """Write all theory figures to `folder` as PNG and SVG; returns the paths. Raises `InputError` if it cannot."""
     import matplotlib
@@ -208,6 +245,13 @@ def write_figures(folder: str | Path) -> list[Path]:
         plot_steps(curve, right).set_title("What each step of symmetry breaking adds")
         right.legend(loc="lower right")
         paths += _save(figure, target, "ground_state")
+
+        figure, (left, right) = pyplot.subplots(1, 2, figsize=(10.5, 4.4), layout="constrained")
+        plot_wide(left).set_title("Behind infinitely wide layers")
+        left.legend(loc="lower left")
+        plot_levels(right).set_title("Margin of one layer")
+        right.legend(loc="upper left")
+        paths += _save(figure, target, "wide_and_margin")
 
         figure, panels = pyplot.subplots(1, 3, figsize=(12.5, 4.0), layout="constrained")
         for axes, kind in zip(panels, ("q", "c", "chi"), strict=True):

@@ -75,7 +75,7 @@ def full_rsb(
     """The limit k -> ∞ of `k_rsb`: 6.69805 for θ = 1. Heuristic (replica).
 
     k grows from 4 until two successive values agree to `agreement` (k = 7 for θ = 1). They fall like k^-5, so that the
-    tail is summed and added; the error quoted is the whole tail. Behind wide layers they fall more slowly (k = 5 and 6
+    tail is summed and added; the error quoted is the whole tail. Behind wide layers they fall like k^-3 (k = 5 and 6
     differ by 2e-4) and take minutes: `agreement` is 5e-5 for one layer and 5e-4 behind wide ones unless given. Raises
     `ArithmeticError` if k = `most_steps` (4 to 10) is not enough. Other arguments as in `k_rsb`. Source: Parisi
     equation of arXiv:2302.14112, whose solution is published as 6.698.
@@ -94,8 +94,9 @@ def full_rsb(
         saddles.append(_step_further(saddles[-1][0], theta, field))
         values.append(functional(saddles[-1][0], field=field).ratio(theta))
     steps = len(values)
-    # Σ_{j>k} (k/j)^5 of the last fall; the integral from k + 1/2 is the midpoint rule.
-    tail = fall * steps**5 / (4 * (steps + 0.5) ** 4)
+    # Σ_{j>k} (k/j)^p of the last fall; the integral from k + 1/2 is the midpoint rule.
+    power = 3 if field.wide_layers else 5
+    tail = fall * steps**power / ((power - 1) * (steps + 0.5) ** (power - 1))
     parameters = {f"alpha_{k}rsb": value for k, value in enumerate(values, 1)}
     return Bound(
         name=field.named("full RSB (k-step limit)"),
