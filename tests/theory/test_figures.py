@@ -78,7 +78,7 @@ def test_all_figures_are_written_and_reproducible(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(figures_module, "ground_state_curve", lambda: ground_state_curve(CURVE_RATIOS))
     monkeypatch.setattr(figures_module, "table", lambda _: table(4))
     first, second = write_figures(tmp_path / "a"), write_figures(tmp_path / "b")
-    assert len(first) == 6
+    assert len(first) == 8
     assert [path.name for path in first] == [path.name for path in second]
     for one, two in zip(first, second, strict=True):
         assert one.read_bytes() == two.read_bytes()
