@@ -24,6 +24,9 @@ SPENT, EXHAUSTED, LOST = 0, 1, 2
 # Integers of the walk's state.
 WIDTH, COUNT, FOUND, MARK, SIDE = range(5)
 STATE = 5
+BUCKETS = 64
+_NEVER = 1e-14  # a share of the weights that no random number sees
+_CONSTANT = 1.0 - 1e-13  # |u| of rows that do not change along a line, to rounding
 
 
 @njit(error_model="numpy")
@@ -95,6 +98,97 @@ def _exchange(S, tight, k, r):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy")
+def _line(S, k, m, c0, reach, u, bucket, row, key, table):  # type: ignore[no-untyped-def]
+    """The rays on line k that a heat bath can choose, in their order: (events, free, here, there), events -1 if lost.
+
+    Rows vanish on the line v + t d_k at the ratios t = -S[0]/S[k]; u is a monotone function of t with values in [-1, 1].
+    Events are put into buckets of u. What a bucket adds and takes away bounds all counts inside, and only buckets with
+    counts of at most c0 + reach, and that of the present ray, are sorted. For event e: row[e] vanishes there; key[e] +
+    here rows are strictly positive at the ray, free - key[e] + there at its opposite.
+    """
+    up, down, start = table[0], table[1], table[2]
+    size_a = 0.0
+    size_b = 0.0
+    for i in range(0, m, 8):
+        size_a += abs(S[0, i])
+        size_b += abs(S[k, i])
+    scale = size_a / size_b if size_a > 0.0 and size_b > 0.0 else 1.0
+    for i in range(m):
+        a = S[0, i]
+        b = S[k, i]
+        u[i] = (a if b < 0.0 else -a) / (abs(a) + scale * abs(b))
+    for j in range(BUCKETS):
+        up[j] = 0
+        down[j] = 0
+    here = 0
+    there = 0
+    for i in range(m):
+        x = u[i]
+        if abs(x) < _CONSTANT:
+            j = int((x + 1.0) * (0.5 * BUCKETS))
+            bucket[i] = j
+            if S[k, i] > 0.0:
+                up[j] += 1
+            else:
+                down[j] += 1
+        else:
+            # Tight; or (nearly) constant on the line, or zero on all of it: rows that depend on the tight ones.
+            bucket[i] = BUCKETS
+            a = S[0, i]
+            if not abs(a) < np.inf or not abs(S[k, i]) < np.inf:
+                return -1, 0, 0, 0
+            if a > 0.0:
+                here += 1
+            elif a < 0.0:
+                there += 1
+    rising = 0
+    falling = 0
+    for j in range(BUCKETS):
+        rising += up[j]
+        falling += down[j]
+    free = rising + falling - 1
+    most = c0 + reach
+    home = BUCKETS // 2  # of the present ray, t = 0
+    positive = falling
+    events = 0
+    for j in range(BUCKETS):
+        if j == home or positive - down[j] + here <= most or free - positive - up[j] + there <= most:
+            start[j] = events
+            events += up[j] + down[j]
+        else:
+            start[j] = -1
+        positive += up[j] - down[j]
+    start[BUCKETS] = -1
+    # Place the events of these buckets, each bucket in the order of u.
+    filled = table[3]
+    for j in range(BUCKETS):
+        filled[j] = start[j]
+    for i in range(m):
+        j = bucket[i]
+        if start[j] >= 0:
+            x = u[i]
+            e = filled[j]
+            filled[j] += 1
+            while e > start[j] and u[row[e - 1]] > x:
+                row[e] = row[e - 1]
+                e -= 1
+            row[e] = i
+    positive = falling
+    for j in range(BUCKETS):
+        if start[j] < 0:
+            positive += up[j] - down[j]
+            continue
+        for e in range(start[j], filled[j]):
+            if S[k, row[e]] > 0.0:
+                key[e] = positive
+                positive += 1
+            else:
+                positive -= 1
+                key[e] = positive
+    return events, free, here, there
+
+
+@njit(error_model="numpy")
 def walk(S, tight, state, best, q, cooling, U):  # type: ignore[no-untyped-def]
     """Make len(U) moves; returns (reason, moves made, q).
 
@@ -105,89 +199,67 @@ def walk(S, tight, state, best, q, cooling, U):  # type: ignore[no-untyped-def]
     first. LOST: rounding has taken over; the caller computes the tableau anew.
     """
     n, have = S.shape
-    t = np.empty(have)
+    u = np.empty(have)
+    bucket = np.empty(have, dtype=np.int64)
     row = np.empty(have, dtype=np.int64)
     key = np.empty(have, dtype=np.int64)
-    power = np.empty(have + 1)
+    table = np.empty((4, BUCKETS + 1), dtype=np.int64)
+    power = np.empty(2 * have + 2)
     power[0] = 1.0
-    is_tight = np.zeros(have, dtype=np.bool_)
-    for c in range(1, n):
-        is_tight[tight[c]] = True
     for done in range(len(U)):
         m = state[WIDTH]
         k = 1 + min(int(U[done, 0] * (n - 1)), n - 2)
-        events = 0
-        positive = 0
-        fixed = 0
-        for i in range(m):
-            if is_tight[i] and i != tight[k]:
-                continue
-            a = S[0, i]
-            b = S[k, i]
-            ratio = -a / b
-            if not abs(ratio) < 1e100:
-                # The row is (nearly) constant on the line, or zero on all of it: rows that depend on the tight ones.
-                if not abs(a) < np.inf or not abs(b) < np.inf:
-                    return LOST, done, q
-                if a > 0.0:
-                    fixed += 1
-                elif a < 0.0:
-                    fixed += 1 << 32
-                continue
-            t[events] = ratio
-            row[events] = i
-            events += 1
-            if b < 0.0:
-                positive += 1
-        here = fixed & 0xFFFFFFFF
-        there = fixed >> 32
-        if events == 0:
-            return LOST, done, q
-        order = np.argsort(t[:events])
-        free = events - 1
-        low = 2 * have
-        for e in range(events):
-            # Strictly positive rows at the ray where this row vanishes, and at its opposite.
-            if S[k, row[order[e]]] > 0.0:
-                key[e] = positive
-                positive += 1
-            else:
-                positive -= 1
-                key[e] = positive
-            low = min(low, key[e] + here, free - key[e] + there)
+        # Counts so far above the present one are never drawn: their weights are below the rounding of the sum.
         top = 0
+        while power[top] > _NEVER and top < have:
+            power[top + 1] = power[top] * q
+            top += 1
+        count = state[COUNT]
+        most = count + top
+        events, free, here, there = _line(S, k, m, count, top, u, bucket, row, key, table)  # type: ignore[no-untyped-call]
+        if events <= 0:
+            return LOST, done, q
+        low = most
+        for e in range(events):
+            low = min(low, key[e] + here, free - key[e] + there)
+        while top < most - low:
+            power[top + 1] = power[top] * q
+            top += 1
         total = 0.0
         for e in range(events):
-            x = key[e] + here - low
-            y = free - key[e] + there - low
-            while top < max(x, y) and top < have:
-                power[top + 1] = power[top] * q
-                top += 1
-            total += power[x] + power[y]
+            x = key[e] + here
+            y = free - key[e] + there
+            if x <= most:
+                total += power[x - low]
+            if y <= most:
+                total += power[y - low]
         goal = U[done, 1] * total
-        chosen = events - 1
-        opposite = True
+        r = tight[k]
+        opposite = False
         total = 0.0
         for e in range(events):
-            total += power[key[e] + here - low]
-            if total > goal:
-                chosen = e
+            x = key[e] + here
+            y = free - key[e] + there
+            if x <= most:
+                r = row[e]
                 opposite = False
-                break
-            total += power[free - key[e] + there - low]
-            if total > goal:
-                chosen = e
-                break
-        count = free - key[chosen] + there if opposite else key[chosen] + here
-        r = row[order[chosen]]
+                count = x
+                total += power[x - low]
+                if total > goal:
+                    break
+            if y <= most:
+                r = row[e]
+                opposite = True
+                count = y
+                total += power[y - low]
+                if total > goal:
+                    break
         flip = opposite
         if r != tight[k]:
             if S[k, r] < 0.0:
                 flip = not flip
-            is_tight[tight[k]] = False
             if not _exchange(S, tight, k, r):  # type: ignore[no-untyped-call]
                 return LOST, done, q
-            is_tight[r] = True
         if flip:
             for i in range(have):
                 S[0, i] = -S[0, i]
