@@ -26,7 +26,7 @@ class Results:
     Attributes
     ----------
     directory, name, kind
-        Where it is, the experiment's name, and what was drawn: threshold, stacks, probe, active or cells.
+        Where it is, the experiment's name, and what was drawn: threshold, stacks, probe, searched, active or cells.
     trials
         One row per trial (`mcinj.experiment.store` names the columns of each kind). Of series with a stopping rule the
         trials up to the stop.
@@ -58,6 +58,10 @@ class Results:
             from mcinj.show.probe import probe_summary
 
             return probe_summary(self.trials)
+        if self.kind == "searched":
+            from mcinj.show.searched import searched_summary
+
+            return searched_summary(self.trials)
         if self.kind == "active":
             from mcinj.show.active import active_summary
 

@@ -31,7 +31,7 @@ Ints = npt.NDArray[np.int64]
 HOT, COLD = 0.4, 0.02
 DEFAULT_MOVES = 100_000
 # The tableau is computed anew after this many moves per input, long before rounding shows.
-_REFRESH = 4
+_REFRESH = 16
 _WIDEST = 64  # rows per input; a witness that outlives them all (degenerate rows) is as good as any
 
 
@@ -141,6 +141,12 @@ def _source(rows: Any) -> RowStream:
 
 def _fill(rows: Floats, tight: Ints, S: Floats, mark: int, side: int) -> bool:
     """The tableau S at the ray of `tight` on which row `mark` has the sign `side`; False if they are dependent."""
+    if S.dtype == np.float32:
+        fine = np.empty(S.shape)
+        if not _fill(rows, tight, fine, mark, side):
+            return False
+        S[:] = fine
+        return True
     if not tableau(rows, tight, S):  # type: ignore[no-untyped-call]
         return False
     if (S[0, mark] > 0) != (side > 0):
@@ -159,6 +165,7 @@ class _Search:
         # Rays that gave a new width, the last ones first tried in the end: (tight rows, marked row, its sign).
         self._found: list[tuple[Ints, int, int]] = []
         self._rows = self._take(4 * n + 16)
+        self._exact: list[list[int]] = []  # the same rows as integers, for the exact checks
         self._state = np.zeros(STATE, dtype=np.int64)
         self._state[WIDTH] = min(2 * n, len(self._rows))
 
@@ -176,7 +183,7 @@ class _Search:
         tight = self._scatter()
         if tight is None:
             return
-        S = np.empty((n, len(self._rows)))
+        S = np.empty((n, len(self._rows)), dtype=np.float32)
         if not self._settle(S, tight, 0, 1):
             return
         q, cooling = HOT, 1.0
@@ -203,10 +210,10 @@ class _Search:
             if self._ended():
                 return
             if state[WIDTH] + n // 2 > len(self._rows):
-                wider = self._take(int(1.25 * state[WIDTH]) + n + 16)
+                wider = self._take(int(1.1 * state[WIDTH]) + n + 16)
                 self._rows = wider if len(wider) > len(self._rows) else self._rows
             if S.shape[1] != len(self._rows):
-                S = np.empty((n, len(self._rows)))
+                S = np.empty((n, len(self._rows)), dtype=np.float32)
             if mark < 0 or not self._settle(S, tight, mark, side):
                 again = self._scatter()
                 if again is None or not self._settle(S, again, 0, 1):
@@ -285,11 +292,13 @@ class _Search:
     def verified(self) -> tuple[int, tuple[int, ...]]:
         """The best width at which a point passes the exact check, and the point."""
         best, at = 0, (1,) + (0,) * (self.n - 1)
-        for tight, mark, side in self._found[::-1]:
+        for (tight, mark, side), (_, believed) in zip(self._found[::-1], self.history[::-1], strict=True):
             for x in self._points(tight, mark, side):
                 reach = self._exact_reach(x)
                 if reach > best:
                     best, at = reach, x
+                if reach >= believed:
+                    break  # the other points are in the same cell
             if best >= 2 * self.n:
                 return best, at
         # Below 2n rows one of x and -x always has fewer than n positives.
@@ -332,14 +341,16 @@ class _Search:
     def _exact_reach(self, x: tuple[int, ...]) -> int:
         """Largest width at which x is a witness: the rows that are not negative there have rank below n. Integers."""
         n, have = self.n, len(self._rows)
-        rows = [float_row(row) for row in np.asarray(self.rows.take(have), dtype=np.float64)]
+        if len(self._exact) != have:
+            self._exact = [float_row(row) for row in np.asarray(self.rows.take(have), dtype=np.float64)]
+        rows = self._exact
         active = [i for i, v in enumerate(products(rows, list(x))) if v >= 0 and any(rows[i])]
         # The least prefix of the active rows with rank n: n of them in general position.
         low, high = n - 1, len(active)
-        if high < n or (rank([rows[i] for i in active]) < n):
-            return have
-        if rank([rows[i] for i in active[:n]]) == n:
+        if high >= n and rank([rows[i] for i in active[:n]]) == n:
             return active[n - 1]
+        if high < n or rank([rows[i] for i in active]) < n:
+            return have
         while high - low > 1:
             middle = (low + high) // 2
             if rank([rows[i] for i in active[:middle]]) == n:

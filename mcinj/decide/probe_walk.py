@@ -25,8 +25,8 @@ SPENT, EXHAUSTED, LOST = 0, 1, 2
 WIDTH, COUNT, FOUND, MARK, SIDE = range(5)
 STATE = 5
 BUCKETS = 64
-_NEVER = 1e-14  # a share of the weights that no random number sees
-_CONSTANT = 1.0 - 1e-13  # |u| of rows that do not change along a line, to rounding
+_NEVER = 1e-6  # rays of less weight than this, relative to the present one, are not drawn
+_CONSTANT = np.float32(1.0 - 1e-5)  # |u| of rows that do not change along a line, to rounding
 
 
 @njit(error_model="numpy")
@@ -69,30 +69,33 @@ def tableau(R, tight, S):  # type: ignore[no-untyped-def]
 def _exchange(S, tight, k, r):  # type: ignore[no-untyped-def]
     """Row r takes the place of tight row k; the new ray is that at r on line k, times sign(S[k, r]). False if lost."""
     n, have = S.shape
-    p0 = S[0, r]
-    pk = S[k, r]
+    p0 = np.float64(S[0, r])
+    pk = np.float64(S[k, r])
     size = p0 * p0 + pk * pk
-    if not 1e-200 < size < 1e200:
+    if not 1e-24 < size < 1e24:
         return False
     g = 1.0 / size
     h = np.sqrt(g)
-    vk = pk * h
-    v0 = -p0 * h
-    dk = pk * g
-    d0 = p0 * g
+    vk = np.float32(pk * h)
+    v0 = np.float32(-p0 * h)
+    dk = np.float32(pk * g)
+    d0 = np.float32(p0 * g)
+    ray = S[0]
+    line = S[k]
     for i in range(have):
-        a = S[0, i]
-        b = S[k, i]
-        S[0, i] = vk * a + v0 * b
-        S[k, i] = d0 * a + dk * b
-    S[0, r] = 0.0
-    S[k, r] = 1.0
+        a = ray[i]
+        b = line[i]
+        ray[i] = vk * a + v0 * b
+        line[i] = d0 * a + dk * b
+    ray[r] = np.float32(0.0)
+    line[r] = np.float32(1.0)
     for c in range(1, n):
         f = S[c, r]
         if c != k and f != 0.0:
+            other = S[c]
             for i in range(have):
-                S[c, i] -= f * S[k, i]
-            S[c, r] = 0.0
+                other[i] -= f * line[i]
+            other[r] = np.float32(0.0)
     tight[k] = r
     return True
 
@@ -106,36 +109,36 @@ def _line(S, k, m, c0, reach, u, bucket, row, key, table):  # type: ignore[no-un
     counts of at most c0 + reach, and that of the present ray, are sorted. For event e: row[e] vanishes there; key[e] +
     here rows are strictly positive at the ray, free - key[e] + there at its opposite.
     """
-    up, down, start = table[0], table[1], table[2]
-    size_a = 0.0
-    size_b = 0.0
+    turns, start, filled = table[0], table[1], table[2]
+    ray = S[0]
+    line = S[k]
+    size_a = np.float32(0.0)
+    size_b = np.float32(0.0)
     for i in range(0, m, 8):
-        size_a += abs(S[0, i])
-        size_b += abs(S[k, i])
-    scale = size_a / size_b if size_a > 0.0 and size_b > 0.0 else 1.0
+        size_a += abs(ray[i])
+        size_b += abs(line[i])
+    scale = size_a / size_b if size_a > 0.0 and size_b > 0.0 else np.float32(1.0)
     for i in range(m):
-        a = S[0, i]
-        b = S[k, i]
+        a = ray[i]
+        b = line[i]
         u[i] = (a if b < 0.0 else -a) / (abs(a) + scale * abs(b))
-    for j in range(BUCKETS):
-        up[j] = 0
-        down[j] = 0
+    for j in range(2 * BUCKETS + 2):
+        turns[j] = 0
+    one = np.float32(1.0)
+    half = np.float32(0.5 * BUCKETS)
     here = 0
     there = 0
     for i in range(m):
         x = u[i]
         if abs(x) < _CONSTANT:
-            j = int((x + 1.0) * (0.5 * BUCKETS))
+            j = 2 * int((x + one) * half) + (1 if line[i] > 0.0 else 0)
             bucket[i] = j
-            if S[k, i] > 0.0:
-                up[j] += 1
-            else:
-                down[j] += 1
+            turns[j] += 1
         else:
             # Tight; or (nearly) constant on the line, or zero on all of it: rows that depend on the tight ones.
-            bucket[i] = BUCKETS
-            a = S[0, i]
-            if not abs(a) < np.inf or not abs(S[k, i]) < np.inf:
+            bucket[i] = 2 * BUCKETS
+            a = ray[i]
+            if not abs(a) < np.inf or not abs(line[i]) < np.inf:
                 return -1, 0, 0, 0
             if a > 0.0:
                 here += 1
@@ -144,47 +147,45 @@ def _line(S, k, m, c0, reach, u, bucket, row, key, table):  # type: ignore[no-un
     rising = 0
     falling = 0
     for j in range(BUCKETS):
-        rising += up[j]
-        falling += down[j]
+        falling += turns[2 * j]
+        rising += turns[2 * j + 1]
     free = rising + falling - 1
     most = c0 + reach
     home = BUCKETS // 2  # of the present ray, t = 0
     positive = falling
     events = 0
     for j in range(BUCKETS):
-        if j == home or positive - down[j] + here <= most or free - positive - up[j] + there <= most:
+        down = turns[2 * j]
+        up = turns[2 * j + 1]
+        if j == home or positive - down + here <= most or free - positive - up + there <= most:
             start[j] = events
-            events += up[j] + down[j]
+            filled[j] = events
+            events += up + down
         else:
             start[j] = -1
-        positive += up[j] - down[j]
+        positive += up - down
     start[BUCKETS] = -1
     # Place the events of these buckets, each bucket in the order of u.
-    filled = table[3]
-    for j in range(BUCKETS):
-        filled[j] = start[j]
     for i in range(m):
-        j = bucket[i]
-        if start[j] >= 0:
+        j = bucket[i] >> 1
+        first = start[j]
+        if first >= 0:
             x = u[i]
             e = filled[j]
-            filled[j] += 1
-            while e > start[j] and u[row[e - 1]] > x:
+            filled[j] = e + 1
+            while e > first and u[row[e - 1]] > x:
                 row[e] = row[e - 1]
                 e -= 1
             row[e] = i
     positive = falling
     for j in range(BUCKETS):
         if start[j] < 0:
-            positive += up[j] - down[j]
+            positive += turns[2 * j + 1] - turns[2 * j]
             continue
         for e in range(start[j], filled[j]):
-            if S[k, row[e]] > 0.0:
-                key[e] = positive
-                positive += 1
-            else:
-                positive -= 1
-                key[e] = positive
+            rises = bucket[row[e]] & 1
+            key[e] = positive - 1 + rises
+            positive += 2 * rises - 1
     return events, free, here, there
 
 
@@ -199,11 +200,11 @@ def walk(S, tight, state, best, q, cooling, U):  # type: ignore[no-untyped-def]
     first. LOST: rounding has taken over; the caller computes the tableau anew.
     """
     n, have = S.shape
-    u = np.empty(have)
+    u = np.empty(have, dtype=np.float32)
     bucket = np.empty(have, dtype=np.int64)
     row = np.empty(have, dtype=np.int64)
     key = np.empty(have, dtype=np.int64)
-    table = np.empty((4, BUCKETS + 1), dtype=np.int64)
+    table = np.empty((3, 2 * BUCKETS + 2), dtype=np.int64)
     power = np.empty(2 * have + 2)
     power[0] = 1.0
     for done in range(len(U)):

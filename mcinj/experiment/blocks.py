@@ -56,6 +56,19 @@ class ProbeBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ensemble: str = "gaussian"
 
 
+class SearchedBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A `[[searched]]` block: `runs` independent witness searches of `moves` moves on each stream, for every n listed.
+
+    The best run is a proved lower bound of m*; how often it misses is estimated from how the runs agree.
+    """
+
+    n: int | list[int]
+    trials: int
+    moves: int
+    runs: int = 4
+    ensemble: str = "gaussian"
+
+
 class ActiveBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """An `[[active]]` block: the least active count min_x |S(x)| at widths round(ratio n), for every n listed."""
 

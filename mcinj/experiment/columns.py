@@ -58,6 +58,17 @@ PROBE_COLUMNS: tuple[Column, ...] = (
     ("seconds", "REAL", "float64", False),
     ("version", "TEXT", "str", False),
 )
+SEARCHED_COLUMNS: tuple[Column, ...] = (
+    ("n", "INTEGER", "int64", True),
+    ("ensemble", "TEXT", "str", True),
+    ("moves", "INTEGER", "int64", True),
+    ("trial", "INTEGER", "int64", True),
+    ("run", "INTEGER", "int64", True),
+    ("seed", "TEXT", "str", False),
+    ("m_found", "INTEGER", "int64", False),
+    ("seconds", "REAL", "float64", False),
+    ("version", "TEXT", "str", False),
+)
 ACTIVE_COLUMNS: tuple[Column, ...] = (
     ("n", "INTEGER", "int64", True),
     ("ensemble", "TEXT", "str", True),
@@ -88,6 +99,7 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "threshold": THRESHOLD_COLUMNS,
     "stacks": STACK_COLUMNS,
     "probe": PROBE_COLUMNS,
+    "searched": SEARCHED_COLUMNS,
     "active": ACTIVE_COLUMNS,
     "cells": CELL_COLUMNS,
 }
@@ -97,6 +109,7 @@ GROUP_KEYS: Mapping[str, tuple[str, ...]] = {
     "threshold": ("n", "widths_before", "criterion", "ensemble"),
     "stacks": ("n", "widths", "ensemble"),
     "probe": ("n", "ensemble", "moves"),
+    "searched": ("n", "ensemble", "moves"),
     "active": ("n", "ensemble"),
     "cells": ("n", "ensemble"),
 }

@@ -16,13 +16,14 @@ import msgspec
 
 from mcinj.decide.verdict import Criterion, Engine
 from mcinj.errors import InputError
-from mcinj.experiment.blocks import ActiveBlock, CellsBlock, ProbeBlock, StackBlock, ThresholdBlock
-from mcinj.experiment.searches import ActiveSet, CellSet, ProbeSet, SearchSet
+from mcinj.experiment.blocks import ActiveBlock, CellsBlock, ProbeBlock, SearchedBlock, StackBlock, ThresholdBlock
+from mcinj.experiment.searches import ActiveSet, CellSet, ProbeSet, SearchedSet, SearchSet
 from mcinj.networks import Ensemble, widths_from_expansions
 
 MAX_TRIALS = 10_000_000
 MAX_ALL_TRIALS = 100_000_000  # of an experiment: their numbers are held in memory
 MAX_WEIGHTS = 100_000_000  # of the layers that a series draws in full: 0.8 GB
+MAX_RUNS = 1000  # independent searches of one stream
 MAX_FILE = 1_000_000  # bytes
 
 
@@ -33,6 +34,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     threshold: list[ThresholdBlock] = []
     stacks: list[StackBlock] = []
     probe: list[ProbeBlock] = []
+    searched: list[SearchedBlock] = []
     active: list[ActiveBlock] = []
     cells: list[CellsBlock] = []
 
@@ -42,10 +44,11 @@ _BLOCKS: dict[str, type[msgspec.Struct]] = {
     "threshold": ThresholdBlock,
     "stacks": StackBlock,
     "probe": ProbeBlock,
+    "searched": SearchedBlock,
     "active": ActiveBlock,
     "cells": CellsBlock,
 }
-Kind = Literal["threshold", "stacks", "probe", "active", "cells"]
+Kind = Literal["threshold", "stacks", "probe", "searched", "active", "cells"]
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ def parse(text: bytes | str | dict[str, Any]) -> Experiment:
     if len(given) != 1:
         raise InputError(
             "give blocks of one kind: [[threshold]] (draws of m*), [[stacks]] (fixed shapes), [[probe]] (witness "
-            "search), [[active]] (least active counts) or [[cells]] (numbers of cells)"
+            "search), [[searched]] (thresholds by repeated search), [[active]] (least active counts) or [[cells]] (numbers of cells)"
             + (f", not {' and '.join(given)}; split the file in one per kind" if given else "")
         )
     kind = given[0]
@@ -233,6 +236,16 @@ def _probes(block: ProbeBlock, where: str) -> Iterator[ProbeSet]:
             yield ProbeSet(n, _ensemble(block.ensemble, where), moves, block.trials)
 
 
+def _searched(block: SearchedBlock, where: str) -> Iterator[SearchedSet]:
+    _positive(block.trials, f"{where}: trials", MAX_TRIALS)
+    _positive(block.moves, f"{where}: moves", 2**50)
+    _positive(block.runs, f"{where}: runs", MAX_RUNS)
+    if block.runs < 2:
+        raise InputError(f"{where}: runs = {block.runs}: give at least 2, misses are estimated from their agreement")
+    for n in _sizes(block.n, where):
+        yield SearchedSet(n, _ensemble(block.ensemble, where), block.moves, block.runs, block.trials)
+
+
 def _active(block: ActiveBlock, where: str) -> Iterator[ActiveSet]:
     _positive(block.trials, f"{where}: trials", MAX_TRIALS)
     law, budget = _ensemble(block.ensemble, where), _budget(block.node_budget, where)
@@ -296,6 +309,7 @@ _READERS: dict[str, Callable[[Any, str], Iterator[Group]]] = {
     "threshold": _series,
     "stacks": _stacks,
     "probe": _probes,
+    "searched": _searched,
     "active": _active,
     "cells": _cells,
 }

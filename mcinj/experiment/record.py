@@ -171,7 +171,7 @@ def part_of(store: Store, group: Group) -> Part:
     """What the record knows of the cost of a group's trials; those set aside cost nothing and tell nothing."""
     where, values = where_of(group)
     # Rows of one trial of least active counts each name the nodes of all.
-    nodes = "0" if store.kind == "probe" else "MAX(nodes)" if store.kind == "active" else "SUM(nodes)"
+    nodes = "0" if store.kind in ("probe", "searched") else "MAX(nodes)" if store.kind == "active" else "SUM(nodes)"
     trials = f"SELECT trial, SUM(seconds) AS s, {nodes} AS k FROM trials WHERE {where} AND seconds > 0 GROUP BY trial"
     rows = store.query(f"SELECT COUNT(*), SUM(s), SUM(k) FROM ({trials})", values)
     count, seconds, total = rows[0]

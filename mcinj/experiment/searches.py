@@ -1,6 +1,6 @@
-"""One-layer searches as experiments: witness search, least active counts, numbers of low-count cells.
+"""One-layer searches as experiments: witness search, searched thresholds, least active counts, numbers of low-count cells.
 
-Like draws of m*, each trial looks at the stream of rows with the seed root/n/trial; the three differ in what they ask.
+Like draws of m*, each trial looks at the stream of rows with the seed root/n/trial; the four differ in what they ask.
 """
 
 from __future__ import annotations
@@ -53,6 +53,49 @@ class ProbeSet:
             "seconds": found.seconds,
             "version": mcinj.__version__,
         }
+
+
+@dataclass(frozen=True)
+class SearchedSet:
+    """Searched thresholds (`mcinj.decide.searched`) at one n: several independent witness searches per stream."""
+
+    n: int
+    ensemble: str
+    moves: int
+    runs: int
+    trials: int
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Columns that name the set, and their values."""
+        return {"n": self.n, "ensemble": self.ensemble, "moves": self.moves}
+
+    @property
+    def parts(self) -> tuple[dict[str, Any], ...]:
+        """What tells the rows of one trial apart: a row per run."""
+        return tuple({"run": run} for run in range(self.runs))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Columns that a kept row must agree in."""
+        return {}
+
+    def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
+        """Rows of the table for one trial."""
+        from mcinj.decide.searched import searched
+
+        seed = Seed(root).child(self.n, trial)
+        found = searched(RowStream(self.ensemble, self.n, seed), self.n, moves=self.moves, runs=self.runs, seed=seed)
+        for run, each in enumerate(found.runs):
+            yield {
+                **self.keys,
+                "trial": trial,
+                "run": run,
+                "seed": str(seed),
+                "m_found": each.m_found,
+                "seconds": each.seconds,
+                "version": mcinj.__version__,
+            }
 
 
 @dataclass(frozen=True)
@@ -152,4 +195,4 @@ class CellSet:
                 }
 
 
-SearchSet = ProbeSet | ActiveSet | CellSet
+SearchSet = ProbeSet | SearchedSet | ActiveSet | CellSet

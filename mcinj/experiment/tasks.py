@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcinj.experiment.config import Group, StackSet
-from mcinj.experiment.searches import ActiveSet, CellSet, ProbeSet, SearchSet
+from mcinj.experiment.searches import ActiveSet, CellSet, ProbeSet, SearchedSet, SearchSet
 
 # A task is so many trials that it takes about this long: short enough for a live progress display and for even
 # loads at the end, long enough that sending it costs nothing.
@@ -33,6 +33,8 @@ def warm(kind: str) -> None:
     """Load the compiled search once per process, so that no trial's `seconds` holds it."""
     if kind == "ProbeSet":
         list(ProbeSet(3, "gaussian", 10, 1).rows(0, 0))
+    elif kind == "SearchedSet":
+        list(SearchedSet(3, "gaussian", 10, 2, 1).rows(0, 0))
     elif kind == "ActiveSet":
         list(ActiveSet(3, "gaussian", (6,), 1, None).rows(0, 0))
     elif kind == "CellSet":

@@ -1,0 +1,172 @@
+"""Reports of searched thresholds: means over streams, how the runs agree, what they may still miss.
+
+Searched values have a symbol of their own, an open triangle that points up: each is a proved lower bound of its m*, and
+that nothing wider exists is estimated. Proved thresholds, where a figure shows both, are filled circles.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mcinj.infer.searched import Searches, best_of, summarise_searches
+from mcinj.show.bounds import for_plot
+from mcinj.show.groups import groups_by, size_name
+from mcinj.show.lines import infinity_strip, reach
+from mcinj.show.names import law_name
+from mcinj.show.probe import student_half
+from mcinj.show.style import COLOURS, MARKERS, figure, legend_outside, named, save, shade
+from mcinj.theory import table as theory_table
+
+if TYPE_CHECKING:
+    import pandas
+
+    from mcinj.show.page import Page
+
+
+def widths_found(part: pandas.DataFrame) -> Any:
+    """Widths of one series as a matrix (streams, runs); streams in the order of their trials."""
+    return part.pivot(index="trial", columns="run", values="m_found").dropna().to_numpy(dtype=float)
+
+
+def searched_summary(table: pandas.DataFrame) -> pandas.DataFrame:
+    """One row per n, ensemble and budget, in units of m/n.
+
+    mean: of the searched thresholds (m_found + 1 of the best run), an estimate of the mean m*/n from below; se its
+    standard error. mean_lo, mean_hi: 95 % interval of the mean m*/n, with the gap added from above. miss_geometric,
+    miss_gap: two extrapolations of what all runs still miss. unique: share of streams whose best width only one run
+    reached. single: mean shortfall of one run against the best. seconds: per stream.
+    """
+    import pandas
+
+    rows = []
+    for (n, ensemble, moves), part in groups_by(table, "n", "ensemble", "moves"):
+        found: Searches = summarise_searches(widths_found(part))
+        low, high = found.interval
+        units = [found.mean, found.se, low, high, found.geometric, found.gap, found.gap_se, found.single]
+        scaled = [value / n for value in units]
+        cost = float(part.groupby("trial")["seconds"].sum().mean())
+        rows.append([n, ensemble, moves, found.runs, found.streams, *scaled, found.unique, found.unique_high, cost])
+    names = ["n", "ensemble", "moves", "runs", "streams", "mean", "se", "mean_lo", "mean_hi", "miss_geometric"]
+    names += ["miss_gap", "miss_gap_se", "single", "unique", "unique_high", "seconds"]
+    return pandas.DataFrame(rows, columns=names)
+
+
+def searched_axes(axes: Any, table: pandas.DataFrame, proved: pandas.DataFrame | None = None) -> Any:
+    """Mean searched thresholds m/n against n with their intervals, and means of proved ones if a table of them is given.
+
+    Bounds stand in a strip at n → ∞, which is what they are about. Sets the limits of both axes.
+    """
+    summary = searched_summary(table)
+    # Several budgets of one size: the larger one misses less.
+    summary = summary.loc[summary.groupby(["n", "ensemble"])["moves"].idxmax()]
+    laws = sorted(set(summary["ensemble"]), key=lambda law: (law != "gaussian", law))
+    ends = [float(summary["mean_lo"].min()), float(summary["mean_hi"].max())]
+    for k, law in enumerate(laws):
+        part = summary[summary["ensemble"] == law]
+        shift = 1.0 + 0.03 * (k / max(len(laws) - 1, 1) - 0.5) * (len(laws) > 1)
+        error = [part["mean"] - part["mean_lo"], part["mean_hi"] - part["mean"]]
+        axes.errorbar(
+            part["n"] * shift, part["mean"], yerr=error, color=COLOURS[k % len(COLOURS)], marker="^", markersize=6,
+            markerfacecolor="white", linewidth=0.9, linestyle=":", capsize=2.5,
+            label=f"searched, {law_name(law)}" if len(laws) > 1 or proved is not None else "searched",
+        )  # fmt: skip
+    if proved is not None:
+        for k, law in enumerate(laws):
+            part = proved[(proved["ensemble"] == law) & (proved["m_hi"] == proved["m_lo"] + 1)]
+            if not len(part):
+                continue
+            ratio = part["m_hi"].astype(float) / part["n"]
+            mean = ratio.groupby(part["n"]).mean()
+            half = ratio.groupby(part["n"]).apply(student_half)
+            axes.errorbar(
+                mean.index, mean, yerr=half, color=COLOURS[k % len(COLOURS)], marker="o", markersize=4, linestyle="none",
+                capsize=2.5, label=f"proved, {law_name(law)}",
+            )  # fmt: skip
+            ends += [float((mean - half).min()), float((mean + half).max())]
+    low, high = min(v for v in ends if np.isfinite(v)), max(v for v in ends if np.isfinite(v))
+    bounds = for_plot(theory_table(1))
+    span = max(high - low, 0.8)
+    axes.set_ylim(low - 0.06 * span, reach(high, 0.25 * span, bounds) + 0.06 * span)
+    axes.set_xscale("log")
+    ticks: list[int] = []
+    shown = set(summary["n"]) | (set() if proved is None else set(proved["n"]))
+    for n in sorted(int(v) for v in shown):
+        if not ticks or n > 1.12 * ticks[-1]:  # a figure needs room
+            ticks.append(n)
+    axes.set_xticks(ticks, [str(n) for n in ticks])
+    axes.minorticks_off()
+    infinity_strip(axes, bounds, laws)
+    axes.set_xlabel("inputs n (log scale)")
+    axes.set_ylabel("mean threshold ratio m*/n")
+    return axes
+
+
+def agreement_axes(axes: Any, table: pandas.DataFrame) -> Any:
+    """What the best of j runs misses of the best of all, on average, against j; one line per series."""
+    groups = groups_by(table, "ensemble", "n", "moves")
+    entries = named(len(groups))
+    top = 2
+    for k, ((ensemble, n, moves), part) in enumerate(groups):
+        best = best_of(widths_found(part))
+        short = (best[:, -1:] - best[:, :-1]) / n
+        top = max(top, short.shape[1])
+        mean, half = short.mean(axis=0), np.array([student_half(column) for column in short.T])
+        at = np.arange(1, len(mean) + 1) + 0.12 * (k / max(len(groups) - 1, 1) - 0.5)
+        axes.errorbar(
+            at, mean, yerr=half, color=shade(k, len(groups)), marker=MARKERS[k % len(MARKERS)], markersize=5,
+            linewidth=1.2, capsize=2.5,
+            label=f"{size_name(n, ensemble)}, {moves:,} moves" if k in entries else None,
+        )  # fmt: skip
+    axes.set_ylim(bottom=0.0)
+    axes.set_xticks(range(1, top + 1))
+    axes.set_xlabel("runs j")
+    axes.set_ylabel("best of all minus best of j, m/n")
+    return axes
+
+
+def searched_part(
+    page: Page, table: pandas.DataFrame, figures: Path, suffix: str
+) -> tuple[list[Path], pandas.DataFrame]:
+    """Figures and words of one experiment of searched thresholds; the figures written, and the summary."""
+    summary = searched_summary(table)
+    for row in summary.itertuples():
+        page.finding(
+            f"n = {row.n}, {law_name(row.ensemble)}: mean searched m*/n {row.mean:.3f} ± {row.se:.3f} (standard error), "
+            f"{row.streams:,} streams, best of {row.runs} runs of {row.moves:,} moves; in {100 * row.unique:.0f} % of the "
+            f"streams only one run reached it. Estimated miss between {_three(row.miss_geometric)} (geometric) and "
+            f"{row.miss_gap:.3f} ± {row.miss_gap_se:.3f} (gap). Mean m*/n with both errors, 95 %: [{row.mean_lo:.3f}, "
+            f"{row.mean_hi:.3f}]."
+        )
+    page.warning(
+        "Searched, not proved: every m_found has an exactly verified witness, so that m* is at least the searched value; "
+        "that no wider witness exists is estimated from the agreement of independent runs (docs/searched.md)."
+    )
+    with figure(figsize=(10.0, 4.8)) as (fig, axes):
+        searched_axes(axes, table)
+        axes.set_title("Searched thresholds: means of m*/n")
+        fig.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, title="means, 95 %")
+        written = save(fig, figures, f"searched{suffix}")
+    page.picture(
+        written[-2],
+        "Open triangles: means of searched thresholds, the best of several independent searches per stream. Intervals "
+        "at 95 %: from below the sampling error of the mean as it is, from above with the estimated miss (gap) added. "
+        "Grey strip: theory values for n → ∞.",
+    )
+    with figure(figsize=(8.2, 4.2)) as (fig, axes):
+        agreement_axes(axes, table)
+        axes.set_title("How the runs agree")
+        legend_outside(axes, "means, 95 % (Student)")
+        written += save(fig, figures, f"agreement{suffix}")
+    page.picture(
+        written[-2],
+        "What the best of j runs misses of the best of all runs, averaged over streams and over the sets of j runs. "
+        "Where a line is at zero before its end, further runs would find nothing more.",
+    )
+    return written, summary
+
+
+def _three(value: float) -> str:
+    return f"{value:.3f}" if value == value else "no value"
