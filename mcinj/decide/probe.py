@@ -28,7 +28,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 # A ray's weight is q^count; q falls geometrically from the first value to the second over the budget.
-HOT, COLD = 0.4, 0.02
+HOT, COLD = 0.15, 0.05
 DEFAULT_MOVES = 100_000
 # The tableau is computed anew after this many moves per input, long before rounding shows.
 _REFRESH = 16

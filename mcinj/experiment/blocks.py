@@ -57,14 +57,14 @@ class ProbeBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class SearchedBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A `[[searched]]` block: `runs` independent witness searches of `moves` moves on each stream, for every n listed.
+    """A `[[searched]]` block: `runs` independent witness searches on each stream, for every n and budget of moves listed.
 
     The best run is a proved lower bound of m*; how often it misses is estimated from how the runs agree.
     """
 
     n: int | list[int]
     trials: int
-    moves: int
+    moves: int | list[int]
     runs: int = 4
     ensemble: str = "gaussian"
 

@@ -238,12 +238,13 @@ def _probes(block: ProbeBlock, where: str) -> Iterator[ProbeSet]:
 
 def _searched(block: SearchedBlock, where: str) -> Iterator[SearchedSet]:
     _positive(block.trials, f"{where}: trials", MAX_TRIALS)
-    _positive(block.moves, f"{where}: moves", 2**50)
     _positive(block.runs, f"{where}: runs", MAX_RUNS)
     if block.runs < 2:
         raise InputError(f"{where}: runs = {block.runs}: give at least 2, misses are estimated from their agreement")
     for n in _sizes(block.n, where):
-        yield SearchedSet(n, _ensemble(block.ensemble, where), block.moves, block.runs, block.trials)
+        for moves in block.moves if isinstance(block.moves, list) else [block.moves]:
+            _positive(moves, f"{where}: moves", 2**50)
+            yield SearchedSet(n, _ensemble(block.ensemble, where), moves, block.runs, block.trials)
 
 
 def _active(block: ActiveBlock, where: str) -> Iterator[ActiveSet]:

@@ -42,7 +42,8 @@ def best_of(found: npt.ArrayLike) -> Floats:
     ordered = np.sort(_matrix(found), axis=1)
     runs = ordered.shape[1]
     weights = np.array([[comb(i, j - 1) / comb(runs, j) for j in range(1, runs + 1)] for i in range(runs)])
-    result: Floats = ordered @ weights
+    # Relative to the largest value, so that runs that agree give exactly that.
+    result: Floats = (ordered - ordered[:, -1:]) @ weights + ordered[:, -1:]
     return result
 
 

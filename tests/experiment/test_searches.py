@@ -23,6 +23,14 @@ PROBE: dict[str, Any] = {
     "seed": 7,
     "probe": [{"n": [3, 6], "trials": 6, "moves": [200, 2000]}, {"n": 4, "trials": 3, "ensemble": "uniform"}],
 }
+SEARCHED: dict[str, Any] = {
+    "name": "s",
+    "seed": 7,
+    "searched": [
+        {"n": [3, 6], "trials": 6, "moves": 500, "runs": 3},
+        {"n": 4, "trials": 3, "moves": 200, "runs": 2, "ensemble": "uniform"},
+    ],
+}
 ACTIVE: dict[str, Any] = {
     "name": "a",
     "seed": 7,
@@ -32,6 +40,9 @@ CELLS: dict[str, Any] = {"name": "c", "seed": 7, "cells": [{"n": [3, 4], "trials
 BASE = 'name = "a"\n'
 BAD = {
     "[[probe]]\nn = 3\ntrials = 2\nmove = 5": "did you mean 'moves'",
+    "[[searched]]\nn = 3\ntrials = 2\nmoves = 5\nruns = 1": "runs = 1: give at least 2",
+    "[[searched]]\nn = 3\ntrials = 2\nmoves = 0": "moves = 0",
+    "[[searched]]\nn = 3\ntrials = 2": "'moves' is missing",
     "[[probe]]\nn = 3\ntrials = 2\nmoves = 0": "moves = 0",
     "[[probe]]\nn = [3, 3]\ntrials = 2": "the same trials",
     "[[probe]]\nn = []\ntrials = 2": "empty list",
@@ -62,11 +73,11 @@ def test_bad_blocks(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("config", [PROBE, ACTIVE, CELLS], ids=["probe", "active", "cells"])
+@pytest.mark.parametrize("config", [PROBE, SEARCHED, ACTIVE, CELLS], ids=["probe", "searched", "active", "cells"])
 def test_same_table_for_any_workers_and_after_a_part(config: dict[str, Any], tmp_path: Path) -> None:
     whole = mcinj.run(config, jobs=1, results=tmp_path / "one")
     same(mcinj.run(config, jobs=2, results=tmp_path / "two"), whole)
-    kind = next(k for k in ("probe", "active", "cells") if k in config)
+    kind = next(k for k in ("probe", "searched", "active", "cells") if k in config)
     part = {**config, kind: [{**config[kind][0], "trials": 2}]}
     mcinj.run(part, jobs=1, results=tmp_path / "part")
     (tmp_path / "part" / "trials.sqlite").unlink()  # goes on from the committed table
@@ -88,6 +99,23 @@ def test_probe_rows(tmp_path: Path) -> None:
         assert m_star is not None
         assert row.m_found < m_star
     assert (table[table["moves"] == 2000]["m_found"].mean()) >= table[table["moves"] == 200]["m_found"].mean()
+
+
+def test_searched_rows_and_other_numbers_of_runs(tmp_path: Path) -> None:
+    table = mcinj.run(SEARCHED, jobs=1, results=tmp_path)
+    assert len(table) == 3 * 2 * 6 + 2 * 3
+    for row in table.itertuples():
+        m_star = mcinj.threshold(row.n, ensemble=row.ensemble, seed=row.seed).m_hi
+        assert m_star is not None
+        assert row.m_found < m_star
+    # Streams are those of draws with the same root.
+    assert set(table[table["n"] == 6]["seed"]) == {f"7/6/{t}" for t in range(6)}
+    more = {**SEARCHED, "searched": [{**SEARCHED["searched"][0], "runs": 4}]}
+    again = mcinj.run(more, jobs=1, results=tmp_path)
+    both = again.merge(table, on=["n", "ensemble", "moves", "trial", "run"])
+    assert len(both) == len(table)
+    assert (both["m_found_x"] == both["m_found_y"]).all()
+    assert len(again[again["n"] == 6]) == 4 * 6
 
 
 def test_active_rows_and_another_budget(tmp_path: Path) -> None:

@@ -128,8 +128,9 @@ def test_a_walk_keeps_its_tableau_and_its_count() -> None:
     n, m = 6, 40
     rows = rng.standard_normal((m, n))
     tight = np.array([-1, 1, 2, 3, 4, 5])
-    S = np.empty((n, m))
-    assert tableau(rows, tight, S)
+    fine = np.empty((n, m))
+    assert tableau(rows, tight, fine)
+    S = fine.astype(np.float32)
     state = np.zeros(STATE, dtype=np.int64)
     state[WIDTH] = m
     best = np.zeros(n, dtype=np.int64)
@@ -139,10 +140,10 @@ def test_a_walk_keeps_its_tableau_and_its_count() -> None:
         _, _, v = np.linalg.svd(rows[tight[1:]])
         values = rows @ v[-1]
         scale = values @ S[0] / (values @ values)
-        np.testing.assert_allclose(S[0], scale * values, atol=1e-6 * abs(scale) * np.abs(values).max())
+        np.testing.assert_allclose(S[0], scale * values, atol=1e-4 * abs(scale) * np.abs(values).max())
         others = np.setdiff1d(np.arange(m), tight)
         assert state[COUNT] == np.count_nonzero(S[0][others] > 0)
-        np.testing.assert_allclose(S[1:, tight[1:]], np.eye(n - 1), atol=1e-12)
+        np.testing.assert_allclose(S[1:, tight[1:]], np.eye(n - 1), atol=1e-4)
 
 
 def test_the_walk_samples_the_law_that_it_claims() -> None:
@@ -158,8 +159,9 @@ def test_the_walk_samples_the_law_that_it_claims() -> None:
             weights[i, sign] = q ** np.count_nonzero(rows[others] @ v > 0)
     total = sum(weights.values())
     tight = np.array([-1, 0])
-    S = np.empty((2, m))
-    tableau(rows, tight, S)
+    fine = np.empty((2, m))
+    tableau(rows, tight, fine)
+    S = fine.astype(np.float32)
     state = np.zeros(STATE, dtype=np.int64)
     state[WIDTH] = m
     best = np.zeros(2, dtype=np.int64)

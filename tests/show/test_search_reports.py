@@ -19,6 +19,7 @@ from mcinj.theory import expected_cells, ground_state_curve
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "probe": {"name": "p", "seed": 7, "probe": [{"n": [3, 5], "trials": 3, "moves": [100, 400]}]},
+    "searched": {"name": "s", "seed": 7, "searched": [{"n": [3, 5], "trials": 5, "moves": 60, "runs": 3}]},
     "active": {"name": "a", "seed": 7, "active": [{"n": [2, 3, 4], "trials": 30, "ratios": [2.0, 3.0, 5.0]}]},
     "cells": {"name": "c", "seed": 7, "cells": [{"n": [2, 3], "trials": 60, "ratios": [3.0]}]},
 }
@@ -38,6 +39,13 @@ def test_reports(kind: str, tmp_path: Path) -> None:
         row = summary[(summary["n"] == 5) & (summary["moves"] == 400)].iloc[0]
         assert row["mean"] == pytest.approx(part["m_found"].mean() / 5)
         assert row["least"] * 5 == part["m_found"].min()
+    elif kind == "searched":
+        best = table[table["n"] == 5].groupby("trial")["m_found"].max()
+        row = summary[summary["n"] == 5].iloc[0]
+        assert row["mean"] == pytest.approx((best.mean() + 1) / 5)
+        assert row["se"] == pytest.approx(best.std() / 5 / np.sqrt(5))
+        assert row["mean_lo"] < row["mean"] < row["mean_hi"]
+        assert "Searched, not proved" in made.page.read_text(encoding="utf-8")
     elif kind == "active":
         row = summary[(summary["n"] == 4) & (summary["m"] == 12)].iloc[0]
         least = table[(table["n"] == 4) & (table["m"] == 12)]["active_lo"] / 4
