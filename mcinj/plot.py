@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "active",
     "active_gap",
+    "agreement",
     "budget",
     "cells",
     "cells_expected",
@@ -35,6 +36,7 @@ __all__ = [
     "probe",
     "residuals",
     "scaling",
+    "searched",
     "sharpening",
     "transition",
     "verdicts",
@@ -171,6 +173,25 @@ def budget(table: Table, ax: Axes | None = None) -> Axes:
     return _typed(axes)
 
 
+def searched(table: Table, ax: Axes | None = None, proved: Table | None = None) -> Axes:
+    """Mean searched thresholds m*/n against n, open triangles; proved ones beside them as circles if given."""
+    from mcinj.show.searched import searched_axes
+
+    axes = searched_axes(_axes(ax), _frame(table, "searched"), None if proved is None else _frame(proved))
+    axes.legend(loc="lower right", title="means, 95 %")
+    return _typed(axes)
+
+
+def agreement(table: Table, ax: Axes | None = None) -> Axes:
+    """What the best of j searches misses of the best of all, against j, a line per series of searched thresholds."""
+    from mcinj.show.searched import agreement_axes
+    from mcinj.show.style import legend_outside
+
+    axes = agreement_axes(_axes(ax), _frame(table, "searched"))
+    legend_outside(axes, "means, 95 % (Student)")
+    return _typed(axes)
+
+
 def active(table: Table, ax: Axes | None = None) -> Axes:
     """Mean least active count over n against m/n, with the ground-state energies."""
     import numpy as np
@@ -226,7 +247,14 @@ def witnesses(table: Table, ax: Axes | None = None) -> Axes:
 
 
 # A column that only the tables of a kind have.
-_TELLING = {"threshold": "m_lo", "probe": "m_found", "active": "active_lo", "cells": "cells", "stacks": "verdict"}
+_TELLING = {
+    "threshold": "m_lo",
+    "probe": "m_found",
+    "searched": "run",
+    "active": "active_lo",
+    "cells": "cells",
+    "stacks": "verdict",
+}
 
 
 def _frame(table: Table, kind: str = "threshold") -> pandas.DataFrame:

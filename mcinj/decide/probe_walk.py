@@ -104,7 +104,7 @@ def _exchange(S, tight, k, r):  # type: ignore[no-untyped-def]
 def _line(S, k, m, c0, reach, u, bucket, row, key, table):  # type: ignore[no-untyped-def]
     """The rays on line k that a heat bath can choose, in their order: (events, free, here, there), events -1 if lost.
 
-    Rows vanish on the line v + t d_k at the ratios t = -S[0]/S[k]; u is a monotone function of t with values in [-1, 1].
+    Rows vanish on the line v + t d_k at the ratios t = -S[0]/S[k]; u in [-1, 1] is a monotone function of t.
     Events are put into buckets of u. What a bucket adds and takes away bounds all counts inside, and only buckets with
     counts of at most c0 + reach, and that of the present ray, are sorted. For event e: row[e] vanishes there; key[e] +
     here rows are strictly positive at the ray, free - key[e] + there at its opposite.

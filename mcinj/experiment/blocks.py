@@ -57,7 +57,7 @@ class ProbeBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class SearchedBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A `[[searched]]` block: `runs` independent witness searches on each stream, for every n and budget of moves listed.
+    """A `[[searched]]` block: `runs` independent witness searches on each stream, for every n and budget listed.
 
     The best run is a proved lower bound of m*; how often it misses is estimated from how the runs agree.
     """

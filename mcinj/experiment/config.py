@@ -148,7 +148,8 @@ def parse(text: bytes | str | dict[str, Any]) -> Experiment:
     if len(given) != 1:
         raise InputError(
             "give blocks of one kind: [[threshold]] (draws of m*), [[stacks]] (fixed shapes), [[probe]] (witness "
-            "search), [[searched]] (thresholds by repeated search), [[active]] (least active counts) or [[cells]] (numbers of cells)"
+            "search), [[searched]] (thresholds by repeated search), [[active]] (least active counts) or [[cells]] "
+            "(numbers of cells)"
             + (f", not {' and '.join(given)}; split the file in one per kind" if given else "")
         )
     kind = given[0]

@@ -25,6 +25,7 @@ class Part:
     nodes_most  nodes that a trial may take at most; None: no limit
     count, seconds, nodes    totals over the trials that are done
     left        trials to do
+    work        size of a trial in units that all relatives share, where it is known beforehand; else 0
     """
 
     n: int
@@ -35,6 +36,7 @@ class Part:
     seconds: float = 0.0
     nodes: int = 0
     left: int = 0
+    work: float = 0.0
 
     @property
     def mean(self) -> float:
@@ -87,6 +89,8 @@ def cost_of(part: Part, parts: Sequence[Part]) -> float:
         return part.mean
     known = [p for p in parts if p.count and p is not part]
     relatives = [p for p in known if p.family == part.family]
+    if part.work and relatives and all(p.work for p in relatives):
+        return part.work * max(p.mean / p.work for p in relatives)
     # Another family says little; its costs are only taken for want of better ones.
     guess = _by_size(part, relatives or [p for p in known if p.deep == part.deep] or known) if known else 0.0
     if part.count:

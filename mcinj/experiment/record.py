@@ -189,9 +189,10 @@ def new_part(group: Group) -> Part:
         type(group).__name__,
         tuple(round(w / group.n) for w in before),
         getattr(group, "criterion", ""),
-        getattr(group, "moves", 0),
     )
-    return Part(group.n, family, None if budget is None else budget * checks, deep=bool(before))
+    most = None if budget is None else budget * checks
+    # A move costs about n times m multiplications, of which a part hides behind what does not grow.
+    return Part(group.n, family, most, deep=bool(before), work=getattr(group, "moves", 0) * group.n)
 
 
 def unknown_rows(group: Group, root: int, trial: int) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""One-layer searches as experiments: witness search, searched thresholds, least active counts, numbers of low-count cells.
+"""One-layer searches as experiments: witnesses, searched thresholds, least active counts, low-count cells.
 
 Like draws of m*, each trial looks at the stream of rows with the seed root/n/trial; the four differ in what they ask.
 """

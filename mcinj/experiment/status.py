@@ -79,7 +79,7 @@ def _part(kind: str, key: tuple[Any, ...], item: dict[str, Any], rows: pandas.Da
     n = int(names["n"])
     widths = [int(w) for w in str(names.get("widths_before", names.get("widths", ""))).split(",") if w]
     before = widths[:-1] if kind == "stacks" else widths
-    family = (tuple(round(w / n) for w in before), names.get("criterion", ""), names.get("moves", 0))
+    family = (tuple(round(w / n) for w in before), names.get("criterion", ""))
     budget = item.get("node_budget")
     most = None if budget is None else budget * item.get("checks", 1)
     rows = rows[rows["seconds"] > 0]
@@ -87,7 +87,8 @@ def _part(kind: str, key: tuple[Any, ...], item: dict[str, Any], rows: pandas.Da
     if "nodes" in rows:
         # Every width of a search for least active counts names the nodes of all.
         nodes = int((rows.groupby("trial")["nodes"].max() if kind == "active" else rows["nodes"]).sum())
-    return Part(n, family, most, bool(before), rows["trial"].nunique(), float(rows["seconds"].sum()), nodes)
+    return Part(n, family, most, bool(before), rows["trial"].nunique(), float(rows["seconds"].sum()), nodes,
+                work=int(names.get("moves", 0)) * n)  # fmt: skip
 
 
 def _undecided(kind: str, rows: pandas.DataFrame) -> tuple[int, int]:

@@ -9,11 +9,12 @@ estimates from the order statistics of the K runs. The rest is extrapolation, do
 * geometric, d_K r / (1 - r) with r = d_K / d_(K-1): a lower bound for every completely monotone sequence (the ratios
   rise with j), exact if all p_w are equal;
 * *gap*, K d_K: exact if the p_w have a uniform density near 0. It is the mean distance between the best run and the
-  second best of each stream (the end-point estimate of Robson and Whitlock, Biometrika 51, 1964), too small only if
-  hard streams are more frequent than that.
+  second best of each stream (the end-point estimate of Robson and Whitlock, Biometrika 51, 1964), too small if hard
+  streams are more frequent than that.
 
-Widths that no run would ever reach leave no trace in the runs; calibration on streams with proved thresholds and longer
-runs on some of the streams are what speaks against them (docs/searched.md).
+Widths that runs almost never reach leave no trace in them. On streams with proved thresholds the miss lies between the
+two where a run reaches the best of all in half of the cases or more, and above the gap where it does in a fifth
+(docs/searched.md): `reach` tells one from the other.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class Searches:
         Upper confidence limit of that share (Clopper and Pearson).
     single
         Mean shortfall of one run against the best of all.
+    reach
+        Share of the runs that found the best width of their stream.
     interval
         Of the mean m*: from below, the mean as it is, since nothing need be missed; from above, with the gap added;
         both with their sampling errors.
@@ -85,6 +88,7 @@ class Searches:
     unique: float
     unique_high: float
     single: float
+    reach: float
     interval: tuple[float, float]
     level: float
 
@@ -119,6 +123,7 @@ def summarise_searches(found: npt.ArrayLike, level: float = 0.95) -> Searches:
         unique=lone / streams,
         unique_high=float(clopper_pearson([lone], streams, level)[1][0]),
         single=float((top - best[:, 0]).mean()),
+        reach=float((widths == widths.max(axis=1, keepdims=True)).mean()),
         interval=(
             float(top.mean()) + 1.0 - factor * _error(top),
             float((top + gap).mean()) + 1.0 + factor * _error(top + gap),

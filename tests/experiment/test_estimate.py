@@ -64,3 +64,12 @@ def test_running_trials_count_for_what_they_have_taken() -> None:
 )
 def test_durations(seconds: float | None, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_sizes_known_beforehand_are_used() -> None:
+    done = Part(12, "search", count=5, seconds=1.0, work=12_000.0)
+    wide = Part(40, "search", left=10, work=40_000_000.0)
+    found = estimate([done, wide], 1)
+    assert found is not None
+    assert found.seconds == pytest.approx(10 * 0.2 * 40_000_000 / 12_000)
+    assert found.guess == (40,)

@@ -32,6 +32,7 @@ def test_geometric_is_exact_for_equal_probabilities() -> None:
     assert result.gap > result.geometric
     assert result.mean + 0.5**4 == pytest.approx(11.0, abs=0.003)
     assert result.unique == pytest.approx(4 * 0.5**4, abs=0.003)
+    assert result.reach == pytest.approx(0.5 + 0.5**4, abs=0.003)  # all four agree where none reaches the top
 
 
 def test_gap_is_exact_for_uniform_probabilities() -> None:

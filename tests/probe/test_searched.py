@@ -33,7 +33,7 @@ def normals(rows: np.ndarray) -> np.ndarray:
 
 
 def threshold_by_rays(rows: np.ndarray) -> int:
-    """Least m for which every ray of the first m rows has n positive ones or more; rows in general position, integers."""
+    """Least m for which every ray of the first m rows has n positives; integer rows in general position."""
     n = rows.shape[1]
     for m in range(n, len(rows) + 1):
         values = normals(rows[:m]) @ rows[:m].T.astype(object)
