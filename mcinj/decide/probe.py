@@ -26,6 +26,7 @@ from mcinj.networks import Seed
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Tableau = npt.NDArray[np.float32] | Floats  # float32 while walking
 
 # A ray's weight is q^count; q falls geometrically from the first value to the second over the budget.
 HOT, COLD = 0.15, 0.05
@@ -139,7 +140,7 @@ def _source(rows: Any) -> RowStream:
     return rows if hasattr(rows, "take") and not isinstance(rows, np.ndarray) else _Matrix(rows)
 
 
-def _fill(rows: Floats, tight: Ints, S: Floats, mark: int, side: int) -> bool:
+def _fill(rows: Floats, tight: Ints, S: Tableau, mark: int, side: int) -> bool:
     """The tableau S at the ray of `tight` on which row `mark` has the sign `side`; False if they are dependent."""
     if S.dtype == np.float32:
         fine = np.empty(S.shape)
@@ -259,19 +260,19 @@ class _Search:
             # These rows leave a plane that no row sees: every such width has a witness.
             self._state[WIDTH] = min(width + 1, len(self._rows))
 
-    def _settle(self, S: Floats, tight: Ints, mark: int, side: int) -> bool:
+    def _settle(self, S: Tableau, tight: Ints, mark: int, side: int) -> bool:
         """The tableau at the ray of `tight` on which row `mark` has the sign `side`, and its count."""
         if not _fill(self._rows, tight, S, mark, side):
             return False
         self._state[COUNT] = int(np.count_nonzero(self._positive(S, tight)[: self._state[WIDTH]]))
         return True
 
-    def _positive(self, S: Floats, tight: Ints) -> npt.NDArray[np.bool_]:
+    def _positive(self, S: Tableau, tight: Ints) -> npt.NDArray[np.bool_]:
         positive: npt.NDArray[np.bool_] = S[0] > 0
         positive[tight[1:]] = False
         return positive
 
-    def _reach(self, S: Floats, tight: Ints) -> tuple[int, int]:
+    def _reach(self, S: Tableau, tight: Ints) -> tuple[int, int]:
         """(largest width at which the ray has fewer than n positives, the width to look at next)."""
         at = np.flatnonzero(self._positive(S, tight))
         have = len(self._rows)

@@ -172,10 +172,11 @@ def _finding(row: Mapping[Hashable, Any]) -> str:
     """What one row of the summary says."""
     least = "no value" if np.isnan(row["miss_geometric"]) else f"{row['miss_geometric']:.3f}"
     text = (
-        f"n = {row['n']}, {law_name(row['ensemble'])}: mean searched m*/n {row['mean']:.3f} ± {row['se']:.3f} (standard "
-        f"error), {row['streams']:,} streams, best of {row['runs']} runs of {row['moves']:,} moves. "
+        f"n = {row['n']}, {law_name(row['ensemble'])}: mean searched m*/n {row['mean']:.3f} ± {row['se']:.3f} "
+        f"(standard error), {row['streams']:,} streams, best of {row['runs']} runs of {row['moves']:,} moves. "
         f"{100 * row['reach']:.0f} % of the runs found the best of their stream, in {100 * row['unique']:.0f} % of the "
         f"streams only one did. Estimated miss between {least} (geometric) and {row['miss_gap']:.3f} ± "
-        f"{row['miss_gap_se']:.3f} (gap); mean m*/n with both errors, 95 %: [{row['mean_lo']:.3f}, {row['mean_hi']:.3f}]."
+        f"{row['miss_gap_se']:.3f} (gap); mean m*/n with both errors, 95 %: "
+        f"[{row['mean_lo']:.3f}, {row['mean_hi']:.3f}]."
     )
     return text if row["reach"] >= ENOUGH else f"{text} Too few runs agree for the misses to be bounded so."
