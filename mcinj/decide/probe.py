@@ -171,11 +171,22 @@ class _Search:
         self._state[WIDTH] = min(2 * n, len(self._rows))
 
     def _take(self, have: int) -> Floats:
-        """The first rows, each times a power of two that brings its largest entry near 1."""
+        """The first rows, each times a power of two that brings its largest entry near 1.
+
+        Positive multiples of earlier rows, as laws of few values draw them, add no rank: they are zero here.
+        """
         matrix = np.asarray(self.rows.take(have), dtype=np.float64)
         _, exponent = np.frexp(np.abs(matrix).max(axis=1, initial=0.0))
         half = -exponent // 2
-        return np.ascontiguousarray(np.ldexp(np.ldexp(matrix, half[:, None]), (-exponent - half)[:, None]))
+        scaled = np.ldexp(np.ldexp(matrix, half[:, None]), (-exponent - half)[:, None])
+        size = np.abs(scaled).max(axis=1, keepdims=True)
+        directions = np.divide(scaled, size, where=size > 0, out=np.zeros_like(scaled))
+        # To rounding: what is found is checked with all rows.
+        _, first = np.unique(np.round(directions, 12) + 0.0, axis=0, return_index=True)
+        repeated = np.ones(len(scaled), dtype=bool)
+        repeated[first] = False
+        scaled[repeated] = 0.0
+        return np.ascontiguousarray(scaled)
 
     def run(self, moves: int) -> None:
         n, state = self.n, self._state
@@ -294,14 +305,16 @@ class _Search:
         """The best width at which a point passes the exact check, and the point."""
         best, at = 0, (1,) + (0,) * (self.n - 1)
         for (tight, mark, side), (_, believed) in zip(self._found[::-1], self.history[::-1], strict=True):
+            if best >= max(believed, 2 * self.n):
+                return best, at
             for x in self._points(tight, mark, side):
                 reach = self._exact_reach(x)
                 if reach > best:
                     best, at = reach, x
                 if reach >= believed:
                     break  # the other points are in the same cell
-            if best >= 2 * self.n:
-                return best, at
+        if best >= 2 * self.n:
+            return best, at
         # Below 2n rows one of x and -x always has fewer than n positives.
         for x in self._axes():
             reach = self._exact_reach(x)

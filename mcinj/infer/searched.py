@@ -13,7 +13,7 @@ estimates from the order statistics of the K runs. The rest is extrapolation, do
   streams are more frequent than that.
 
 Widths that runs almost never reach leave no trace in them. On streams with proved thresholds the miss lies between the
-two where a run reaches the best of all in half of the cases or more, and above the gap where it does in a fifth
+two where two thirds of four runs agree on the best, and above the gap where less than half of them do
 (docs/searched.md): `reach` tells one from the other.
 """
 

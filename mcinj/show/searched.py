@@ -22,7 +22,7 @@ from mcinj.show.style import COLOURS, MARKERS, figure, legend_outside, named, sa
 from mcinj.theory import table as theory_table
 
 # With a smaller share of runs at the best width the misses are underestimated (docs/searched.md, Calibration).
-ENOUGH = 0.4
+ENOUGH = 0.6
 
 if TYPE_CHECKING:
     import pandas
@@ -41,7 +41,7 @@ def searched_summary(table: pandas.DataFrame) -> pandas.DataFrame:
     mean: of the searched thresholds (m_found + 1 of the best run), an estimate of the mean m*/n from below; se its
     standard error. mean_lo, mean_hi: 95 % interval of the mean m*/n, with the gap added from above. miss_geometric,
     miss_gap: two extrapolations of what all runs still miss. unique: share of streams whose best width only one run
-    reached. reach: share of runs that found the best of their stream; below about a half the misses are underestimated.
+    reached. reach: share of runs that found the best of their stream; below 0.6 the misses are underestimated.
     single: mean shortfall of one run against the best. seconds: per stream.
     """
     import pandas

@@ -176,3 +176,14 @@ def test_the_walk_samples_the_law_that_it_claims() -> None:
         seen[i, 1 if S[0, j] * (rows[j] @ v) > 0 else -1] += 1
     chi2 = sum((seen[k] - draws * w / total) ** 2 / (draws * w / total) for k, w in weights.items())
     assert chi2 < 45  # 17 degrees of freedom: exceeded with probability 2e-4
+
+
+def test_repeated_directions_count_once() -> None:
+    # Every row three times, at other lengths: rank, and with it m* - 1, is that of the rows taken once.
+    rows = RowStream("gaussian", 5, 3).take(60)
+    once = probe(rows, 5, moves=4000)
+    thrice = np.repeat(rows, 3, axis=0) * np.tile([[1.0], [3.0], [0.2]], (60, 1))
+    # The last row of the first width that passes is the first of its three.
+    assert probe(thrice, 5, moves=4000).m_found == 3 * once.m_found
+    opposite = np.repeat(rows, 2, axis=0) * np.tile([[1.0], [-1.0]], (60, 1))
+    assert probe(opposite, 5, moves=4000).m_found == 9  # n pairs of opposite rows have full rank everywhere
