@@ -181,8 +181,7 @@ class _Search:
         scaled = np.ldexp(np.ldexp(matrix, half[:, None]), (-exponent - half)[:, None])
         size = np.abs(scaled).max(axis=1, keepdims=True)
         directions = np.divide(scaled, size, where=size > 0, out=np.zeros_like(scaled))
-        # To rounding: what is found is checked with all rows.
-        _, first = np.unique(np.round(directions, 12) + 0.0, axis=0, return_index=True)
+        _, first = np.unique(directions + 0.0, axis=0, return_index=True)  # -0.0 is 0.0
         repeated = np.ones(len(scaled), dtype=bool)
         repeated[first] = False
         scaled[repeated] = 0.0

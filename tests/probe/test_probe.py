@@ -182,7 +182,7 @@ def test_repeated_directions_count_once() -> None:
     # Every row three times, at other lengths: rank, and with it m* - 1, is that of the rows taken once.
     rows = RowStream("gaussian", 5, 3).take(60)
     once = probe(rows, 5, moves=4000)
-    thrice = np.repeat(rows, 3, axis=0) * np.tile([[1.0], [3.0], [0.2]], (60, 1))
+    thrice = np.repeat(rows, 3, axis=0) * np.tile([[1.0], [4.0], [0.125]], (60, 1))
     # The last row of the first width that passes is the first of its three.
     assert probe(thrice, 5, moves=4000).m_found == 3 * once.m_found
     opposite = np.repeat(rows, 2, axis=0) * np.tile([[1.0], [-1.0]], (60, 1))
