@@ -72,7 +72,8 @@ def searched_axes(axes: Any, table: pandas.DataFrame, proved: pandas.DataFrame |
     ends = [float(summary["mean_lo"].min()), float(summary["mean_hi"].max())]
     for k, law in enumerate(laws):
         part = summary[summary["ensemble"] == law]
-        shift = 1.0 + 0.03 * (k / max(len(laws) - 1, 1) - 0.5) * (len(laws) > 1)
+        # Beside the proved means, and beside one another.
+        shift = 1.0 + 0.03 * (k / max(len(laws) - 1, 1) - 0.5) * (len(laws) > 1) + 0.015 * (proved is not None)
         error = [part["mean"] - part["mean_lo"], part["mean_hi"] - part["mean"]]
         axes.errorbar(
             part["n"] * shift, part["mean"], yerr=error, color=COLOURS[k % len(COLOURS)], marker="^", markersize=6,
@@ -87,15 +88,16 @@ def searched_axes(axes: Any, table: pandas.DataFrame, proved: pandas.DataFrame |
             ratio = part["m_hi"].astype(float) / part["n"]
             mean = ratio.groupby(part["n"]).mean()
             half = ratio.groupby(part["n"]).apply(student_half)
+            colour = "0.2" if len(laws) == 1 else COLOURS[k % len(COLOURS)]
             axes.errorbar(
-                mean.index, mean, yerr=half, color=COLOURS[k % len(COLOURS)], marker="o", markersize=4, capsize=2.5,
-                linestyle="none", label=f"proved, {law_name(law)}",
+                mean.index, mean, yerr=half, color=colour, marker="o", markersize=4, linestyle="none", capsize=2.5,
+                label=f"proved, {law_name(law)}",
             )  # fmt: skip
             ends += [float((mean - half).min()), float((mean + half).max())]
     low, high = min(v for v in ends if np.isfinite(v)), max(v for v in ends if np.isfinite(v))
     bounds = for_plot(theory_table(1))
     span = max(high - low, 0.8)
-    axes.set_ylim(low - 0.06 * span, reach(high, 0.25 * span, bounds) + 0.06 * span)
+    axes.set_ylim(low - 0.06 * span, reach(high, 0.5 * span, bounds) + 0.06 * span)
     axes.set_xscale("log")
     ticks: list[int] = []
     shown = set(summary["n"]) | (set() if proved is None else set(proved["n"]))

@@ -75,6 +75,7 @@ def test_plots_of_deep_networks() -> None:
     ("folder", "names"),
     [
         ("probe", ("probe", "budget")),
+        ("searched", ("searched", "agreement")),
         ("active", ("active", "active_gap")),
         ("cells", ("cells", "cells_expected")),
         ("source_5_10_15", ("verdicts", "witnesses")),
