@@ -101,7 +101,7 @@ def _exchange(S, tight, k, r):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy")
-def _line(S, k, m, c0, reach, u, bucket, row, key, table):  # type: ignore[no-untyped-def]
+def rays_on_line(S, k, m, c0, reach, u, bucket, row, key, table):  # type: ignore[no-untyped-def]
     """The rays on line k that a heat bath can choose, in their order: (events, free, here, there), events -1 if lost.
 
     Rows vanish on the line v + t d_k at the ratios t = -S[0]/S[k]; u in [-1, 1] is a monotone function of t.
@@ -217,7 +217,7 @@ def walk(S, tight, state, best, q, cooling, U):  # type: ignore[no-untyped-def]
             top += 1
         count = state[COUNT]
         most = count + top
-        events, free, here, there = _line(S, k, m, count, top, u, bucket, row, key, table)  # type: ignore[no-untyped-call]
+        events, free, here, there = rays_on_line(S, k, m, count, top, u, bucket, row, key, table)  # type: ignore[no-untyped-call]
         if events <= 0:
             return LOST, done, q
         low = most

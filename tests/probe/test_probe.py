@@ -10,7 +10,7 @@ import pytest
 import mcinj
 from mcinj import InputError, Network
 from mcinj.decide.probe import Probe, probe
-from mcinj.decide.probe_walk import COUNT, STATE, WIDTH, tableau, walk
+from mcinj.decide.probe_walk import BUCKETS, COUNT, STATE, WIDTH, rays_on_line, tableau, walk
 from mcinj.networks import RowStream
 
 
@@ -187,3 +187,33 @@ def test_repeated_directions_count_once() -> None:
     assert probe(thrice, 5, moves=4000).m_found == 3 * once.m_found
     opposite = np.repeat(rows, 2, axis=0) * np.tile([[1.0], [-1.0]], (60, 1))
     assert probe(opposite, 5, moves=4000).m_found == 9  # n pairs of opposite rows have full rank everywhere
+
+
+@pytest.mark.parametrize("reach", [0, 3, 30])
+def test_rays_on_a_line_by_counting_them_one_by_one(reach: int) -> None:
+    rng = np.random.default_rng(6)
+    n, m = 7, 60
+    rows = rng.standard_normal((m, n))
+    tight = np.array([-1, 1, 12, 23, 34, 45, 56])
+    fine = np.empty((n, m))
+    assert tableau(rows, tight, fine)
+    work = [np.empty(m, dtype=kind) for kind in (np.float32, np.int64, np.int64, np.int64)]
+    for k in range(1, n):
+        free_rows = [i for i in range(m) if i == tight[k] or i not in tight]
+        counts = {}
+        for i in free_rows:
+            at = fine[0] - fine[0, i] / fine[k, i] * fine[k]
+            others = [j for j in free_rows if j != i]
+            counts[i] = (int((at[others] > 0).sum()), int((at[others] < 0).sum()))
+        start = min(min(pair) for pair in counts.values())  # as if the present ray were the best one
+        u, bucket, row, key = work
+        table = np.empty((3, 2 * BUCKETS + 2), dtype=np.int64)
+        S = fine.astype(np.float32)
+        events, free, here, there = rays_on_line(S, k, m, start, reach, u, bucket, row, key, table)
+        listed = {int(row[e]): (int(key[e] + here), int(free - key[e] + there)) for e in range(events)}
+        assert len(listed) == events
+        assert all(counts[i] == pair for i, pair in listed.items())
+        assert {i for i, pair in counts.items() if min(pair) <= start + reach} <= set(listed)
+        assert reach or events < len(free_rows)
+        at = [fine[0, int(i)] / -fine[k, int(i)] for i in row[:events]]
+        assert at == sorted(at)
