@@ -33,3 +33,15 @@ def test_bad_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     assert run(monkeypatch, "--n", "5", "--ensemble", "gausian") == 2
     assert "unknown ensemble" in capsys.readouterr().err
     assert run(monkeypatch, "--n", "5", "--seed", "x") == 2
+
+
+def test_several_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--n", "6", "--seed", "7/6/0", "--moves", "300", "--runs", "3")
+    assert run(monkeypatch, *options, "--json") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert len(data["runs"]) == 3
+    assert data["m_found"] == max(data["runs"])
+    assert run(monkeypatch, *options) == 0
+    agree = data["runs"].count(data["m_found"])
+    text = f"{agree} of 3 independent runs: searched, not proved, that m* = {data['m_found'] + 1}"
+    assert text in capsys.readouterr().out
