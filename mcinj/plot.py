@@ -32,6 +32,8 @@ __all__ = [
     "depth",
     "gap",
     "limits",
+    "margin",
+    "margin_gap",
     "median",
     "probe",
     "residuals",
@@ -216,6 +218,25 @@ def active_gap(table: Table, ax: Axes | None = None) -> Axes:
     return _typed(axes)
 
 
+def margin(table: Table, ax: Axes | None = None) -> Axes:
+    """Median margins κ* against m/n by n, with the middle 80 % of layers, and the bounds for n → ∞."""
+    from mcinj.show.margin import margin_axes, margin_summary
+
+    axes = margin_axes(_axes(ax), margin_summary(_frame(table, "margin")))
+    axes.legend(loc="lower right", title="medians; bars: middle 80 % of layers")
+    return _typed(axes)
+
+
+def margin_gap(table: Table, ax: Axes | None = None) -> Axes:
+    """Mean margin minus the 2RSB value, against 1/n."""
+    from mcinj.show.margin import margin_gap_axes, margin_summary
+    from mcinj.show.style import legend_outside
+
+    axes = margin_gap_axes(_axes(ax), margin_summary(_frame(table, "margin")))
+    legend_outside(axes)
+    return _typed(axes)
+
+
 def cells(table: Table, ax: Axes | None = None) -> Axes:
     """Observed over expected numbers of low-count cells, with 95 % intervals."""
     from mcinj.show.cells import cells_axes, cells_tests
@@ -252,6 +273,7 @@ _TELLING = {
     "probe": "m_found",
     "searched": "run",
     "active": "active_lo",
+    "margin": "margin_lo",
     "cells": "cells",
     "stacks": "verdict",
 }

@@ -26,7 +26,8 @@ class Results:
     Attributes
     ----------
     directory, name, kind
-        Where it is, the experiment's name, and what was drawn: threshold, stacks, probe, searched, active or cells.
+        Where it is, the experiment's name, and what was drawn: threshold, stacks, probe, searched, active, margin or
+        cells.
     trials
         One row per trial (`mcinj.experiment.store` names the columns of each kind). Of series with a stopping rule the
         trials up to the stop.
@@ -66,6 +67,10 @@ class Results:
             from mcinj.show.active import active_summary
 
             return active_summary(self.trials)
+        if self.kind == "margin":
+            from mcinj.show.margin import margin_summary
+
+            return margin_summary(self.trials)
         from mcinj.show.cells import cells_summary
 
         return cells_summary(self.trials)

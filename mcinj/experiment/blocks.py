@@ -79,6 +79,20 @@ class ActiveBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     node_budget: int | None = None
 
 
+class MarginBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A `[[margin]]` block: the margin κ* at widths round(ratio n), for every n listed, enclosed to `tolerance`.
+
+    tolerance, node_budget: as in `mcinj.margin`. A budget leaves a wider enclosure, which counts as undecided.
+    """
+
+    n: int | list[int]
+    trials: int
+    ratios: list[float]
+    ensemble: str = "gaussian"
+    tolerance: float = 1e-3
+    node_budget: int | None = None
+
+
 class CellsBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A `[[cells]]` block: numbers of cells with 0 … `most` (default n) positives at widths round(ratio n)."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -146,6 +147,8 @@ def typed(
         raise _damaged(where, "seed", "the seed of another trial")
     if {"m_lo", "m_hi"} <= set(table.columns) and (table["m_hi"] <= table["m_lo"]).fillna(False).any():
         raise _damaged(where, "m_hi", "a value that is not above m_lo")
+    if {"margin_lo", "margin_hi"} <= set(table.columns) and (table["margin_hi"] < table["margin_lo"]).any():
+        raise _damaged(where, "margin_hi", "a value below margin_lo")
     return table
 
 
@@ -169,8 +172,11 @@ def _check_column(series: pandas.Series[Any], name: str, kind: str, where: objec
     if not len(filled):
         return
     if kind == "float64":
-        if held not in ("floating", "integer", "mixed-integer-float") or not filled.between(0, 1e300).all():
-            raise _damaged(where, name, "something else than a number from 0")
+        # A margin may be negative, and infinite where the rows are dependent.
+        lowest, word = (-math.inf, "a number") if name.startswith("margin") else (0, "a number from 0")
+        highest = math.inf if name.startswith("margin") else 1e300
+        if held not in ("floating", "integer", "mixed-integer-float") or not filled.between(lowest, highest).all():
+            raise _damaged(where, name, f"something else than {word}")
         return
     # SQLite's whole numbers beside empty values arrive as floats.
     if held not in ("integer", "floating", "mixed-integer-float") or not ((filled >= 0) & (filled < _LARGEST)).all():

@@ -82,6 +82,21 @@ ACTIVE_COLUMNS: tuple[Column, ...] = (
     ("seconds", "REAL", "float64", False),
     ("version", "TEXT", "str", False),
 )
+MARGIN_COLUMNS: tuple[Column, ...] = (
+    ("n", "INTEGER", "int64", True),
+    ("ensemble", "TEXT", "str", True),
+    ("m", "INTEGER", "int64", True),
+    ("trial", "INTEGER", "int64", True),
+    ("seed", "TEXT", "str", False),
+    ("margin_lo", "REAL", "float64", False),
+    ("margin_hi", "REAL", "float64", False),
+    ("complete", "INTEGER", "int64", False),
+    ("tolerance", "REAL", "float64", False),
+    ("node_budget", "INTEGER", "Int64", False),
+    ("nodes", "INTEGER", "int64", False),
+    ("seconds", "REAL", "float64", False),
+    ("version", "TEXT", "str", False),
+)
 CELL_COLUMNS: tuple[Column, ...] = (
     ("n", "INTEGER", "int64", True),
     ("ensemble", "TEXT", "str", True),
@@ -101,6 +116,7 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "probe": PROBE_COLUMNS,
     "searched": SEARCHED_COLUMNS,
     "active": ACTIVE_COLUMNS,
+    "margin": MARGIN_COLUMNS,
     "cells": CELL_COLUMNS,
 }
 
@@ -111,5 +127,6 @@ GROUP_KEYS: Mapping[str, tuple[str, ...]] = {
     "probe": ("n", "ensemble", "moves"),
     "searched": ("n", "ensemble", "moves"),
     "active": ("n", "ensemble"),
+    "margin": ("n", "ensemble"),
     "cells": ("n", "ensemble"),
 }

@@ -16,8 +16,16 @@ import msgspec
 
 from mcinj.decide.verdict import Criterion, Engine
 from mcinj.errors import InputError
-from mcinj.experiment.blocks import ActiveBlock, CellsBlock, ProbeBlock, SearchedBlock, StackBlock, ThresholdBlock
-from mcinj.experiment.searches import ActiveSet, CellSet, ProbeSet, SearchedSet, SearchSet
+from mcinj.experiment.blocks import (
+    ActiveBlock,
+    CellsBlock,
+    MarginBlock,
+    ProbeBlock,
+    SearchedBlock,
+    StackBlock,
+    ThresholdBlock,
+)
+from mcinj.experiment.searches import ActiveSet, CellSet, MarginSet, ProbeSet, SearchedSet, SearchSet
 from mcinj.networks import Ensemble, widths_from_expansions
 
 MAX_TRIALS = 10_000_000
@@ -36,6 +44,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     probe: list[ProbeBlock] = []
     searched: list[SearchedBlock] = []
     active: list[ActiveBlock] = []
+    margin: list[MarginBlock] = []
     cells: list[CellsBlock] = []
 
 
@@ -46,9 +55,10 @@ _BLOCKS: dict[str, type[msgspec.Struct]] = {
     "probe": ProbeBlock,
     "searched": SearchedBlock,
     "active": ActiveBlock,
+    "margin": MarginBlock,
     "cells": CellsBlock,
 }
-Kind = Literal["threshold", "stacks", "probe", "searched", "active", "cells"]
+Kind = Literal["threshold", "stacks", "probe", "searched", "active", "margin", "cells"]
 
 
 @dataclass(frozen=True)
@@ -148,8 +158,8 @@ def parse(text: bytes | str | dict[str, Any]) -> Experiment:
     if len(given) != 1:
         raise InputError(
             "give blocks of one kind: [[threshold]] (draws of m*), [[stacks]] (fixed shapes), [[probe]] (witness "
-            "search), [[searched]] (thresholds by repeated search), [[active]] (least active counts) or [[cells]] "
-            "(numbers of cells)"
+            "search), [[searched]] (thresholds by repeated search), [[active]] (least active counts), [[margin]] "
+            "(margins) or [[cells]] (numbers of cells)"
             + (f", not {' and '.join(given)}; split the file in one per kind" if given else "")
         )
     kind = given[0]
@@ -255,6 +265,18 @@ def _active(block: ActiveBlock, where: str) -> Iterator[ActiveSet]:
         yield ActiveSet(n, law, _ratios(n, block.ratios, where), block.trials, budget)
 
 
+def _margin(block: MarginBlock, where: str) -> Iterator[MarginSet]:
+    _positive(block.trials, f"{where}: trials", MAX_TRIALS)
+    if not 1e-9 <= block.tolerance <= 0.5:
+        raise InputError(f"{where}: tolerance = {block.tolerance}: give a share of the rows' length, 1e-9 to 0.5")
+    law, budget = _ensemble(block.ensemble, where), _budget(block.node_budget, where)
+    for n in _sizes(block.n, where):
+        widths = _ratios(n, block.ratios, where)
+        if widths[0] < n:
+            raise InputError(f"{where}: ratios = {widths[0] / n:g}: fewer rows than inputs have no margin; give >= 1")
+        yield MarginSet(n, law, widths, block.tolerance, block.trials, budget)
+
+
 def _cells(block: CellsBlock, where: str) -> Iterator[CellSet]:
     _positive(block.trials, f"{where}: trials", MAX_TRIALS)
     if block.most is not None and block.most < 0:
@@ -313,6 +335,7 @@ _READERS: dict[str, Callable[[Any, str], Iterator[Group]]] = {
     "probe": _probes,
     "searched": _searched,
     "active": _active,
+    "margin": _margin,
     "cells": _cells,
 }
 

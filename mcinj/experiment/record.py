@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from mcinj.errors import InputError
 from mcinj.experiment.checks import quarantined_of
 from mcinj.experiment.config import Experiment, Group, Series, StackSet
 from mcinj.experiment.estimate import Part
-from mcinj.experiment.searches import ActiveSet, SearchSet
+from mcinj.experiment.searches import ActiveSet, MarginSet, SearchSet
 from mcinj.experiment.shards import WHOLE, Shard
 from mcinj.experiment.store import DATABASE, TABLE, Store, read_parquet
 from mcinj.networks import Seed
@@ -152,6 +153,7 @@ def undecided(store: Store) -> int:
         "threshold": "failed_layer IS NULL AND (m_hi IS NULL OR m_lo IS NULL OR m_hi <> m_lo + 1)",
         "stacks": "verdict = 'unknown'",
         "active": "active_hi IS NULL",
+        "margin": "complete = 0",
     }.get(store.kind, "0")
     return int(store.select("COUNT(*)", where)[0][0])
 
@@ -161,7 +163,7 @@ def is_undecided(row: dict[str, Any]) -> bool:
     if "verdict" in row:
         return bool(row["verdict"] == "unknown")
     if "failed_layer" not in row:
-        return "active_hi" in row and row["active_hi"] is None
+        return ("active_hi" in row and row["active_hi"] is None) or row.get("complete") == 0
     return row["failed_layer"] is None and (
         row["m_hi"] is None or row["m_lo"] is None or row["m_hi"] != row["m_lo"] + 1
     )
@@ -243,6 +245,18 @@ def unknown_rows(group: Group, root: int, trial: int) -> Iterator[dict[str, Any]
                 "m": m,
                 "active_lo": 0,
                 "active_hi": None,
+                "node_budget": group.node_budget,
+            }
+    elif isinstance(group, MarginSet):
+        for m in group.widths:
+            yield {
+                **group.keys,
+                **shared,
+                "m": m,
+                "margin_lo": -math.inf,
+                "margin_hi": math.inf,
+                "complete": 0,
+                "tolerance": group.tolerance,
                 "node_budget": group.node_budget,
             }
 

@@ -1,6 +1,6 @@
-"""One-layer searches as experiments: witnesses, searched thresholds, least active counts, low-count cells.
+"""One-layer searches as experiments: witnesses, searched thresholds, least active counts, margins, low-count cells.
 
-Like draws of m*, each trial looks at the stream of rows with the seed root/n/trial; the four differ in what they ask.
+Like draws of m*, each trial looks at the stream of rows with the seed root/n/trial; the five differ in what they ask.
 """
 
 from __future__ import annotations
@@ -146,6 +146,55 @@ class ActiveSet:
 
 
 @dataclass(frozen=True)
+class MarginSet:
+    """Margins (`mcinj.margin`) at one n and several widths."""
+
+    n: int
+    ensemble: str
+    widths: tuple[int, ...]
+    tolerance: float
+    trials: int
+    node_budget: int | None
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Columns that name the set, and their values."""
+        return {"n": self.n, "ensemble": self.ensemble}
+
+    @property
+    def parts(self) -> tuple[dict[str, Any], ...]:
+        """What tells the rows of one trial apart: a row per width."""
+        return tuple({"m": m} for m in self.widths)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Columns that a kept row must agree in."""
+        return {"tolerance": self.tolerance, "node_budget": self.node_budget}
+
+    def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
+        """Rows of the table for one trial: the first m rows of its stream, for every width m."""
+        seed = Seed(root).child(self.n, trial)
+        stream = RowStream(self.ensemble, self.n, seed)
+        for m in self.widths:
+            started = time.perf_counter()
+            found = mcinj.margin(stream.take(m), tolerance=self.tolerance, node_budget=self.node_budget)
+            yield {
+                **self.keys,
+                "m": m,
+                "trial": trial,
+                "seed": str(seed),
+                "margin_lo": found.lo,
+                "margin_hi": found.hi,
+                "complete": int(found.complete),
+                "tolerance": self.tolerance,
+                "node_budget": self.node_budget,
+                "nodes": found.nodes,
+                "seconds": time.perf_counter() - started,
+                "version": mcinj.__version__,
+            }
+
+
+@dataclass(frozen=True)
 class CellSet:
     """Numbers of cells with 0 … most positive rows (`mcinj.decide.lowcells`) at one n and several widths."""
 
@@ -195,4 +244,4 @@ class CellSet:
                 }
 
 
-SearchSet = ProbeSet | SearchedSet | ActiveSet | CellSet
+SearchSet = ProbeSet | SearchedSet | ActiveSet | MarginSet | CellSet

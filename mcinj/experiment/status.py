@@ -97,6 +97,8 @@ def _undecided(kind: str, rows: pandas.DataFrame) -> tuple[int, int]:
         return int((rows["verdict"] == "unknown").sum()), 0
     if kind == "active":
         return int(rows["active_hi"].isna().sum()), 0
+    if kind == "margin":
+        return int((rows["complete"] == 0).sum()), 0
     if kind != "threshold":
         return 0, 0
     failed = rows["failed_layer"].notna()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcinj.experiment.config import Group, StackSet
-from mcinj.experiment.searches import ActiveSet, CellSet, ProbeSet, SearchedSet, SearchSet
+from mcinj.experiment.searches import ActiveSet, CellSet, MarginSet, ProbeSet, SearchedSet, SearchSet
 
 # A task is so many trials that it takes about this long: short enough for a live progress display and for even
 # loads at the end, long enough that sending it costs nothing.
@@ -37,6 +37,8 @@ def warm(kind: str) -> None:
         list(SearchedSet(3, "gaussian", 10, 2, 1).rows(0, 0))
     elif kind == "ActiveSet":
         list(ActiveSet(3, "gaussian", (6,), 1, None).rows(0, 0))
+    elif kind == "MarginSet":
+        list(MarginSet(2, "gaussian", (6,), 0.1, 1, None).rows(0, 0))
     elif kind == "CellSet":
         list(CellSet(3, "gaussian", (6,), 3, 1).rows(0, 0))
     else:

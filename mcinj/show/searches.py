@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcinj.show.active import active_part
 from mcinj.show.cells import cells_part
+from mcinj.show.margin import margin_part
 from mcinj.show.probe import probe_part
 from mcinj.show.searched import searched_part
 
@@ -21,12 +22,13 @@ _PARTS: dict[str, Callable[..., tuple[list[Path], Any]]] = {
     "probe": probe_part,
     "searched": searched_part,
     "active": active_part,
+    "margin": margin_part,
     "cells": cells_part,
 }
 
 
 def search_report(kind: str, loaded: Loaded, folder: Path, figures: Path) -> Report:
-    """Figures, `summary.csv` and the page for experiments of one kind: probe, searched, active or cells."""
+    """Figures, `summary.csv` and the page for experiments of one kind: probe, searched, active, margin or cells."""
     import pandas
 
     from mcinj.show.page import Page

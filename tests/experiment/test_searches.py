@@ -36,6 +36,11 @@ ACTIVE: dict[str, Any] = {
     "seed": 7,
     "active": [{"n": [2, 5], "trials": 5, "ratios": [2.0, 4.0, 7.5]}],
 }
+MARGIN: dict[str, Any] = {
+    "name": "m",
+    "seed": 7,
+    "margin": [{"n": [2, 3], "trials": 5, "ratios": [1.0, 3.0, 6.5], "tolerance": 0.01}],
+}
 CELLS: dict[str, Any] = {"name": "c", "seed": 7, "cells": [{"n": [3, 4], "trials": 8, "ratios": [4.0], "most": 3}]}
 BASE = 'name = "a"\n'
 BAD = {
@@ -50,6 +55,8 @@ BAD = {
     "[[active]]\nn = 3\ntrials = 2\nratios = []": "empty list",
     "[[active]]\nn = 3\ntrials = 2\nratios = [0.0]": "ratios = 0",
     "[[active]]\nn = 3\ntrials = 2\nratios = [2.0]\nnode_budget = -1": "node_budget",
+    "[[margin]]\nn = 3\ntrials = 2\nratios = [0.5]": "fewer rows than inputs",
+    "[[margin]]\nn = 3\ntrials = 2\nratios = [2.0]\ntolerance = 0.0": "tolerance = 0.0",
     "[[cells]]\nn = 0\ntrials = 2\nratios = [2.0]": "n = 0",
     "[[cells]]\nn = 3\ntrials = 2\nratios = [2.0]\nmost = -1": "most = -1",
     '[[cells]]\nn = 3\ntrials = 2\nratios = [2.0]\nensemble = "gausian"': "choose one of gaussian",
@@ -73,11 +80,14 @@ def test_bad_blocks(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("config", [PROBE, SEARCHED, ACTIVE, CELLS], ids=["probe", "searched", "active", "cells"])
+KINDS = {"probe": PROBE, "searched": SEARCHED, "active": ACTIVE, "margin": MARGIN, "cells": CELLS}
+
+
+@pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
 def test_same_table_for_any_workers_and_after_a_part(config: dict[str, Any], tmp_path: Path) -> None:
     whole = mcinj.run(config, jobs=1, results=tmp_path / "one")
     same(mcinj.run(config, jobs=2, results=tmp_path / "two"), whole)
-    kind = next(k for k in ("probe", "searched", "active", "cells") if k in config)
+    kind = next(k for k in KINDS if k in config)
     part = {**config, kind: [{**config[kind][0], "trials": 2}]}
     mcinj.run(part, jobs=1, results=tmp_path / "part")
     (tmp_path / "part" / "trials.sqlite").unlink()  # goes on from the committed table
@@ -133,6 +143,32 @@ def test_active_rows_and_another_budget(tmp_path: Path) -> None:
     wider = {**ACTIVE, "active": [{**ACTIVE["active"][0], "ratios": [2.0, 3.0]}]}
     again = mcinj.run(wider, jobs=1, results=tmp_path)
     assert sorted(again["m"].unique()) == [4, 6, 10, 15]
+
+
+def test_margin_rows_and_another_budget(tmp_path: Path) -> None:
+    cut = {**MARGIN, "margin": [{**MARGIN["margin"][0], "node_budget": 2}]}
+    few = mcinj.run(cut, jobs=1, results=tmp_path)
+    assert not few["complete"].all()
+    assert int(status_table(tmp_path)[1]["undecided"].sum()) == int((few["complete"] == 0).sum())
+    table = mcinj.run(MARGIN, jobs=1, results=tmp_path)
+    same(table, mcinj.run(MARGIN, jobs=1, results=tmp_path / "fresh"))
+    assert table["complete"].all()
+    both = table.merge(few, on=["n", "m", "trial"])
+    assert (both["margin_lo_y"] <= both["margin_hi_x"]).all()
+    assert (both["margin_lo_x"] <= both["margin_hi_y"]).all()
+    for row in table.itertuples():
+        rows = RowStream("gaussian", row.n, row.seed).take(row.m)
+        if row.n == 2:  # the second largest value is least where two rows change places, or on a fine circle
+            angles = np.linspace(0, 2 * np.pi, 20_001)
+            values = np.sort(rows @ np.array([np.cos(angles), np.sin(angles)]), axis=0)[-2]
+            assert row.margin_lo <= values.min() <= row.margin_hi + 2e-3 * np.abs(rows).max()
+        m_star = mcinj.threshold(row.n, seed=row.seed).m_hi
+        assert m_star is not None
+        assert row.margin_lo <= 0 if row.m < m_star else row.margin_hi >= 0
+    # More rows, a larger margin.
+    for _, part in table.groupby(["n", "trial"]):
+        part = part.sort_values("m")
+        assert (part["margin_hi"].to_numpy()[1:] >= part["margin_lo"].to_numpy()[:-1]).all()
 
 
 def test_cell_rows(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def test_plots_of_deep_networks() -> None:
         ("probe", ("probe", "budget")),
         ("searched", ("searched", "agreement")),
         ("active", ("active", "active_gap")),
+        ("margin", ("margin", "margin_gap")),
         ("cells", ("cells", "cells_expected")),
         ("source_5_10_15", ("verdicts", "witnesses")),
     ],

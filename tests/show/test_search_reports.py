@@ -15,12 +15,13 @@ from mcinj.experiment.store import read_table
 from mcinj.infer import SeriesKey, ThresholdSample, quantile, summarise
 from mcinj.show.report import report
 from mcinj.show.rules import look_levels, recorded_rules, stopped_table
-from mcinj.theory import expected_cells, ground_state_curve
+from mcinj.theory import expected_cells, ground_state_curve, plain_rdt, two_rsb
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "probe": {"name": "p", "seed": 7, "probe": [{"n": [3, 5], "trials": 3, "moves": [100, 400]}]},
     "searched": {"name": "s", "seed": 7, "searched": [{"n": [3, 5], "trials": 5, "moves": 60, "runs": 3}]},
     "active": {"name": "a", "seed": 7, "active": [{"n": [2, 3, 4], "trials": 30, "ratios": [2.0, 3.0, 5.0]}]},
+    "margin": {"name": "m", "seed": 7, "margin": [{"n": [2, 3, 4], "trials": 8, "ratios": [2.0, 6.0]}]},
     "cells": {"name": "c", "seed": 7, "cells": [{"n": [2, 3], "trials": 60, "ratios": [3.0]}]},
 }
 
@@ -46,6 +47,16 @@ def test_reports(kind: str, tmp_path: Path) -> None:
         assert row["se"] == pytest.approx(best.std() / 5 / np.sqrt(5))
         assert row["mean_lo"] < row["mean"] < row["mean_hi"]
         assert "Searched, not proved" in made.page.read_text(encoding="utf-8")
+    elif kind == "margin":
+        row = summary[(summary["n"] == 3) & (summary["m"] == 18)].iloc[0]
+        part = table[(table["n"] == 3) & (table["m"] == 18)]
+        middle = (part["margin_lo"] + part["margin_hi"]) / 2
+        assert row["median"] == pytest.approx(middle.median())
+        assert row["median_lo"] == part["margin_lo"].min()  # of 8, the least and the largest
+        assert row["median_hi"] == part["margin_hi"].max()
+        assert row["share_positive"] == (part["margin_lo"] > 0).mean()
+        for name, value in (("plain_rdt", plain_rdt), ("two_rsb", two_rsb)):  # the curve and the equation
+            assert value(level=row[name]).value == pytest.approx(6.0, abs=0.01)
     elif kind == "active":
         row = summary[(summary["n"] == 4) & (summary["m"] == 12)].iloc[0]
         least = table[(table["n"] == 4) & (table["m"] == 12)]["active_lo"] / 4
