@@ -37,7 +37,7 @@ from mcinj.experiment.runlog import log, run_log, stoppable
 from mcinj.experiment.searches import ActiveSet
 from mcinj.experiment.shards import WHOLE, Shard
 from mcinj.experiment.store import TABLE, Store, read_table, write_parquet
-from mcinj.experiment.tasks import Supply, Task
+from mcinj.experiment.tasks import Supply, Task, small
 from mcinj.files import make_directory
 
 if TYPE_CHECKING:
@@ -80,16 +80,15 @@ class Progress:
     def rate(self) -> float:
         """New trials per second over the last minute."""
         now = time.monotonic()
-        while len(self._recent) > 1 and now - self._recent[0][0] > RATE_SECONDS:
+        while len(self._recent) > 1 and _due(self._recent[0][0], RATE_SECONDS):
             self._recent.popleft()
         since, new = self._recent[0] if self._recent else (self.started, 0)
-        return (self.new - new) / max(now - since, 1e-9)
+        return (self.new - new) / (now - since) if now > since else 0.0
 
     def tick(self) -> None:
         """Note the count for the rate."""
-        now = time.monotonic()
-        if not self._recent or now - self._recent[-1][0] >= 1.0:
-            self._recent.append((now, self.new))
+        if not self._recent or _due(self._recent[-1][0], 1.0):
+            self._recent.append((time.monotonic(), self.new))
 
 
 def run(
@@ -149,11 +148,11 @@ def run(
         raise InputError(f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}")
     part = _shard(experiment, shard)
     directory = make_directory(default_results(experiment, part) if results is None else results)
-    with stoppable(), DirectoryLock(directory, say or (lambda _: None)):
+    with stoppable() as stopped, DirectoryLock(directory, say or (lambda _: None)):
         store = open_record(directory, experiment, part)
         try:
             with run_log(directory):
-                work = _Run(store, directory, experiment, part, workers, backend, isolate, progress)
+                work = _Run(store, directory, experiment, part, workers, backend, isolate, progress, stopped)
                 return work.go(retry_quarantined)
         finally:
             store.close()
@@ -189,6 +188,11 @@ def _jobs(jobs: int | None) -> int:
     return jobs
 
 
+def _due(since: float, seconds: float) -> bool:
+    """Whether so many seconds are over, or the clock was set back, as that of a moved virtual machine may be."""
+    return not 0 <= time.monotonic() - since < seconds
+
+
 class _Run:
     """A run under way."""
 
@@ -202,10 +206,12 @@ class _Run:
         backend: str,
         isolate: bool,
         progress: Callable[[Progress], None] | None,
+        stopped: Callable[[], bool],
     ) -> None:
         self._store, self._directory, self._experiment, self._shard = store, directory, experiment, shard
         self._workers, self._backend, self._isolate = workers, backend, isolate
         self._show = progress or (lambda _: None)
+        self._stopped = stopped
         self._state = Progress(total=0)
         self._parts: dict[Group, Part] = {}
         self._pending: list[dict[str, Any]] = []
@@ -222,14 +228,15 @@ class _Run:
         settle_quarantined(store, self._experiment)
         store.set_note("description", self._experiment.description)
         state.quarantined, state.undecided = quarantined_of(store.meta()), undecided(store)
+        remote = self._backend == "dask" and bool(os.environ.get("DASK_SCHEDULER_ADDRESS"))
         log.info(
-            "mcinj %s: %s, seed %d, %s, %s with %d workers",
+            "mcinj %s: %s, seed %d, %s, %s with %s workers",
             mcinj.__version__,
             self._experiment.name,
             self._experiment.seed,
             f"shard {self._shard}" if str(self._shard) else "all trials",
             self._backend,
-            self._workers,
+            "its scheduler's" if remote else self._workers,
         )
         try:
             self._rounds()
@@ -281,23 +288,25 @@ class _Run:
             self._save()
 
     def _pool(self) -> Pool:
-        kind = type(self._experiment.groups[0]).__name__
+        kinds = tuple(dict.fromkeys(small(group) for group in self._experiment.groups))
         if self._backend == "dask":
             from mcinj.experiment.cluster import Cluster
 
-            return Cluster(self._workers, kind)
+            return Cluster(self._workers, kinds)
         if self._workers == 1 and not self._isolate:
             return Here()
         if self._backend == "loky":
             from mcinj.experiment.loky import Loky
 
-            return Loky(self._workers, kind)
-        return Local(self._workers, kind)
+            return Loky(self._workers, kinds)
+        return Local(self._workers, kinds)
 
     def _work(self, pool: Pool, supply: Supply) -> None:
         out = 0
         waiting: Task | None = None
         while True:
+            if self._stopped():
+                raise KeyboardInterrupt
             while pool.free() > 0 and (waiting := waiting or supply.next()):
                 pool.submit(waiting)
                 waiting, out = None, out + 1
@@ -308,7 +317,7 @@ class _Run:
             if event is not None:
                 out -= 1
                 self._take(event, supply)
-            if time.monotonic() - self._saved >= COMMIT_SECONDS:
+            if _due(self._saved, COMMIT_SECONDS):
                 self._report(pool)
                 self._save()
                 self._show(self._state)
@@ -361,7 +370,7 @@ class _Run:
         running = [(self._parts[task.group], len(task.trials), age) for task, age in pool.running()]
         found = estimate(list(self._parts.values()), state.workers or self._workers, running)
         state.eta, state.guess = (None, ()) if found is None else (found.seconds, found.guess)
-        if time.monotonic() - self._logged >= LOG_SECONDS:
+        if _due(self._logged, LOG_SECONDS):
             self._logged = time.monotonic()
             log.info(
                 "%d of %d trials, %.2f trials/s, %s s to go%s, %d undecided, %d quarantined",

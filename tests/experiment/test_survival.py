@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from reliability import disturbed
 
 import mcinj
+import mcinj.experiment.driver
 from mcinj import InputError
 from mcinj.experiment.lock import DirectoryLock, holder_of
 from mcinj.experiment.merge import merge
@@ -27,19 +29,6 @@ psutil = pytest.importorskip("psutil")
 
 CONFIG = {"name": "k", "seed": 9, "threshold": [{"n": [2, 3], "trials": 300}]}
 TOML = 'name = "k"\nseed = 9\n[[threshold]]\nn = [2, 3]\ntrials = 300\n'
-# Runs at the start of every Python process below: slow trials, and trials that kill their process.
-HOOK = """
-import os, sys, time
-if os.environ.get("MCINJ_TEST_TRIALS"):
-    import mcinj.experiment.tasks as tasks
-    real, (pause, *fatal) = tasks._rows, os.environ["MCINJ_TEST_TRIALS"].split()
-    def rows(group, root, trial):
-        if f"{group.n}:{trial}" in fatal:
-            os.kill(os.getpid(), 9)
-        time.sleep(float(pause))
-        return real(group, root, trial)
-    tasks._rows = rows
-"""
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +41,8 @@ def same(a: pd.DataFrame, b: pd.DataFrame) -> None:
 
 
 def start(folder: Path, trials: str, *options: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    (folder / "sitecustomize.py").write_text(HOOK)
     (folder / "k.toml").write_text(TOML)
-    paths = os.pathsep.join([str(folder), str(Path(mcinj.__file__).parents[1])])
-    command = [sys.executable, "-m", "mcinj", "run", "k.toml", "--results", "r", "--jobs", "2", *options]
-    surroundings = {**os.environ, "PYTHONPATH": paths, "MCINJ_TEST_TRIALS": trials, **(env or {})}
-    return subprocess.Popen(
-        command, cwd=folder, env=surroundings, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    return disturbed.start(folder, trials, *options, env=env)
 
 
 def wait_for(what: object, seconds: float = 60.0) -> None:
@@ -166,6 +149,32 @@ def test_sigterm_is_ctrl_c_and_leaves_nobody_and_a_second_run_is_told(
     same(mcinj.run(CONFIG, jobs=1, results=tmp_path / "r"), reference)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_python_drops_still_stops(
+    number: signal.Signals, reference: pd.DataFrame, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What a handler raises while an object is being finalised goes nowhere."""
+
+    class Dying:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+            for _ in range(1000):
+                pass
+
+    def progress(state: mcinj.experiment.driver.Progress) -> None:
+        if state.new:
+            Dying()
+
+    before = signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            mcinj.run(CONFIG, jobs=2, results=tmp_path, progress=progress)
+    finally:
+        signal.signal(number, before)
+    assert "Traceback" not in capfd.readouterr().err
+    same(mcinj.run(CONFIG, jobs=1, results=tmp_path), reference)
+
+
 def test_a_stale_lock_is_seen_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import mcinj.experiment.lock as lock
 
@@ -250,7 +259,7 @@ def test_dask_with_a_killed_worker(reference: pd.DataFrame, tmp_path: Path) -> N
     pytest.importorskip("distributed")
     paths = os.pathsep.join([str(tmp_path), str(Path(mcinj.__file__).parents[1])])
     surroundings = {**os.environ, "PYTHONPATH": paths, "MCINJ_TEST_TRIALS": "0.02"}
-    (tmp_path / "sitecustomize.py").write_text(HOOK)
+    (tmp_path / "sitecustomize.py").write_text(disturbed.HOOK)
 
     def dask(module: str, *options: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", module, *options]
