@@ -1,8 +1,8 @@
 """Series whose limits are known, exactly computable at each n: what the extrapolation is tested on.
 
 Counting: where an expectation crosses a level, coupons (maxima of geometric variables), the random energy model,
-Wendel's half-spaces, random assignment. Edges: largest eigenvalues of random matrices, increasing subsequences. Fluctuations:
-birthdays, and quantiles of Wendel's law other than the median. Sources of the formulas stand at the functions.
+Wendel's half-spaces, random assignment. Edges: largest eigenvalues of random matrices, increasing subsequences.
+Fluctuations: birthdays, and quantiles of Wendel's law other than the median. Sources stand at the functions.
 """
 
 from __future__ import annotations

@@ -137,17 +137,17 @@ def means(
         error = math.sqrt(variance / size * (size - 1) / (size - 3))
         if levels and sample.n in levels:
             error *= NormalDist().inv_cdf(0.5 + levels[sample.n] / 2) / NormalDist().inv_cdf(0.975)
-        n, half = sample.n, float((most - least).mean()) / 2.0
-        rows.append((n, float(middle.mean()) / n, error / n, half / n, False, size / sample.trials))
+        n, mean, half = sample.n, float(middle.mean()), float((most - least).mean()) / 2.0
+        rows.append((n, mean / n, error / n, half / n, False, size / sample.trials))
     for extra in searched:
         half = (extra.miss_hi - extra.miss_lo) / 2.0
         rows.append((extra.n, extra.mean + extra.miss_lo + half, extra.se, half, True, 1.0))
     if not rows:
         raise InputError(f"no size has a usable mean: {dict(skipped)}")
     rows.sort(key=lambda row: (row[0], row[4]))
-    n, alpha, sigma, doubt, found, share = zip(*rows, strict=True)
+    sizes, alpha, sigma, doubt, found, share = zip(*rows, strict=True)
     return MeanSeries(
-        n=np.array(n, dtype=np.int64),
+        n=np.array(sizes, dtype=np.int64),
         alpha=np.array(alpha),
         covariance=np.diag(np.array(sigma) ** 2),
         doubt=np.array(doubt),
