@@ -27,6 +27,12 @@ def threshold_finding(report: FamilyReport) -> str:
         f"{_capital(name)}: the median of m*/n tends to {limit.estimate:.2f}, total {100 * limit.level:.0f} % interval "
         f"[{low:.2f}, {high:.2f}], as n → ∞ (extrapolated from {sizes}); {at}."
     )
+    if report.second is not None:
+        full, logs = report.second.primary, report.second.limits["logs"]
+        text += (
+            f" Version 2, from the means: {full.estimate:.2f} {interval(*full.total)} with corrections down to n^-2/3, "
+            f"{logs.estimate:.2f} {interval(*logs.total)} if there are only logarithms and whole powers."
+        )
     told = [
         (bound, compare(limit, bound.name, bound.value, bound.kind))
         for bound in report.bounds
