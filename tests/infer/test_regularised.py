@@ -8,6 +8,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from mcinj import threshold
 from mcinj.errors import InputError
 from mcinj.infer.basis import BASES, BASIS_NAMES, N_MINS, PROCEDURE_2, SCALES, TERMS, corrections
 from mcinj.infer.coverage import DESIGNS, coverage
@@ -26,8 +27,11 @@ from mcinj.infer.known_series import (
     wishart_edge,
 )
 from mcinj.infer.means import MeanSeries, SearchedMean, means
+from mcinj.infer.nested import joined, nested_means
 from mcinj.infer.regularised import MIN_SIZES, P_CONSISTENT, PRIMARY, extrapolate_means, fit_basis
+from mcinj.infer.resultants import LAWS, ControlledSample, controlled_means, resultants, with_controls
 from mcinj.infer.sample import ThresholdSample
+from mcinj.networks import RowStream
 
 N = np.arange(4, 17)
 
@@ -279,3 +283,62 @@ def test_random_laws_pass_near_the_data() -> None:
     found = random_laws(5, seed=3)
     assert all(abs(law.value(5) - 5.3) < 0.2 and abs(law.value(11) - 5.9) < 0.2 for law in found)
     assert all(law.value(10**9) == pytest.approx(6.7, abs=1e-4) for law in found)
+
+
+def test_nested_streams_sharpen_differences_and_the_limit() -> None:
+    rng = np.random.default_rng(4)
+    sizes = np.arange(4, 13)
+    # A random walk over n with correlations like those of nested columns.
+    steps = rng.standard_normal((400, sizes.size)) * np.where(sizes == 4, 3.5, 1.8)
+    m = 6.7 * sizes - 8.0 + np.cumsum(steps, axis=1)
+    nested = nested_means(sizes.tolist(), m)
+    assert nested.alpha == pytest.approx(m.mean(axis=0) / sizes)
+    assert nested.covariance == pytest.approx(np.cov((m / sizes).T) / 400 * 399 / 397)
+    apart = MeanSeries(
+        nested.n, nested.alpha, np.diag(np.diag(nested.covariance)), nested.doubt, nested.searched, nested.finite
+    )
+    assert fit_basis(nested, "logs", 4).statistical < fit_basis(apart, "logs", 4).statistical
+    both = joined(nested, series(6.7 - 8.0 / N, 0.01))
+    assert both.n.tolist() == sorted([*sizes.tolist(), *N.tolist()])
+    first, second = np.flatnonzero(both.n == 4)
+    assert both.covariance[first, second] == 0.0  # independent series
+    assert both.covariance[first, np.flatnonzero(both.n == 5)[0]] == nested.covariance[0, 1]
+    with pytest.raises(InputError, match="draw more"):
+        nested_means(sizes.tolist(), m[:18])
+    with pytest.raises(InputError, match="columns"):
+        nested_means([4, 5], m)
+
+
+@pytest.mark.parametrize("ensemble", LAWS)
+def test_resultants_have_expectation_zero_and_explain_thresholds(ensemble: str) -> None:
+    n, trials = 4, 1500
+    controls = np.array([resultants(RowStream(ensemble, n, f"3/{k}").take(8 * n), n) for k in range(trials)])
+    errors = controls.std(axis=0) / math.sqrt(trials)
+    assert (np.abs(controls.mean(axis=0)) < 4.5 * errors).all()
+    if ensemble != "gaussian":
+        return
+    m = np.array([threshold(n, seed=f"3/{k}").m_hi for k in range(trials)])
+    each = ControlledSample(ThresholdSample.build(m - 1, m, n), controls)
+    small = ControlledSample(ThresholdSample.build(m[:50] - 1, m[:50], 5), controls[:50])
+    found, borrowed = controlled_means([small, each])
+    assert found.plain == pytest.approx(m.mean() / n)
+    assert found.explained > 0.5
+    assert abs(found.mean - found.plain) < 4 * found.plain_se
+    # Below OWN_REGRESSION trials the slope is that of the size below, and the mean a plain mean of what is left.
+    slope = np.linalg.lstsq(controls - controls.mean(axis=0), m / n - m.mean() / n, rcond=None)[0]
+    assert borrowed.mean == pytest.approx(float(np.mean(m[:50] / 5 - controls[:50] @ slope)))
+    points = means([each.sample, small.sample], [SearchedMean(5, 40, 5.4, 0.05, 0.0, 0.01)])
+    sharper = with_controls(points, [found, borrowed])
+    assert sharper.alpha[0] == found.mean
+    assert sharper.sigma[0] == pytest.approx(found.se * math.sqrt((trials - 1) / (trials - 3)))
+    assert sharper.alpha[-1] == points.alpha[-1]  # searched: another mean, left alone
+
+
+def test_controls_of_wrong_shape_or_censored_draws_are_refused() -> None:
+    with pytest.raises(InputError, match="32 rows"):
+        resultants(np.ones((10, 4)), 4)
+    sample = ThresholdSample.build([5, 6], [6, None], 2)
+    with pytest.raises(InputError, match="exact and finite"):
+        ControlledSample(sample, np.zeros((2, 12)))
+    with pytest.raises(InputError, match="one row of 12"):
+        ControlledSample(sample, np.zeros((2, 3)))

@@ -157,9 +157,8 @@ def test_both_versions_of_the_limit_stand_side_by_side() -> None:
     assert view["limit"].tolist()[2] == item.second.primary.estimate
     assert "the answer" in view["assumed"].tolist()[2]
     low, high = item.second.primary.total
-    assert f"Version 2, from the means: {item.second.primary.estimate:.2f} [{low:.3f}, {high:.3f}]" in threshold_finding(
-        item
-    )
+    said = threshold_finding(item)
+    assert f"Version 2, from the means: {item.second.primary.estimate:.2f} [{low:.3f}, {high:.3f}]" in said
     two = comparison_view(item).set_index("value of").loc["2RSB"]
     assert two["minus limit (2)"] == pytest.approx(6.70039 - item.second.primary.estimate, abs=1e-4)
     (short,) = families(draws({2: 50, 3: 50}))
