@@ -44,6 +44,10 @@ ONE = draws(dict.fromkeys(range(4, 16), 60) | {2: 30, 3: 30, 16: 12})
 DEEP = pd.concat(
     [draws({2: 40, 3: 40}), draws({2: 40, 3: 40}, "{}"), draws({2: 40, 3: 40}, "{}", criterion="global")]
 ).reset_index(drop=True)
+# The same streams for both criteria; global thresholds lie 0, 1 or 2 widths above.
+DEEP.loc[DEEP["criterion"] == "global", ["m_lo", "m_hi"]] += (DEEP["trial"] % 3).to_numpy()[
+    (DEEP["criterion"] == "global").to_numpy(), None
+]
 NAMES = ("transition", "median", "scaling", "limits", "residuals", "sharpening", "collapse")
 
 
