@@ -75,7 +75,8 @@ def threshold_warnings(reports: Sequence[FamilyReport]) -> list[str]:
         some = "all families" if len(lost) == len(reports) else f"{len(lost)} of {len(reports)} families"
         found.append(
             f"In {some} an earlier layer fails by itself in {100 * min(shares):.1f} to {100 * max(shares):.1f} % of "
-            "the trials: there m* is infinite, curves level off below 1, and medians include these trials."
+            "the trials: there m* is infinite, curves level off below 1, and medians include these trials (the "
+            "table of all series gives those without them, too)."
         )
     return found
 

@@ -307,8 +307,10 @@ def _series_view(summary: pandas.DataFrame) -> pandas.DataFrame:
     for column in ("trials", "censored", "failed"):
         if column == "trials" or summary[column].any():
             view[column] = summary[column]
-    for column in ("median", "width"):
-        view[column] = [
+    for column in ("median", "median_finite", "width"):
+        if column == "median_finite" and not summary["failed"].any():
+            continue  # the median itself
+        view[column.replace("median_finite", "median, finite m* only")] = [
             (f"{number(v, 3)} {interval(lo, hi)}", v)
             for v, lo, hi in zip(summary[column], summary[f"{column}_lo"], summary[f"{column}_hi"], strict=True)
         ]
