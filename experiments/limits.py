@@ -3,8 +3,8 @@
     python experiments/limits.py        # writes results/one_layer/limits.csv
 
 Version 1 from medians; version 2 from plain means, from means with control variates (results/one_layer/controlled.csv,
-experiments/controls.py), with nested streams (results/nested, experiments/nested.py) and with searched thresholds:
-results/searched/means.csv with the columns n, streams, mean, se, miss_lo, miss_hi in units of m/n, where it exists.
+experiments/controls.py), with nested streams (results/nested, experiments/nested.py) and with the searched thresholds
+of results/searched beyond the proved sizes, where they exist: rows of their own, with what their runs may still miss.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+from controls import searched_tables
 
 from mcinj.infer import SearchedMean, extrapolate_family, extrapolate_means, families, means
 from mcinj.infer.means import MeanSeries
@@ -21,32 +22,42 @@ from mcinj.infer.resultants import Controlled, with_controls
 RESULTS = Path(__file__).parents[1] / "results"
 
 
-def searched_means() -> list[SearchedMean]:
-    """Means of searched thresholds, none where they were not drawn."""
-    path = RESULTS / "searched" / "means.csv"
-    if not path.exists():
-        return []
-    return [SearchedMean(**row) for row in pd.read_csv(path).to_dict("records")]
+def searched_means(least: int, controlled: dict[int, Controlled]) -> list[SearchedMean]:
+    """Means of searched thresholds at n > least, with control variates where there are any."""
+    found = []
+    for n, part in searched_tables(least).items():
+        from mcinj.infer.searched import summarise_searches
+
+        widths = part.pivot(index="trial", columns="run", values="m_found").dropna().to_numpy(dtype=float)
+        if len(widths) < 4:
+            continue
+        told = summarise_searches(widths)
+        mean, se = told.mean, told.se
+        if n in controlled:
+            mean, se = controlled[n].mean * n, controlled[n].se * n
+        found.append(SearchedMean.of_runs(n, len(widths), mean, se, told.gap, told.gap_se))
+    return found
 
 
 def variants() -> dict[str, MeanSeries]:
     """What version 2 is applied to, by name."""
     (family,) = families(pd.read_parquet(RESULTS / "one_layer" / "trials.parquet"))
-    plain, searched = means(family.samples), searched_means()
+    proved = max(key.n for key in family.keys)
+    plain, searched = means(family.samples), searched_means(proved, {})
     found = {"means": plain}
-    controlled = None
-    if (RESULTS / "one_layer" / "controlled.csv").exists():
-        table = pd.read_csv(RESULTS / "one_layer" / "controlled.csv")
-        controlled = [Controlled(**row) for row in table.to_dict("records")]
-        found["means, control variates"] = with_controls(plain, controlled)
     path = RESULTS / "nested" / "thresholds.csv"
     if path.exists():
         table = pd.read_csv(path).drop(columns="stream")
         found["means, nested"] = joined(plain, nested_means([int(c) for c in table], table.to_numpy()))
     if searched:
         found["means, searched"] = means(family.samples, searched)
-        if controlled is not None:
-            found["means, control variates, searched"] = with_controls(found["means, searched"], controlled)
+    path = RESULTS / "one_layer" / "controlled.csv"
+    if path.exists():
+        rows = [Controlled(**row) for row in pd.read_csv(path).to_dict("records")]
+        found["means, control variates"] = with_controls(plain, rows)
+        if searched:
+            sharper = searched_means(proved, {c.n: c for c in rows})
+            found["means, control variates, searched"] = with_controls(means(family.samples, sharper), rows)
     return found
 
 

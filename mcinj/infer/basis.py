@@ -21,7 +21,7 @@ import numpy as np
 from mcinj.errors import InputError
 from mcinj.infer.sample import FloatArray
 
-PROCEDURE_2 = "mcinj scaling 2"
+PROCEDURE_2 = "mcinj scaling 2.1"
 
 BasisName = Literal["logs", "full", "wide"]
 BASIS_NAMES: tuple[BasisName, ...] = get_args(BasisName)

@@ -45,10 +45,17 @@ class SearchedMean:
     def of_runs(
         cls, n: int, streams: int, mean: float, se: float, gap: float, gap_se: float, *, level: float = 0.95
     ) -> SearchedMean:
-        """From the summary of independent runs, all in widths: mean of the best + 1, its error, and what the best of
-        the runs is estimated to miss (`gap`, with its error). Nothing may be missed, or the gap's upper limit."""
+        """From the summary of independent runs on at least 4 streams, all in widths.
+
+        mean, se: of the best + 1, and its error over streams, here made (streams - 1)/(streams - 3) times as large in
+        variance (as in `means`). gap, gap_se: what the best of the runs is estimated to miss, with its error: nothing
+        may be missed, or the gap's upper limit.
+        """
+        if streams < 4:
+            raise InputError(f"the mean of {streams} streams has no usable error; search at least 4")
         most = max(0.0, gap + NormalDist().inv_cdf(0.5 + check_level(level) / 2.0) * gap_se)
-        return cls(n, streams, mean / n, se / n, 0.0, most / n)
+        error = se * math.sqrt((streams - 1) / (streams - 3))
+        return cls(n, streams, mean / n, error / n, 0.0, most / n)
 
 
 @dataclass(frozen=True, eq=False)

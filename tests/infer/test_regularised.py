@@ -45,7 +45,7 @@ def series(alpha: np.ndarray, sigma: np.ndarray | float, n: np.ndarray = N, doub
 
 def test_the_procedure_is_frozen() -> None:
     """Whoever changes one of these makes a version 3, with a new validation, and keeps this one beside it."""
-    assert PROCEDURE_2 == "mcinj scaling 2"
+    assert PROCEDURE_2 == "mcinj scaling 2.1"
     assert PRIMARY == "full"
     assert dict(SCALES) == {
         "n^-1/2": 0.4, "n^-2/3": 0.8, "ln n/n": 0.5, "n^-1": 1.5, "n^-4/3": 1.0, "ln n/n^2": 1.4, "n^-2": 0.7,
@@ -121,6 +121,30 @@ def test_doubts_move_the_limit_at_most_by_what_is_said() -> None:
     assert high - low == pytest.approx(2 * (1.959964 * wide.se + wide.doubt))
 
 
+def test_weights_under_doubts_are_the_best_and_never_lengthen_an_interval() -> None:
+    n = np.array([*N, 20, 30])
+    sigma = np.array([*(0.01 + 0.001 * N), 0.02, 0.02])
+    doubt = np.array([*np.zeros(N.size), 0.01, 0.03])
+    y = 6.7 - 8.0 / n
+    points = MeanSeries(n, y, np.diag(sigma**2), doubt, doubt > 0, np.ones(n.size))
+    fit = fit_basis(points, "full", 4)
+    half = 1.959964 * fit.se + fit.doubt
+    variance = np.diag(sigma**2) + (t := np.mean(y) * corrections("full", n.astype(float))) @ t.T
+    # Local search with another method: no small step along Σ w = const improves.
+    for i in range(n.size):
+        for j in range(n.size):
+            for step in (1e-3, 1e-2):
+                w = fit.weights + step * ((np.arange(n.size) == i).astype(float) - (np.arange(n.size) == j))
+                assert 1.959964 * math.sqrt(w @ variance @ w) + np.abs(w) @ doubt >= half * (1 - 1e-5)
+    without = fit_basis(points.take(doubt == 0), "full", 4)
+    assert half < 1.959964 * without.se
+    # A row that nothing is known of changes nothing (its size enters the prior's scale, a little).
+    lost = MeanSeries(n, y, np.diag(sigma**2), 100 * doubt, doubt > 0, np.ones(n.size))
+    blind = fit_basis(lost, "full", 4)
+    assert blind.se == pytest.approx(without.se, rel=0.05)
+    assert np.abs(blind.weights[doubt > 0]).max() < 1e-3
+
+
 def test_data_that_no_term_can_explain_are_marked_and_stretched() -> None:
     y = 6.7 - 8.0 / N
     smooth, zigzag = extrapolate_means(series(y, 0.01)), extrapolate_means(series(y + 0.5 * (-1.0) ** N, 0.01))
@@ -159,6 +183,9 @@ def test_searched_means_are_rows_of_their_own() -> None:
         samples.append(ThresholdSample.build(m - 1, m, n))
     far = [SearchedMean.of_runs(n, 300, 6.7 * n - 7.5 - 0.1, 0.2, 0.08, 0.04) for n in (10, 20, 40)]
     assert far[1].miss_hi == pytest.approx((0.08 + 1.959964 * 0.04) / 20)
+    assert far[1].se == pytest.approx(0.2 / 20 * math.sqrt(299 / 297))
+    with pytest.raises(InputError, match="at least 4"):
+        SearchedMean.of_runs(40, 3, 250.0, 1.0, 0.0, 0.0)
     points = means(samples, far)
     assert points.n.tolist() == [4, 5, 6, 7, 8, 9, 10, 10, 20, 40]
     assert points.searched.tolist() == [False] * 7 + [True] * 3
