@@ -224,3 +224,14 @@ def test_the_page_about_the_api_and_the_docstrings() -> None:
         found = doctest.testmod(importlib.import_module(f"mcinj.{name}"))
         assert found.attempted
         assert found.failed == 0
+
+
+def test_results_give_both_limits() -> None:
+    results = mcinj.load(ROOT / "results" / "ensembles")
+    first, second = results.limit("uniform"), results.limit_of_means("uniform")
+    assert first.procedure == "mcinj scaling 1"
+    assert second.procedure == "mcinj scaling 2.1"
+    low, high = second.primary.total
+    assert low < 6.7 < high
+    with pytest.raises(InputError, match="at least 5 sizes"):
+        results.limit_of_means("sparse 0.45")
