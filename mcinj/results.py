@@ -14,7 +14,7 @@ from mcinj.errors import InputError
 if TYPE_CHECKING:
     import pandas
 
-    from mcinj.infer import Extrapolation, Family, SeriesKey
+    from mcinj.infer import Extrapolation, Family, MeanExtrapolation, SeriesKey
 
 __all__ = ["Results", "load"]
 
@@ -98,6 +98,13 @@ class Results:
         from mcinj.show.names import choose
 
         return extrapolate_family(choose(self.families, family), levels=self._levels)
+
+    def limit_of_means(self, family: str | None = None) -> MeanExtrapolation:
+        """Version 2 of the limit, from means, under each assumption; `InputError` if the family has too few sizes."""
+        from mcinj.infer import extrapolate_family_means
+        from mcinj.show.names import choose
+
+        return extrapolate_family_means(choose(self.families, family), levels=self._levels)
 
     @property
     def _levels(self) -> dict[SeriesKey, float]:

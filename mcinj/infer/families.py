@@ -6,13 +6,15 @@ ratios α explains all their widths, that is, when the intervals [(w - 1/2)/n, (
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mcinj.errors import InputError
+from mcinj.infer.means import SearchedMean, means
 from mcinj.infer.points import Statistic, locations
 from mcinj.infer.reference import SeriesName, reference_series
+from mcinj.infer.regularised import MeanExtrapolation, extrapolate_means
 from mcinj.infer.sample import SeriesKey, ThresholdSample, samples_by_series
 from mcinj.infer.scaling import N_MIN, Extrapolation, extrapolate
 
@@ -110,6 +112,22 @@ def extrapolate_family(
     sizes = [int(k) for k in points.n if k >= N_MIN]
     references = [reference_series(name, sizes) for name in names] if sizes else []
     return extrapolate(points, references, level=level)
+
+
+def extrapolate_family_means(
+    family: Family,
+    *,
+    searched: Iterable[SearchedMean] = (),
+    level: float = 0.95,
+    levels: Mapping[SeriesKey, float] | None = None,
+) -> MeanExtrapolation:
+    """Version 2 of the frozen procedure on one family: means over the finite draws (see `means`).
+
+    searched: means of searched thresholds, as further rows. levels: as in `extrapolate_family`. Raises InputError when
+    there are too few sizes.
+    """
+    at = {key.n: level for key, level in (levels or {}).items() if key in family.keys}
+    return extrapolate_means(means(family.samples, searched, levels=at), level=level)
 
 
 def _widths(text: str) -> list[int]:

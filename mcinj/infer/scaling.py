@@ -122,7 +122,8 @@ class Extrapolation:
 
     @property
     def standard_error(self) -> float:
-        """Combined standard error: statistical and systematic in quadrature."""
+        """Statistical and systematic error in quadrature: about half of what the total interval amounts to, since the
+        fits' spread alone often misses known limits; no verdict rests on it."""
         return math.hypot(self.statistical, self.systematic_error)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcinj.infer.curves import curves_by_series
-from mcinj.infer.quantiles import quantile, transition_width
+from mcinj.infer.quantiles import QuantileEstimate, quantile, transition_width
 from mcinj.infer.sample import SeriesKey, ThresholdSample
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ SUMMARY_COLUMNS = (
     "median_lo",
     "median_hi",
     "median_discrete",
+    "median_finite",
+    "median_finite_lo",
+    "median_finite_hi",
     "mean",
     "mean_se",
     "sd",
@@ -46,8 +49,9 @@ def summarise(
     """Summary of a trials table, one row per series, in units of m*/n.
 
     Columns: the series' key; trials, censored, failed (counts); median with its interval (interpolated in m) and
-    median_discrete; mean, its standard error and sd over trials (NaN where a draw is censored or infinite: a mean
-    of the others would be biased); q10, q90 (interpolated); width = q90 - q10 with a bootstrap interval; level.
+    median_discrete; median_finite with its interval, over the trials in which m* is finite (no earlier layer fails;
+    NaN where one always does); mean, its standard error and sd over trials (NaN where a draw is censored or infinite:
+    a mean of the others would be biased); q10, q90 (interpolated); width = q90 - q10 with a bootstrap interval; level.
 
     rules: texts of stopping rules (`mcinj.infer.stopping`) of the series that had one. Such a series is summarised by
     the trials up to its stop, its intervals are valid under the rule, and the column `rule` holds the text.
@@ -60,6 +64,7 @@ def summarise(
         key, sample, curve = item.key, item.sample, item.curve
         n = key.n
         middle = quantile(sample, 0.5, level=curve.level, curve=curve)
+        finite = _finite_median(sample, curve.level, middle)
         spread = transition_width(sample, level=curve.level)
         mean, se, sd = moments(sample)
         rows.append(
@@ -75,6 +80,9 @@ def summarise(
                 "median_lo": middle.alpha_lo,
                 "median_hi": middle.alpha_hi,
                 "median_discrete": middle.discrete / n,
+                "median_finite": finite[0],
+                "median_finite_lo": finite[1],
+                "median_finite_hi": finite[2],
                 "mean": mean / n,
                 "mean_se": se / n,
                 "sd": sd / n,
@@ -88,6 +96,16 @@ def summarise(
             }
         )
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+
+
+def _finite_median(sample: ThresholdSample, level: float, middle: QuantileEstimate) -> tuple[float, float, float]:
+    """Median of m*/n over the trials with finite m*, and its interval; `middle` is the median over all."""
+    if sample.failed.any():
+        left = np.flatnonzero(~sample.failed)
+        if not left.size:
+            return math.nan, math.nan, math.nan
+        middle = quantile(sample.take(left), 0.5, level=level)
+    return middle.alpha, middle.alpha_lo, middle.alpha_hi
 
 
 def moments(sample: ThresholdSample) -> tuple[float, float, float]:

@@ -136,7 +136,7 @@ def depth_axes(axes: Any, points: Sequence[DepthPoint], chain: Sequence[float] =
 
 
 def gap_axes(axes: Any, lines: Sequence[tuple[str, list[Gap]]]) -> Any:
-    """Mean of (m*_global - m*_regional)/n against n with Student-t intervals, one line per named list of gaps."""
+    """Mean of (m*_global - m*_regional)/n against n with its intervals, one line per named list of gaps."""
     for k, (name, part) in enumerate(lines):
         inside = [g for g in part if math.isfinite(g.gap_lo)]
         axes.errorbar(
@@ -180,7 +180,7 @@ def deep_sections(
             page.picture(
                 pictures[-2],
                 "Paired draws: the same earlier layers and the same rows for both criteria. Mean difference of the two "
-                "thresholds over n with 95 % Student-t intervals, over the trials in which both are finite.",
+                "thresholds over n with 95 % intervals for skewed laws, over the trials in which both are finite.",
             )
         frame = gap_table(gaps)
         page.table(frame)

@@ -27,6 +27,12 @@ def threshold_finding(report: FamilyReport) -> str:
         f"{_capital(name)}: the median of m*/n tends to {limit.estimate:.2f}, total {100 * limit.level:.0f} % interval "
         f"[{low:.2f}, {high:.2f}], as n → ∞ (extrapolated from {sizes}); {at}."
     )
+    if report.second is not None:
+        full, logs = report.second.primary, report.second.limits["logs"]
+        text += (
+            f" Version 2, from the means: {full.estimate:.2f} {interval(*full.total)} with corrections down to n^-2/3, "
+            f"{logs.estimate:.2f} {interval(*logs.total)} if there are only logarithms and whole powers."
+        )
     told = [
         (bound, compare(limit, bound.name, bound.value, bound.kind))
         for bound in report.bounds
@@ -69,7 +75,8 @@ def threshold_warnings(reports: Sequence[FamilyReport]) -> list[str]:
         some = "all families" if len(lost) == len(reports) else f"{len(lost)} of {len(reports)} families"
         found.append(
             f"In {some} an earlier layer fails by itself in {100 * min(shares):.1f} to {100 * max(shares):.1f} % of "
-            "the trials: there m* is infinite, curves level off below 1, and medians include these trials."
+            "the trials: there m* is infinite, curves level off below 1, and medians include these trials (the "
+            "table of all series gives those without them, too)."
         )
     return found
 

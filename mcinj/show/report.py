@@ -188,6 +188,7 @@ def _family(page: Page, each: _Examined, figures: Path, ending: str) -> list[Pat
         )
     else:
         page.text(f"No extrapolation to n → ∞: {item.reason}", note=True)
+    _versions(page, item)
     view = comparison_view(item)
     if len(view):
         page.table(view, comparison_caption(item))
@@ -224,6 +225,30 @@ def _family(page: Page, each: _Examined, figures: Path, ending: str) -> list[Pat
             "their own medians, stretched by that power; they agree approximately.",
         )
     return written
+
+
+def _versions(page: Page, item: FamilyReport) -> None:
+    """Both versions of the extrapolation in one table, or why the second is missing."""
+    from mcinj.show.comparison import limits_view
+
+    view = limits_view(item)
+    if len(view):
+        page.table(
+            view,
+            "Two frozen procedures. Version 1: medians, hull of separate fits from n ≥ 5. Version 2: means, one "
+            "regularised fit per set of corrections that the limit may be approached with, hull over fits from n ≥ 4, "
+            "5 and 6; its interval is as wide as the assumption allows (docs/inference.md).",
+        )
+    if item.second is None:
+        page.text(f"No limit from means (version 2): {item.second_reason}", note=True)
+        return
+    share = float(item.second.points.finite.min())
+    if share < 1.0:
+        page.text(
+            f"Means are over networks whose earlier layers pass (at least {100 * share:.1f} % of the trials of each "
+            "n); in the others m* is infinite.",
+            note=True,
+        )
 
 
 def _compared(page: Page, examined: Sequence[_Examined], figures: Path) -> list[Path]:
@@ -282,8 +307,10 @@ def _series_view(summary: pandas.DataFrame) -> pandas.DataFrame:
     for column in ("trials", "censored", "failed"):
         if column == "trials" or summary[column].any():
             view[column] = summary[column]
-    for column in ("median", "width"):
-        view[column] = [
+    for column in ("median", "median_finite", "width"):
+        if column == "median_finite" and not summary["failed"].any():
+            continue  # the median itself
+        view[column.replace("median_finite", "median, finite m* only")] = [
             (f"{number(v, 3)} {interval(lo, hi)}", v)
             for v, lo, hi in zip(summary[column], summary[f"{column}_lo"], summary[f"{column}_hi"], strict=True)
         ]

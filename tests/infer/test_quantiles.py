@@ -133,6 +133,17 @@ def test_summary_has_one_row_per_series_in_units_of_n() -> None:
     assert row["median_discrete"] == np.median(values) / 4
     assert row["median_lo"] < row["median"] < row["median_hi"]
     assert row["width"] == pytest.approx(row["q90"] - row["q10"])
+    assert row["median_finite"] == row["median"]
+    lost = table.copy()
+    lost.loc[:99, ["m_lo", "m_hi"]] = pd.NA
+    lost.loc[:99, "failed_layer"] = 1
+    other = summarise(lost).iloc[0]
+    alone = summarise(table.iloc[100:]).iloc[0]
+    assert other["median_finite"] == alone["median"] < other["median"]
+    assert (other["median_finite_lo"], other["median_finite_hi"]) == (alone["median_lo"], alone["median_hi"])
+    lost["failed_layer"] = 1
+    lost[["m_lo", "m_hi"]] = pd.NA
+    assert math.isnan(summarise(lost).iloc[0]["median_finite"])
     table.loc[0, "m_hi"] = pd.NA
     assert math.isnan(summarise(table).iloc[0]["mean"])  # a mean of the uncensored would be biased
 

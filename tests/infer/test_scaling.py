@@ -283,16 +283,21 @@ def test_censoring_widens_the_systematic_interval() -> None:
 
 def test_verdicts_follow_distance_and_interval() -> None:
     found = exact_extrapolation("union", 16)
-    near = compare(found, "near", found.estimate + 0.5 * found.standard_error)
+    up, down = found.total[1] - found.estimate, found.estimate - found.total[0]
+    near = compare(found, "near", found.estimate + 0.3 * up)
     assert near.as_limit is Word.SUPPORTED
-    assert near.standard_errors == pytest.approx(0.5)
-    far = compare(found, "far", found.estimate + 10 * found.standard_error, "upper")
+    assert near.half_widths == pytest.approx(0.3)
+    far = compare(found, "far", found.estimate + 4.1 * up, "upper")
     assert (far.as_limit, far.as_bound) == (Word.EXCLUDED, Word.SUPPORTED)
-    assert "excluded by 10.0 standard errors" in far.text
-    wrong = compare(found, "wrong", found.estimate - 10 * found.standard_error, "upper")
+    assert "as the limit excluded (4.1 half-widths of the total interval away)" in far.text
+    wrong = compare(found, "wrong", found.estimate - 1.6 * down, "upper")
     assert wrong.as_bound is Word.EXCLUDED
-    between = compare(found, "between", found.estimate - 2 * found.standard_error, "lower")
-    assert between.as_limit is Word.UNDECIDED
+    assert wrong.half_widths == pytest.approx(-1.6)
+    # Outside of the interval, and yet not far enough to be called excluded.
+    between = compare(found, "between", found.estimate - 1.2 * down, "lower")
+    assert (between.as_limit, between.as_bound) == (Word.UNDECIDED, Word.SUPPORTED)
+    inside = compare(found, "inside", found.estimate - 0.9 * down, "lower")
+    assert (inside.as_limit, inside.as_bound) == (Word.UNDECIDED, Word.UNDECIDED)
     table = comparison_table(found, [("a", 9.0, "upper"), ("b", 6.7, "estimate")])
     assert list(table["as_bound"])[1] == ""
     with pytest.raises(InputError, match="finite"):

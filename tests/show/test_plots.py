@@ -15,9 +15,8 @@ import pytest
 
 import mcinj
 from mcinj import InputError
-from mcinj.infer import Comparison, families
-from mcinj.infer.verdicts import Word
-from mcinj.show.comparison import basis_of, comparison_view, examine, words
+from mcinj.infer import families
+from mcinj.show.comparison import basis_of, comparison_view, examine, limits_view
 from mcinj.show.findings import threshold_finding, threshold_warnings
 from mcinj.show.names import family_title, short_names, slugs
 from mcinj.show.style import MOST_ENTRIES
@@ -45,6 +44,10 @@ ONE = draws(dict.fromkeys(range(4, 16), 60) | {2: 30, 3: 30, 16: 12})
 DEEP = pd.concat(
     [draws({2: 40, 3: 40}), draws({2: 40, 3: 40}, "{}"), draws({2: 40, 3: 40}, "{}", criterion="global")]
 ).reset_index(drop=True)
+# The same streams for both criteria; global thresholds lie 0, 1 or 2 widths above.
+DEEP.loc[DEEP["criterion"] == "global", ["m_lo", "m_hi"]] += (DEEP["trial"] % 3).to_numpy()[
+    (DEEP["criterion"] == "global").to_numpy(), None
+]
 NAMES = ("transition", "median", "scaling", "limits", "residuals", "sharpening", "collapse")
 
 
@@ -147,13 +150,24 @@ def test_the_basis_is_chosen_by_precision() -> None:
     assert basis_of(single)[0].n == 3
 
 
-def test_words_count_half_widths_on_the_values_side() -> None:
-    high = Comparison("a", 9.0, "upper", 2.0, 9.9, Word.EXCLUDED, Word.SUPPORTED, (6.0, 7.5))
-    assert words(high, (6.0, 7.5)) == (
-        "as an upper bound supported; as the limit excluded (4.0 half-widths of the total interval away)"
-    )
-    low = Comparison("a", 6.5, "estimate", -0.5, -1.0, Word.SUPPORTED, None, (6.0, 7.5))
-    assert words(low, (6.0, 7.5)) == "as the limit supported (0.5 half-widths of the total interval away)"
+def test_both_versions_of_the_limit_stand_side_by_side() -> None:
+    (family,) = families(ONE)
+    item = examine(family)
+    assert item.extrapolation is not None
+    assert item.second is not None
+    view = limits_view(item)
+    assert view["version"].tolist() == ["1", "2", "2", "2"]
+    assert view["limit"].tolist()[0] == item.extrapolation.estimate
+    assert view["limit"].tolist()[2] == item.second.primary.estimate
+    assert "the answer" in view["assumed"].tolist()[2]
+    low, high = item.second.primary.total
+    said = threshold_finding(item)
+    assert f"Version 2, from the means: {item.second.primary.estimate:.2f} [{low:.3f}, {high:.3f}]" in said
+    two = comparison_view(item).set_index("value of").loc["2RSB"]
+    assert two["minus limit (2)"] == pytest.approx(6.70039 - item.second.primary.estimate, abs=1e-4)
+    (short,) = families(draws({2: 50, 3: 50}))
+    assert limits_view(examine(short)).empty
+    assert "at least 5 sizes" in examine(short).second_reason
 
 
 def test_what_was_found_is_said_with_intervals() -> None:
@@ -210,3 +224,14 @@ def test_the_page_about_the_api_and_the_docstrings() -> None:
         found = doctest.testmod(importlib.import_module(f"mcinj.{name}"))
         assert found.attempted
         assert found.failed == 0
+
+
+def test_results_give_both_limits() -> None:
+    results = mcinj.load(ROOT / "results" / "ensembles")
+    first, second = results.limit("uniform"), results.limit_of_means("uniform")
+    assert first.procedure == "mcinj scaling 1"
+    assert second.procedure == "mcinj scaling 2.1"
+    low, high = second.primary.total
+    assert low < 6.7 < high
+    with pytest.raises(InputError, match="at least 5 sizes"):
+        results.limit_of_means("sparse 0.45")
