@@ -9,7 +9,7 @@ import os
 import sys
 from typing import NoReturn
 
-from mcinj.cli import decisions, draws, experiments, inverse, quantities  # noqa: F401 (each adds its commands)
+from mcinj.cli import decisions, draws, experiments, inverse, quantities, warmup  # noqa: F401 (each adds its commands)
 from mcinj.cli.app import EXIT_INPUT, EXIT_INTERNAL, EXIT_INTERRUPT, app
 from mcinj.errors import InputError
 

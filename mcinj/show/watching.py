@@ -60,7 +60,7 @@ def state_line(watch: Watch) -> str:
     >>> state_line(Watch(stage="counts of active units", nodes=1200, open=7))
     '0 s: counts of active units, 1,200 nodes, 7 open'
     """
-    parts = [f"{watch.elapsed:.0f} s: " + ("compiling the search (once)" if watch.compiling else watch.stage)]
+    parts = [f"{watch.elapsed:.0f} s: " + (_compiling(watch) if watch.compiling else watch.stage)]
     if watch.nodes:
         parts.append(f"{watch.nodes:,} nodes")
     if watch.open:
@@ -71,3 +71,8 @@ def state_line(watch: Watch) -> str:
         least = min(watch.fewest.values(), key=lambda seen: seen.count)
         parts.append(f"fewest active units seen: {least.count} (layer {least.layer})")
     return ", ".join(parts)
+
+
+def _compiling(watch: Watch) -> str:
+    done, most = watch.compiled
+    return f"compiling the search, once on this machine ({done} of up to {most} functions)"
