@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
-from numba.core.types import unliteral
 
 from mcinj._kernel_cache import KernelCache, digest_of, sources_of, user_folder
 from mcinj._kernel_link import compiler_of, supported
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_unliteral: Any = numba.types.unliteral
 _FUNCTIONS: Counter[Path] = Counter()  # compiled functions of each file that is imported
 
 
@@ -33,6 +33,8 @@ def njit(**options: Any) -> Callable[[F], F]:
         settings["pipeline_class"] = compiler_of(inner)
 
     def decorate(function: F) -> F:
+        if numba.config.DISABLE_JIT:
+            return function
         _FUNCTIONS[Path(function.__code__.co_filename).resolve()] += 1
         compiled: Any
         if not supported():
@@ -53,7 +55,7 @@ def _without_literals(compiled: Any) -> None:
     given = compiled.get_call_template
 
     def template(args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
-        return given(tuple(map(unliteral, args)), {name: unliteral(value) for name, value in kws.items()})
+        return given(tuple(map(_unliteral, args)), {name: _unliteral(value) for name, value in kws.items()})
 
     compiled.get_call_template = template
 

@@ -16,6 +16,7 @@ ready its typing of all of NumPy, a third of a second, before it looks.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import pickle
 import re
@@ -37,6 +38,8 @@ from numba.core.compiler import CompileResult, compile_result
 from numba.core.serialize import dumps
 
 from mcinj._kernel_link import library_of
+
+log = logging.getLogger("mcinj.compile")
 
 PACKAGE = Path(__file__).resolve().parent
 SHIPPED = PACKAGE / "_compiled"
@@ -90,6 +93,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
             found = _restored(data, wanted, target_context)
             if found is not None:
                 return found
+        log.info("compiling %s for %s", self._stem, wanted)
         return None
 
     def save_overload(self, sig: Any, cres: CompileResult) -> None:

@@ -22,6 +22,9 @@ _ENVIRONMENT = "_ZN08NumbaEnv"  # how numba's names of environments begin
 class _Library(codegen.JITCodeLibrary):  # type: ignore[misc]
     """The code of a function that Python calls."""
 
+    _linking_libraries: list[Any]
+    _shared_module: Any
+
     def __init__(self, target: Any, name: str) -> None:
         super().__init__(target, name)
         self._bitcode: Any = None  # of code from the cache, until somebody links with it

@@ -71,6 +71,14 @@ def test_a_cold_cache_compiles_once_and_a_warm_one_not_at_all(folder: Path) -> N
     assert len(entries(folder)) == 2
 
 
+def test_compilation_is_told_to_the_log(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="mcinj.compile"):
+        start()(VALUES, 2)
+        assert caplog.text.count("compiling count-") == 1
+        start()(VALUES, 2)
+    assert caplog.text.count("compiling count-") == 1
+
+
 def test_errors_of_inner_functions_arrive_also_from_the_cache(folder: Path) -> None:
     for function in (start(), start()):
         with pytest.raises(ValueError, match="most is negative"):
