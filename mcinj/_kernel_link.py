@@ -77,6 +77,10 @@ class _InnerLibrary(codegen.JITCodeLibrary):  # type: ignore[misc]
         self._finalize_dynamic_globals()
         self._finalized = True
 
+    def _optimize_functions(self, ll_module: Any) -> None:
+        """Not yet: as part of the function that Python calls."""
+        ll_module.data_layout = self._codegen._data_layout
+
     def get_pointer_to_function(self, name: str) -> int:
         """0: there is no machine code, and nobody has to call it."""
         self._ensure_finalized()
