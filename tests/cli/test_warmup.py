@@ -19,7 +19,7 @@ from mcinj import warm
 from mcinj.cli import app
 from mcinj.errors import InputError
 
-ROOT = Path(mcinj.__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 5.0  # processor time of a first verdict
 
 

@@ -17,6 +17,8 @@ from numba.core.serialize import dumps
 import mcinj
 from mcinj import _jit, _kernel_cache
 from mcinj._jit import njit
+from mcinj.decide.watch import Watch, watching
+from mcinj.show.watching import state_line
 
 PACKAGE = Path(mcinj.__file__).resolve().parent
 HASWELL = _kernel_cache._FAMILIES["x86_64"][1].split()
@@ -255,3 +257,19 @@ def test_how_far_compilation_is_counts_the_functions_of_the_package() -> None:
     advance: Any = kernel.advance
     assert 40 < _jit.at_most(advance.py_func) < 150
     assert _jit.at_most(Path.exists) == 0
+
+
+def test_a_watch_sees_how_far_compilation_is(folder: Path) -> None:
+    states: list[tuple[bool, tuple[int, int], str]] = []
+    watch = Watch(sink=lambda w: states.append((w.compiling, w.compiled, state_line(w))))
+    with watching(watch):
+        assert start()(VALUES.astype(np.int16), 2) == 3
+    most = _jit.at_most(count)
+    assert most >= 2
+    assert states[0][:2] == (True, (0, most))
+    assert f"compiling the search, once on this machine (0 of up to {most} functions)" in states[0][2]
+    assert states[-1][:2] == (False, (2, most))
+    assert watch.left is None
+    with watching(watch):
+        start()(VALUES.astype(np.int16), 2)
+    assert states[-1][1] == (2, most)  # nothing was compiled
