@@ -115,7 +115,7 @@ def _quantities() -> None:
 def _searches() -> None:
     from mcinj.experiment.tasks import warm
 
-    for kind in ("ProbeSet", "ActiveSet", "CellSet"):
+    for kind in ("ProbeSet", "SearchedSet", "ActiveSet", "MarginSet", "CellSet"):
         warm(kind)
 
 
