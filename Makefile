@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := results/demo
 
-.PHONY: demo test docs setup dev lint types check-python clean
+.PHONY: demo test docs wheel setup dev lint types check-python clean
 
 demo: setup
 	rm -rf $(DEMO)
@@ -19,6 +19,12 @@ test: dev
 # Warnings are errors (strict, in mkdocs.yml); the site is in site/index.html.
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+# With compiled kernels for this Python, numba and family of processors; others compile, as they do without (docs/compiling.md).
+wheel: setup
+	$(BIN)/mcinj warmup --ship mcinj/_compiled
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@ls -l dist/*.whl
 
 setup: $(VENV)/.installed
 
@@ -45,4 +51,4 @@ $(VENV)/.installed-docs: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.installed
 
 clean:
-	rm -rf $(VENV) $(DEMO) dist site
+	rm -rf $(VENV) $(DEMO) dist site mcinj/_compiled

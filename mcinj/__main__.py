@@ -2,4 +2,5 @@
 
 from mcinj.cli import main
 
-main()
+if __name__ == "__main__":  # a process of `mcinj warmup` imports this module too
+    main()

@@ -9,13 +9,15 @@ import os
 import sys
 from typing import NoReturn
 
-from mcinj.cli import decisions, draws, experiments, inverse, quantities  # noqa: F401 (each adds its commands)
+from mcinj.cli import decisions, draws, experiments, inverse, quantities, warmup  # noqa: F401 (each adds its commands)
 from mcinj.cli.app import EXIT_INPUT, EXIT_INTERNAL, EXIT_INTERRUPT, app
+from mcinj.cli.notice import tell_of_compilation
 from mcinj.errors import InputError
 
 
 def main() -> NoReturn:
     """Entry point: one line and code 2 for a user's error, code 70 for ours."""
+    tell_of_compilation()
     try:
         app()
     except InputError as error:

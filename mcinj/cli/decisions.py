@@ -87,12 +87,9 @@ def check(
     plain = domain is not None or certificate is not None or engine not in (EngineName.AUTO, EngineName.TREE)
     if read.leaky is not None and criterion is CriterionName.GLOBAL and not plain:
         network, slope = read.leaky.network, read.leaky.slope
-    from rich.console import Console
-
     from mcinj.show.watching import DecisionLine
 
-    console = Console(stderr=True)
-    line = DecisionLine(console, shown=progress or console.is_terminal)
+    line = DecisionLine(always=progress)
     try:
         verdict = decide(
             network,

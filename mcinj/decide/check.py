@@ -187,10 +187,14 @@ def _sampled(net: Network, domain: str | None, slope: float, certificate: bool) 
     """A failure that sampling finds; leaky ReLUs have none of the kind."""
     if slope or (certificate and domain is not None):
         return None
-    from mcinj.decide.deep_domain import Domain
     from mcinj.decide.samples import sampled_failure
 
-    found = sampled_failure(net, None if domain is None else Domain.parse(domain))
+    place = None
+    if domain is not None:
+        from mcinj.decide.deep_domain import Domain
+
+        place = Domain.parse(domain)
+    found = sampled_failure(net, place)
     if found is None:
         return None
     return _Part(Outcome.NOT_INJECTIVE, current().nodes, witness=found[0]), found[1]

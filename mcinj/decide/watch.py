@@ -62,6 +62,8 @@ class Watch:
         For every layer, the least number of active units seen.
     compiling
         Whether the search is being compiled.
+    compiled
+        While it is: functions compiled so far, and how many there are at most.
     decided
         The decision, where all that is left is writing its certificate.
     stopped
@@ -80,6 +82,7 @@ class Watch:
     proved: list[str] = field(default_factory=list)
     fewest: dict[int, Fewest] = field(default_factory=dict)
     compiling: bool = False
+    compiled: tuple[int, int] = (0, 0)
     decided: Any = None
     stopped: bool = False
     strays: list[threading.Thread] = field(default_factory=list)
@@ -210,25 +213,35 @@ def watching(watch: Watch) -> Iterator[Watch]:
 def _listener(watch: Watch) -> Any:
     from numba.core import event
 
+    from mcinj._jit import at_most
+
     class Compilation(event.Listener):  # type: ignore[misc]
         """Functions compile the functions that they call: the outermost counts."""
 
         depth = 0
         since = 0.0
 
+        def __init__(self) -> None:
+            self.seen: set[Any] = set()
+
         def on_start(self, event: Any) -> None:
             self.depth += 1
             if self.depth == 1:
                 self.since = time.perf_counter()
-                watch.compiling = True
+                self.seen.clear()
+                watch.compiling, watch.compiled = True, (0, at_most(event.data["dispatcher"].py_func))
                 watch._report(always=True)
 
         def on_end(self, event: Any) -> None:
             self.depth -= 1
+            function = event.data["dispatcher"].py_func
+            if at_most(function):
+                self.seen.add(function)
+                watch.compiled = (len(self.seen), watch.compiled[1])
             if self.depth == 0:
                 watch._compiled += time.perf_counter() - self.since
                 watch.compiling = False
-                watch._report(always=True)
+            watch._report(always=self.depth == 0)
 
     return Compilation()
 

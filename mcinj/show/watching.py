@@ -15,18 +15,26 @@ PLAIN_SECONDS = 10.0  # between two lines where there is no terminal
 class DecisionLine:
     """Callback for the `progress` of `mcinj.check`: a live line on a terminal, else a line now and then.
 
-    `shown` off: only keeps the last state, for a word after an interrupt.
+    Where there is neither a terminal nor the wish to hear (`always`), it only keeps the last state, for a word after an
+    interrupt.
     """
 
-    def __init__(self, console: Any, shown: bool = True) -> None:
-        self._console, self._shown = console, shown
+    def __init__(self, always: bool = False) -> None:
+        self._always = always
+        self._console: Any = None
         self._status: Any = None
         self._last = 0.0
         self.watch: Watch | None = None
 
     def __call__(self, watch: Watch) -> None:
         self.watch = watch
-        if not self._shown or (watch.elapsed < QUICK and not watch.compiling):
+        if watch.elapsed < QUICK and not watch.compiling:
+            return
+        if self._console is None:  # most decisions end before anything is shown
+            from rich.console import Console
+
+            self._console = Console(stderr=True)
+        if not self._always and not self._console.is_terminal:
             return
         if self._console.is_terminal:
             if self._status is None:
@@ -60,7 +68,7 @@ def state_line(watch: Watch) -> str:
     >>> state_line(Watch(stage="counts of active units", nodes=1200, open=7))
     '0 s: counts of active units, 1,200 nodes, 7 open'
     """
-    parts = [f"{watch.elapsed:.0f} s: " + ("compiling the search (once)" if watch.compiling else watch.stage)]
+    parts = [f"{watch.elapsed:.0f} s: " + (_compiling(watch) if watch.compiling else watch.stage)]
     if watch.nodes:
         parts.append(f"{watch.nodes:,} nodes")
     if watch.open:
@@ -71,3 +79,8 @@ def state_line(watch: Watch) -> str:
         least = min(watch.fewest.values(), key=lambda seen: seen.count)
         parts.append(f"fewest active units seen: {least.count} (layer {least.layer})")
     return ", ".join(parts)
+
+
+def _compiling(watch: Watch) -> str:
+    done, most = watch.compiled
+    return f"compiling the search, once on this machine ({done} of up to {most} functions)"
