@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.certify.format import LayerProof
-from mcinj.decide import kernel
+from mcinj.decide import kernel_fields as fields
 from mcinj.decide.kernel_state import Frames
 from mcinj.networks import Premise
 
@@ -14,8 +14,8 @@ Ints = npt.NDArray[np.int64]
 
 
 def layer_proof(frames: Frames, premise: Premise | None) -> LayerProof:
-    """The proof of a search that ended with `kernel.DONE` and was told to keep it; `premise`: why count is rank."""
-    log = frames.LOG[: int(frames.gi[kernel.LOGGED])]
+    """The proof of a search that ended with `fields.DONE` and was told to keep it; `premise`: why count is rank."""
+    log = frames.LOG[: int(frames.gi[fields.LOGGED])]
     return proof_of(log, frames.CIRC, frames.layer.m, frames.layer.half_space, frames.ranked, premise)
 
 
@@ -26,8 +26,8 @@ def proof_of(
 
     `ranked`: its leaves prove rank; otherwise counts, and `premise` says why they are ranks.
     """
-    named = log >= kernel.NUMBER
-    numbers = log[named] - kernel.NUMBER
+    named = log >= fields.NUMBER
+    numbers = log[named] - fields.NUMBER
     flat = circuits[numbers].reshape(len(numbers), -1)
     distinct, inverse = np.unique(flat, axis=0, return_inverse=True)
     sides = np.ascontiguousarray(distinct).astype("<u8").view(np.uint8).reshape(len(distinct), 2, -1)
