@@ -64,7 +64,9 @@ class Frames:
         gi[fields.SPAN] = min(products, _SPAN)
         gi[fields.CAP], gi[fields.HALF] = -1, layer.half_space
         gi[fields.RAISE] = 0 if ranked else raises
-        gi[fields.SWAPS], gi[fields.SHRINK] = (5, 1) if thorough else (1, 0)
+        # Where bounds are raised, more swaps cost more than they save.
+        gi[fields.SWAPS] = (2 if gi[fields.RAISE] else 5) if thorough else 1
+        gi[fields.SHRINK] = thorough
         gi[fields.LIKELY] = ranked and layer.looks_generic()
         self.gi = gi
         slots = 2 * depth + 2

@@ -189,7 +189,7 @@ def _join(
     for place in np.flatnonzero(log >= fields.ELSEWHERE):
         part = parts[int(log[place]) - fields.ELSEWHERE]
         own = part.log.copy()
-        own[own >= fields.NUMBER] += shift
+        own[(own >= fields.NUMBER) & (own < fields.PLAIN)] += shift
         shift += len(part.circuits)
         pieces += [log[last:place], own]
         last = int(place) + 1

@@ -26,7 +26,8 @@ def proof_of(
 
     `ranked`: its leaves prove rank; otherwise counts, and `premise` says why they are ranks.
     """
-    named = log >= fields.NUMBER
+    plain = log >= fields.PLAIN
+    named = (log >= fields.NUMBER) & ~plain
     numbers = log[named] - fields.NUMBER
     flat = circuits[numbers].reshape(len(numbers), -1)
     distinct, inverse = np.unique(flat, axis=0, return_inverse=True)
@@ -36,7 +37,8 @@ def proof_of(
     shift = 0 if half_space else 1
     tree = np.where(log >= 0, 2 * (log + shift) + 1, 2 * (-1 - log))
     tree[named] = inverse.reshape(-1)
+    tree[plain] = log[plain] - fields.PLAIN
     return LayerProof(
         None if ranked else premise, bits.sum(axis=(1, 2), dtype=np.int64), (codes + 2 * shift).astype(np.int64),
-        tree.astype(np.int64),
+        tree.astype(np.int64), bool(plain.any()),
     )  # fmt: skip
