@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
+from mcinj.certify.choices import INNER
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -52,7 +53,7 @@ class Node(NamedTuple):
     live: Ints
 
 
-@njit()
+@njit(**INNER)
 def _claim(start: Ints, rows: Ints, c: int, node: Node, number: int) -> int:
     """Give the free units of circuit c to set `number`; OK or a fault."""
     node.live[number] = 0
@@ -71,7 +72,7 @@ def _claim(start: Ints, rows: Ints, c: int, node: Node, number: int) -> int:
     return OK
 
 
-@njit()
+@njit(**INNER)
 def _replay(start: Ints, rows: Ints, c: int, node: Node, low: int, high: int, lean: int) -> int:
     """What circuit c says if sets low … high - 1 have one active unit each: OK, CONTRADICTION or a fault.
 
@@ -108,13 +109,13 @@ def _replay(start: Ints, rows: Ints, c: int, node: Node, low: int, high: int, le
     return OK
 
 
-@njit()
+@njit(**INNER)
 def _number(tree: Ints, place: int) -> int:
     """The number at a place of the tree, -1 behind its end."""
     return tree[place] if place < tree.shape[0] else -1
 
 
-@njit()
+@njit(**INNER)
 def _sets(
     tree: Ints, place: int, start: Ints, rows: Ints, used: Bools, node: Node, number: int
 ) -> tuple[int, int, int]:
@@ -136,7 +137,7 @@ def _sets(
     return OK, place + 1 + count, number
 
 
-@njit()
+@njit(**INNER)
 def _circuits(
     tree: Ints, place: int, count: int, start: Ints, rows: Ints, used: Bools, node: Node, low: int, high: int, lean: int
 ) -> tuple[int, int]:
@@ -154,7 +155,7 @@ def _circuits(
     return OK, place + count
 
 
-@njit()
+@njit(**INNER)
 def raised_step(
     tree: Ints, place: int, start: Ints, rows: Ints, used: Bools, node: Node, positive: int, n: int
 ) -> tuple[int, int, bool]:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
-from mcinj.certify.choices import all_independent
+from mcinj.certify.choices import INNER, all_independent
 from mcinj.certify.raising import Node, raised_step
 
 Ints = npt.NDArray[np.int64]
@@ -152,7 +152,7 @@ def walk(
             return OK if place == tree.shape[0] else LONG
 
 
-@njit()
+@njit(**INNER)
 def _declared(stack: Ints, sign: npt.NDArray[np.int8], depth: int) -> int:
     """How many rows of the path are declared positive."""
     count = 0
@@ -162,7 +162,7 @@ def _declared(stack: Ints, sign: npt.NDArray[np.int8], depth: int) -> int:
     return count
 
 
-@njit()
+@njit(**INNER)
 def _clear(row: Ints, by: Ints, pivot: int) -> None:
     """row = by[pivot] row - row[pivot] by, modulo the prime; a nonzero multiple of row, less one of `by`."""
     f = row[pivot]
@@ -171,7 +171,7 @@ def _clear(row: Ints, by: Ints, pivot: int) -> None:
         row[j] = ((row[j] * p) % _P + (_P - f) * by[j] % _P) % _P
 
 
-@njit()
+@njit(**INNER)
 def _pivot(row: Ints) -> int:
     for j in range(row.shape[0]):
         if row[j] != 0:
@@ -179,7 +179,7 @@ def _pivot(row: Ints) -> int:
     return -1
 
 
-@njit()
+@njit(**INNER)
 def _parallel(a: Ints, b: Ints) -> bool:
     """Whether b is a nonzero multiple of a, or both are zero, modulo the prime."""
     p = _pivot(a)
@@ -192,7 +192,7 @@ def _parallel(a: Ints, b: Ints) -> bool:
     return True
 
 
-@njit()
+@njit(**INNER)
 def _choices(
     stack: Ints,
     sign: npt.NDArray[np.int8],
@@ -296,7 +296,7 @@ def _choices(
     return OK
 
 
-@njit()
+@njit(**INNER)
 def _few(first: Ints, k: int) -> bool:
     """Whether there are at most `_WORK` choices."""
     work = 1
@@ -307,7 +307,7 @@ def _few(first: Ints, k: int) -> bool:
     return True
 
 
-@njit()
+@njit(**INNER)
 def _spread(rest: Ints, total: int, basis: Ints, rank: int, out: Ints) -> bool:
     """Write the coordinates that no declared row took, one an array; whether n - rank are left."""
     n = rest.shape[1]
@@ -323,7 +323,7 @@ def _spread(rest: Ints, total: int, basis: Ints, rank: int, out: Ints) -> bool:
     return bool(k == n - rank)
 
 
-@njit()
+@njit(**INNER)
 def _merged(rest: Ints, total: int, low: int, first: Ints, k: int) -> int:
     """Leave one row per direction in each of the k sets; moves `first`, returns the number of rows that are left."""
     for i in range(k):

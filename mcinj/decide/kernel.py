@@ -361,7 +361,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
     return DONE
 
 
-@njit(**INNER)
+@njit(inline="always", **INNER)
 def _enter(gi, G, A, M, X, U, IDS, S, B, CIRC, LOG, Z, F, J, T2, d, e):  # type: ignore[no-untyped-def]
     """Move the center of child e to its cell; True if the cell is proved empty, and the leaf logged."""
     m = gi[ROWS]
@@ -512,7 +512,7 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, T
     return result
 
 
-@njit(**INNER)
+@njit(inline="always", **INNER)
 def _shrink(gi, G, A, M, X, U, IDS, S, B, PS, PV, CIRC, Z, F, J, d, k, q, required, T2, number):  # type: ignore[no-untyped-def]
     """Look for a smaller set within set q of family k, the rest of circuit `number`: assume only these rows negative.
 
@@ -553,7 +553,7 @@ def _shrink(gi, G, A, M, X, U, IDS, S, B, PS, PV, CIRC, Z, F, J, d, k, q, requir
     return other
 
 
-@njit(**INNER)
+@njit(inline="always", **INNER)
 def _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, T, V, Z, F, J, d, required, cand, T2,
              spare):  # type: ignore[no-untyped-def]
     """Swap out the set with the most rows positive at the tail and extend again; keep what is not worse.

@@ -86,7 +86,7 @@ class Cells(NamedTuple):
     ZERO: Any
 
 
-@njit(**INNER)
+@njit(inline="always", **INNER)  # heavy callees are compiled once for each level that has them
 def _push(c, gi, slot, negative, positive, out):  # type: ignore[no-untyped-def]
     """Move the center of a slot until rows are negative and positive; a status of `cell`, EMPTY with a circuit in out."""
     status, row = chain(c.G, c.A, c.M[slot], c.X[slot], c.U[slot], c.IDS[slot], c.S[slot], negative, positive, gi[ROWS],
@@ -109,7 +109,7 @@ def _fails(c, gi, slot):  # type: ignore[no-untyped-def]
     return positives(c.S[slot], x, gi[ROWS], c.J[0], c.ZERO) < gi[TARGET]
 
 
-@njit(**INNER)
+@njit(inline="always", **INNER)
 def _round(c, gi, B, PS, CIRC, R, q, made):  # type: ignore[no-untyped-def]
     """Assume and propagate; returns how it ends, the number of steps, and that of circuits at CIRC[gi[CIRCUITS]:].
 

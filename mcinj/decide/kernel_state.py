@@ -46,13 +46,14 @@ class Frames:
     thorough
         Look longer for more and smaller sets in each node: half as many nodes in about the same time.
     raises
-        Most positives that a node may lack for its bound to be raised (`kernel_raise`), where counts are proved; 0: never.
+        Most positives that a node may lack for its bound to be raised (`kernel_raise`), where counts are proved; 0:
+        never, None: as many as pay, 2 in a thorough search and else 1.
     """
 
     def __init__(
         self, layer: Layer, *, ranked: bool, keep: bool, count: int | None = None, products: int = 1 << 16,
         restart: int = 0,
-        thorough: bool = True, raises: int = 2,
+        thorough: bool = True, raises: int | None = None,
     ) -> None:
         m, g, n = layer.m, layer.g, layer.n
         self.layer, self.ranked, self.keep = layer, ranked, keep
@@ -63,7 +64,7 @@ class Frames:
         gi[fields.KEEP], gi[fields.RANKED], gi[fields.PRODUCT] = keep, ranked, products
         gi[fields.SPAN] = min(products, _SPAN)
         gi[fields.CAP], gi[fields.HALF] = -1, layer.half_space
-        gi[fields.RAISE] = 0 if ranked else raises
+        gi[fields.RAISE] = 0 if ranked else raises if raises is not None else 2 if thorough else 1
         # Where bounds are raised, more swaps cost more than they save.
         gi[fields.SWAPS] = (2 if gi[fields.RAISE] else 5) if thorough else 1
         gi[fields.SHRINK] = thorough
