@@ -125,6 +125,9 @@ def _round(c, gi, B, PS, CIRC, R, q, made):  # type: ignore[no-untyped-def]
         R[_ALIVE, w] = np.uint64(0)
         for i in range(q):
             alive[i, w] = PS[i, w]
+    for i in range(q):
+        if c.J[_STATE, i] != _TAKEN and size(PS[i]) == 1:
+            put(R[_ALIVE], first(PS[i]))
     steps = 0
     while made < 15 * gi[TARGET] and steps < gi[ROWS]:  # `advance` sees to it that CIRC and LOG have room for these
         # The set with the most rows positive at the point, at least two; of these the smallest.
@@ -199,12 +202,11 @@ def _rests_on(PS, NEGATIVE, POSITIVE, R, C, q, within):  # type: ignore[no-untyp
         while b != 0:
             j = 64 * w + lowest(b)
             b &= b - np.uint64(1)
-            # The one row left of its set: all others are negative.
+            # The one row left of its set: all others are negative. (That j itself is wanted takes the set along.)
             for i in range(q):
                 if has(PS[i], j):
                     for v in range(R.shape[1]):
                         R[_WANT, v] |= PS[i, v]
-                    R[_WANT, j >> 6] &= ~(np.uint64(1) << np.uint64(j & 63))
 
 
 @njit(**INNER)
