@@ -1,12 +1,14 @@
 """Replay of a certificate's raised steps: sets that together hold more active units than one each, and what follows.
 
-A step names disjoint sets of units, each by a circuit as a leaf does: each has an active unit in every cell of the node.
-A *group* is sets Q and circuits in order. Suppose that exactly one unit of each set of Q is active, and none of the units
-outside of them on which the circuits lean (L'). Each circuit but the last leaves the active unit of one set to fewer units,
-so that the others of this set are not active, and the last one cannot be: Q and L' hold |Q| + 1 active units or more.
+A step names disjoint sets of units, each by a circuit as a leaf does: each has an active unit in every cell of the
+node. A *group* is sets Q and circuits in order. Suppose that exactly one unit of each set of Q is active, and none of
+the units outside of them on which the circuits lean (L'). Each circuit but the last leaves the active unit of one set
+to fewer units, so that the others of this set are not active, and the last one cannot be: Q and L' hold |Q| + 1 active
+units or more.
 
-If declared units, sets and groups make n - 1, then in a cell with fewer than n active units no other unit is active and each
-set that is in no group has one active unit exactly. This, and what circuits make of it, is declared, and the tree goes on.
+If declared units, sets and groups make n - 1, then in a cell with fewer than n active units no other unit is active,
+and each set that is in no group has one active unit exactly. This, and what circuits make of it, is declared, and the
+tree goes on.
 """
 
 from __future__ import annotations
@@ -95,7 +97,7 @@ def _replay(start: Ints, rows: Ints, c: int, node: Node, low: int, high: int, le
                         return RAISED
                     chosen = of
                     node.kept[r] = True
-            elif lean != _NONE and not node.idle[r] and (of == _NONE or of == lean):
+            elif lean != _NONE and not node.idle[r] and of in (_NONE, lean):
                 node.owner[r] = lean
             else:
                 return OVERLAP
@@ -141,7 +143,7 @@ def _sets(
 def _circuits(
     tree: Ints, place: int, count: int, start: Ints, rows: Ints, used: Bools, node: Node, low: int, high: int, lean: int
 ) -> tuple[int, int]:
-    """Replay circuits tree[place : place + count] up to a contradiction: a fault, OK or CONTRADICTION, the place behind."""
+    """Replay circuits tree[place : place + count] up to a contradiction: what it is, the place behind."""
     if count > tree.shape[0] - place:
         return CUT, place
     for i in range(place, place + count):

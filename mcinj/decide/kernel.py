@@ -251,7 +251,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
             elif closed == 3:
                 gi[SLOT] = 2 * d + 1
                 return WITNESS
-            elif n - c - FI[d, SETS] <= gi[RAISE]:
+            elif 0 < n - c - FI[d, SETS] <= gi[RAISE]:  # where rank is proved, there may be more sets than are missing
                 FI[d, PHASE] = RAISING
         elif phase == RAISING:
             FI[d, PHASE] = BRANCH

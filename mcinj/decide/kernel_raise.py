@@ -1,17 +1,17 @@
 """Raising: the sets of a node prove one positive each; circuits prove that some of them together hold one more.
 
-With disjoint sets S_1 … S_k of a node (each has a positive row in every open cell) and the free rows L outside of them,
-assume that all of L is negative and that exactly one row of each S_q is positive, and propagate. A circuit whose rows
-are assumed or known, but for negative ones in a single set, says that the positive row of that set is among these: the
-rest of the set is negative too, and a set of one row left makes that row positive. A circuit without such an exception is a
+Take the disjoint sets S_1 … S_k of a node, each with a positive row in every open cell, and the free rows L outside of
+them. Assume that all of L is negative and that exactly one row of each S_q is positive, and propagate. A circuit whose
+rows are assumed or known, but for negative ones in a single set, says that the positive row of that set is among these:
+the rest of the set is negative too, and if one row is left it is positive. A circuit without such an exception is a
 contradiction. It rests on some rows L' of L and some sets Q, found by going back through the circuits, and proves that
 
     L' ∪ ⋃_{q ∈ Q} S_q  holds at least |Q| + 1 positive rows in every open cell of the node.
 
-L' and Q are put aside, a *raised group*, and the rest is tried again. When just one positive is missing after that, a cell
-with fewer than n positives can only be one where all assumptions of the last, unfinished round hold: they and what
-follows from them are facts, and extend the path. (MaxSAT solvers raise lower bounds alike: inconsistent subsets found by
-unit propagation, Li, Manyà and Planes, CP 2005.)
+L' and Q are put aside, a *raised group*, and the rest is tried again. When just one positive is missing after that, a
+cell with fewer than n positives can only be one where all assumptions of the last, unfinished round hold: they and what
+follows from them are facts, and extend the path. (MaxSAT solvers raise lower bounds alike: inconsistent subsets found
+by unit propagation, Li, Manyà and Planes, CP 2005.)
 
 Counts of positives are raised, not ranks: searches that prove rank do not come here. Every circuit is proved before it
 counts. All of it stays true when rows are appended: sets, L' and the circuits are made of rows at hand.
@@ -19,9 +19,9 @@ counts. All of it stays true when rows are appended: sets, L' and the circuits a
 LOG, a raised step: PLAIN + v for each number v, NUMBER + id for each circuit:
 
     1, G, then per group: sets, their circuits, steps, the circuits in order; plain sets, their circuits, and
-    0: a leaf; or f + 1 and f circuits: what the assumptions of the last round imply is declared, and the tree goes on
+    0: a leaf; or f + 1 and f circuits: what the last round assumes and implies is declared, and the tree goes on
 
-R[4:] are masks (see `_L` …), J[1:5] integers: per step its set, per step its circuit, per set its state, per step a mark.
+R[4:] are masks (`_L` …), J[1:5] integers: per step its set, per step its circuit, per set its state, per step a mark.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Cells(NamedTuple):
 
 @njit(inline="always", **INNER)  # heavy callees are compiled once for each level that has them
 def _push(c, gi, slot, negative, positive, out):  # type: ignore[no-untyped-def]
-    """Move the center of a slot until rows are negative and positive; a status of `cell`, EMPTY with a circuit in out."""
+    """Move the center of a slot until rows are negative and positive: a status; EMPTY has its circuit in `out`."""
     status, row = chain(c.G, c.A, c.M[slot], c.X[slot], c.U[slot], c.IDS[slot], c.S[slot], negative, positive, gi[ROWS],
                         c.F[0], c.F[1], c.F[3], c.F[2])
     if status == cell.EMPTY and not circuit(c.G, row, c.M[slot], c.X[slot], c.U[slot], c.IDS[slot], c.F[0], c.F[1], c.Z,
@@ -113,7 +113,7 @@ def _fails(c, gi, slot):  # type: ignore[no-untyped-def]
 def _round(c, gi, B, PS, CIRC, R, q, made):  # type: ignore[no-untyped-def]
     """Assume and propagate; returns how it ends, the number of steps, and that of circuits at CIRC[gi[CIRCUITS]:].
 
-    Sets of state _LEFT take part; frame d's arrays are B and PS, its rows L in R. After a _CONFLICT the last circuit is it.
+    Sets of state _LEFT take part; B and PS are the frame's, its rows L are in R. The last circuit is a _CONFLICT's.
     """
     NW = R.shape[1]
     point = c.M.shape[0] - 1
@@ -211,7 +211,7 @@ def _rests_on(PS, NEGATIVE, POSITIVE, R, C, q, within):  # type: ignore[no-untyp
 
 @njit(**INNER)
 def _explain(c, B, PS, CIRC, R, q, steps, last):  # type: ignore[no-untyped-def]
-    """Rows that contradiction `last` rests on, in R[_WANT]; marks steps, takes sets. Returns numbers of sets and of steps."""
+    """Rows that contradiction `last` rests on, in R[_WANT]; marks steps, takes sets; how many sets and steps."""
     NW = R.shape[1]
     before = R[_REST + PS.shape[0] :]
     for w in range(NW):
@@ -243,7 +243,7 @@ def _explain(c, B, PS, CIRC, R, q, steps, last):  # type: ignore[no-untyped-def]
 
 @njit(**INNER)
 def raised(c, gi, FI, B, PS, PC, PV, CIRC, LOG, R, d):  # type: ignore[no-untyped-def]
-    """Raise the bound of frame d, which has a tail; 1 closed, 3 witness in slot gi[SLOT], else 0, with facts declared."""
+    """Raise the bound of frame d, which has a tail: 1 closed, 3 witness in slot gi[SLOT], else 0, facts declared."""
     NW = R.shape[1]
     q = FI[d, SETS]
     missing = gi[TARGET] - FI[d, COUNT] - q

@@ -36,7 +36,8 @@ def circuits_of(proof):
     for end, k in zip(ends, proof.sizes, strict=True):
         codes = [int(v) for v in proof.rows[end - k : end]]
         # Unit 0, the half space of a layer with biases, is never active.
-        found.append((frozenset(v // 2 for v in codes if not v % 2) - {0}, frozenset(v // 2 for v in codes if v % 2)))
+        low = frozenset(v // 2 for v in codes if not v % 2) - {0}
+        found.append((low, frozenset(v // 2 for v in codes if v % 2)))
     return found
 
 
@@ -80,11 +81,10 @@ def proofs():
 
 
 def judged(network, proof, tree):
-    """Whether the checker accepts the tree, and whether it is a proof; every circuit is named where it would be accepted."""
-    used = verify(write(network, [replace(proof, tree=tree)]), network)
+    """Whether the checker accepts the tree, whether it is a proof, whether an unused circuit is why not."""
+    found = verify(write(network, [replace(proof, tree=tree)]), network)
     right = proves_counts([int(v) for v in tree], circuits_of(proof), range(1, network.widths[0] + 1), network.n)
-    # An unused circuit is refused for its own sake: that says nothing about the argument.
-    return used.accepted, right, "not used" in used.reason
+    return found.accepted, right, "not used" in found.reason
 
 
 def test_proofs_are_accepted_and_right(proofs):

@@ -63,7 +63,7 @@ def test_counts_of_integer_layers_agree_with_all_cells(biased):
         layer = Layer.of(network)
         if layer.rank() < n:
             continue
-        lifted = rows.tolist() if biases is None else [[*map(int, r), int(b)] for r, b in zip(rows, biases, strict=True)]
+        lifted = (rows if biases is None else np.column_stack([rows, biases])).tolist()
         everything = [*lifted, [0] * n + [-1]] if biased else lifted
         signs = [s for s in cells(everything, len(everything[0])) if not biased or s[-1] < 0]
         idle = [not any(r) for r in rows.tolist()]

@@ -1,4 +1,4 @@
-"""A tree of counts with raised steps, judged from what it means: choices of one unit per set are gone through one by one."""
+"""A tree of counts with raised steps, judged from its meaning: choices of one unit per set, one by one."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def _node(
         _node(tree, circuits, units, n, rest | (inside - ever), on | (inside & always))
 
 
-def _set(number: int, circuits: Sequence[Circuit], off: frozenset[int], on: frozenset[int], vacuous: bool) -> frozenset[int]:
+def _set(
+    number: int, circuits: Sequence[Circuit], off: frozenset[int], on: frozenset[int], vacuous: bool
+) -> frozenset[int]:
     """Units of which one is active, as the circuit shows."""
     low, high = circuits[number]
     if not vacuous and (not high <= on or low & on):
