@@ -127,7 +127,7 @@ def main() -> None:
                 file.flush()
                 first = rows[0]
                 for row in rows:
-                    print(f"{row['what']:8} n = {n:2} {row['kind']:8} {row['nodes']:9.0f} nodes {row['seconds']:8.5f} s "
+                    print(f"{row['what']:8} n = {n:2} {row['kind']:8} {row['nodes']:9.0f} nodes {row['seconds']:.5f} s "
                           f"{row['certificate_bytes']} bytes; nodes / {first['nodes'] / row['nodes']:.2f}, "
                           f"time / {first['seconds'] / row['seconds']:.2f}", flush=True)
 
