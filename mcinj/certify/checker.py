@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcinj.certify.circuits import Rows
-from mcinj.certify.format import DEEP_VERSION, LayerProof, MalformedError, unpack
+from mcinj.certify.format import DEEP_VERSION, RAISED_VERSION, LayerProof, MalformedError, unpack
 from mcinj.certify.position import network_relation
 from mcinj.certify.walk import OK, REASONS, walk
 from mcinj.networks import Network, Premise
@@ -64,7 +64,7 @@ def verify(certificate: bytes, network: Network, exact: bool = False) -> Verific
             from mcinj.certify.deep_checker import check_parts
 
             return check_parts(parts, network, exact)
-        proofs = [LayerProof.from_bytes(part) for part in parts]
+        proofs = [LayerProof.from_bytes(part, version == RAISED_VERSION) for part in parts]
         if len(proofs) != network.depth:
             return Verification(False, f"the certificate has {len(proofs)} layers, the network {network.depth}")
         for k, proof in enumerate(proofs, 1):
@@ -99,8 +99,8 @@ def _layer_fault(proof: LayerProof, layer: Network, exact: bool) -> str | None:
         return f"counts are no proof for these weights: {relation}"
     used = np.zeros(proof.sizes.size, dtype=np.bool_)
     fault = walk(
-        proof.tree, start.astype(np.int64), proof.rows, rows.n, proof.ranked, rows.biased, rows.idle, rows.zero,
-        rows.residues, used,
+        proof.tree, start.astype(np.int64), proof.rows, rows.n, proof.ranked, proof.raised, rows.biased, rows.idle,
+        rows.zero, rows.residues, used,
     )
     if fault != OK:
         return REASONS[int(fault)]

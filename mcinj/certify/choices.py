@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
 
 Ints = npt.NDArray[np.int64]
+
+# Functions that only compiled code calls need no wrapper: that is half of the time of compilation.
+INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
 
 _P = np.int64(2**31 - 1)
 
@@ -64,7 +69,7 @@ def all_independent(v: Ints, start: Ints, count: int, at: Ints) -> bool:
     return True
 
 
-@njit(_nrt=False)
+@njit(**INNER)
 def _eliminated(a: Ints, b: Ints, p: int, q: int, out: Ints, low: int, high: int) -> None:
     """out = a p + b q, entries low … high - 1."""
     for k in range(low, high):
@@ -74,7 +79,7 @@ def _eliminated(a: Ints, b: Ints, p: int, q: int, out: Ints, low: int, high: int
         out[k] = t - _P if t >= _P else t
 
 
-@njit(_nrt=False)
+@njit(**INNER)
 def _meet(a: Ints, b: Ints, low: int, middle: int, high: int) -> bool:
     """Whether a vector (a_i, b_i) of the first set is parallel to one of the second, or zero."""
     for i in range(low, middle):

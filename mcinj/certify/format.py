@@ -17,6 +17,7 @@ from mcinj.networks import Network, Premise
 MAGIC = b"MCINJC"
 VERSION = b"01"  # one proof per layer
 DEEP_VERSION = b"02"  # a criterion and one proof or more per prefix
+RAISED_VERSION = b"03"  # one proof per layer, with raised steps in its tree
 LARGEST = 1 << 30  # bytes; decoded numbers take eight times as much memory
 _HEAD = struct.Struct("<6s2s32sI")
 _PART = struct.Struct("<Q")
@@ -76,13 +77,16 @@ class LayerProof:
         negative, `2 i + 1` unit i assumed positive; i = 0 is the half space t > 0 of a layer with biases.
     tree
         The tree in preorder: `2 i + 1` branches on unit i (negative child first), `2 k` is a leaf with k circuits,
-        whose numbers follow.
+        whose numbers follow; 1 is a raised step (`mcinj.certify.raising`), whose numbers follow.
+    raised
+        Whether the tree has raised steps, or may have: a proof of a file of version 03.
     """
 
     premise: Premise | None
     sizes: Ints
     rows: Ints
     tree: Ints
+    raised: bool = False
 
     @property
     def ranked(self) -> bool:
@@ -95,8 +99,8 @@ class LayerProof:
         return encode(np.concatenate([head, self.sizes, self.rows, self.tree]))
 
     @classmethod
-    def from_bytes(cls, data: bytes | memoryview) -> LayerProof:
-        """Inverse of `to_bytes`; raises `MalformedError`."""
+    def from_bytes(cls, data: bytes | memoryview, raised: bool = False) -> LayerProof:
+        """Inverse of `to_bytes`, from a file of version 03 (`raised`) or 01; raises `MalformedError`."""
         try:
             numbers = decode(data)
         except ValueError as error:
@@ -110,14 +114,15 @@ class LayerProof:
         sizes = numbers[4 : 4 + circuits]
         if int(sizes.sum()) != rows:
             raise MalformedError("the circuits have another number of rows than the proof says")
-        return cls(premise, sizes, numbers[4 + circuits : 4 + circuits + rows], numbers[4 + circuits + rows :])
+        return cls(premise, sizes, numbers[4 + circuits : 4 + circuits + rows], numbers[4 + circuits + rows :], raised)
 
 
 def write(network: Network, proofs: Sequence[LayerProof]) -> bytes:
     """Certificate that every layer of `network`, alone, is injective; one proof per layer."""
     if len(proofs) != network.depth:
         raise InputError(f"a certificate needs one proof per layer: {network.depth} layers, {len(proofs)} proofs")
-    return pack(network, VERSION, [proof.to_bytes() for proof in proofs])
+    version = RAISED_VERSION if any(proof.raised for proof in proofs) else VERSION
+    return pack(network, version, [proof.to_bytes() for proof in proofs])
 
 
 def unpack(data: bytes) -> tuple[bytes, str, list[memoryview]]:
@@ -127,8 +132,8 @@ def unpack(data: bytes) -> tuple[bytes, str, list[memoryview]]:
     if data[: len(MAGIC)] != MAGIC:
         raise MalformedError("this is not a certificate")
     version = data[len(MAGIC) : len(MAGIC) + len(VERSION)]
-    if version not in (VERSION, DEEP_VERSION):
-        raise MalformedError(f"the certificate has version {version!r}, this program reads 01 and 02")
+    if version not in (VERSION, DEEP_VERSION, RAISED_VERSION):
+        raise MalformedError(f"the certificate has version {version!r}, this program reads 01, 02 and 03")
     if len(data) < _HEAD.size + 32:
         raise MalformedError("the certificate is cut")
     view = memoryview(data)
@@ -161,9 +166,9 @@ def pack(network: Network, version: bytes, parts: Sequence[bytes]) -> bytes:
 def read(data: bytes) -> tuple[str, list[LayerProof]]:
     """Digest of the network (hex) and the proofs of its layers; raises `MalformedError` for anything else."""
     version, digest, parts = unpack(data)
-    if version != VERSION:
+    if version == DEEP_VERSION:
         raise MalformedError(f"the certificate has version {version!r}, not one proof per layer")
-    return digest, [LayerProof.from_bytes(part) for part in parts]
+    return digest, [LayerProof.from_bytes(part, version == RAISED_VERSION) for part in parts]
 
 
 def join(network: Network, certificates: Sequence[bytes]) -> bytes:

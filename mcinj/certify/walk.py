@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
-from mcinj.certify.choices import all_independent
+from mcinj.certify.choices import INNER, all_independent
+from mcinj.certify.raising import Node, raised_step
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -14,7 +15,7 @@ Bools = npt.NDArray[np.bool_]
 _P = np.int64(2**31 - 1)
 _WORK = 1 << 20  # choices of one row per set that a leaf may have
 
-OK, CUT, BRANCH, CIRCUIT, OVERLAP, SHORT, RANK, LONG, WORK, DECLARED, ASSUMED = range(11)
+OK, CUT, BRANCH, CIRCUIT, OVERLAP, SHORT, RANK, LONG, WORK, DECLARED, ASSUMED, RAISED = range(12)
 
 REASONS = {
     CUT: "the tree is cut",
@@ -26,6 +27,7 @@ REASONS = {
     LONG: "the tree goes on after its last leaf",
     WORK: "a leaf has too many choices to check",
     ASSUMED: "a leaf uses a circuit that assumes a unit positive which is not declared so",
+    RAISED: "a raised step does not prove what it says",
     DECLARED: "a leaf uses a circuit that its declared-positive units may satisfy",
 }
 
@@ -37,6 +39,7 @@ def walk(
     rows: Ints,
     n: int,
     ranked: bool,
+    raised: bool,
     biased: bool,
     idle: Bools,
     zero: Bools,
@@ -48,6 +51,7 @@ def walk(
     Circuit c is `rows[start[c]:start[c+1]]` (`2 i`: unit i assumed negative, `2 i + 1`: positive), proved elsewhere.
     For `ranked` trees each leaf's declared-positive rows
     and any choice of one row per set must have rank n (nonzero modulo a prime), otherwise their number must reach n.
+    `raised`: there may be raised steps (`mcinj.certify.raising`), which prove numbers and not ranks.
     """
     lines = residues.shape[0]
     circuits = start.shape[0] - 1
@@ -60,6 +64,9 @@ def walk(
     at = np.zeros(lines + 2, dtype=np.int64)
     gained = np.zeros(lines + 2, dtype=np.bool_)
     columns = np.zeros((n, n, lines), dtype=np.int64)
+    given = np.zeros(lines + 1, dtype=np.bool_)  # entries of the stack that are facts: they have no second child
+    node = Node(sign, idle, np.zeros(lines, dtype=np.int64), np.zeros(lines, dtype=np.bool_),
+                np.zeros(lines, dtype=np.bool_), np.zeros(lines + 1, dtype=np.int64))  # fmt: skip
     if biased:
         sign[0] = -1
     depth = 0
@@ -70,15 +77,29 @@ def walk(
             return CUT
         t = tree[place]
         place += 1
-        if t & 1:
+        closed = False
+        if t == 1 and raised and not ranked:
+            fault, place, closed = raised_step(tree, place, start, rows, used, node, _declared(stack, sign, depth), n)
+            if fault != OK:
+                return fault
+            if not closed:
+                for r in range(lines):
+                    if sign[r] == 2 or sign[r] == -2:
+                        sign[r] //= 2
+                        stack[depth] = r
+                        given[depth] = True
+                        depth += 1
+                continue
+        elif t & 1:
             r = t >> 1
             if r < 1 or r >= lines or sign[r] != 0 or zero[r] or (idle[r] and not ranked):
                 return BRANCH
             sign[r] = -1
             stack[depth] = r
+            given[depth] = False
             depth += 1
             continue
-        k = t >> 1
+        k = 0 if closed else t >> 1
         if k > tree.shape[0] - place:
             return CUT
         if k > lines:
@@ -113,12 +134,8 @@ def walk(
                 empty = True
         first[k] = total
         place += k
-        if not empty:
-            positive = 0
-            for i in range(depth):
-                if sign[stack[i]] > 0:
-                    positive += 1
-            if positive + k < n:
+        if not empty and not closed:
+            if _declared(stack, sign, depth) + k < n:
                 return SHORT
             if ranked:
                 fault = _choices(stack, sign, depth, members, first, k, n, residues, scratch, columns, at, gained)
@@ -126,7 +143,7 @@ def walk(
                     return fault
         while depth > 0:
             r = stack[depth - 1]
-            if sign[r] < 0:
+            if sign[r] < 0 and not given[depth - 1]:
                 sign[r] = 1
                 break
             sign[r] = 0
@@ -135,7 +152,17 @@ def walk(
             return OK if place == tree.shape[0] else LONG
 
 
-@njit()
+@njit(**INNER)
+def _declared(stack: Ints, sign: npt.NDArray[np.int8], depth: int) -> int:
+    """How many rows of the path are declared positive."""
+    count = 0
+    for i in range(depth):
+        if sign[stack[i]] > 0:
+            count += 1
+    return count
+
+
+@njit(**INNER)
 def _clear(row: Ints, by: Ints, pivot: int) -> None:
     """row = by[pivot] row - row[pivot] by, modulo the prime; a nonzero multiple of row, less one of `by`."""
     f = row[pivot]
@@ -144,7 +171,7 @@ def _clear(row: Ints, by: Ints, pivot: int) -> None:
         row[j] = ((row[j] * p) % _P + (_P - f) * by[j] % _P) % _P
 
 
-@njit()
+@njit(**INNER)
 def _pivot(row: Ints) -> int:
     for j in range(row.shape[0]):
         if row[j] != 0:
@@ -152,7 +179,7 @@ def _pivot(row: Ints) -> int:
     return -1
 
 
-@njit()
+@njit(**INNER)
 def _parallel(a: Ints, b: Ints) -> bool:
     """Whether b is a nonzero multiple of a, or both are zero, modulo the prime."""
     p = _pivot(a)
@@ -165,7 +192,7 @@ def _parallel(a: Ints, b: Ints) -> bool:
     return True
 
 
-@njit()
+@njit(**INNER)
 def _choices(
     stack: Ints,
     sign: npt.NDArray[np.int8],
@@ -269,7 +296,7 @@ def _choices(
     return OK
 
 
-@njit()
+@njit(**INNER)
 def _few(first: Ints, k: int) -> bool:
     """Whether there are at most `_WORK` choices."""
     work = 1
@@ -280,7 +307,7 @@ def _few(first: Ints, k: int) -> bool:
     return True
 
 
-@njit()
+@njit(**INNER)
 def _spread(rest: Ints, total: int, basis: Ints, rank: int, out: Ints) -> bool:
     """Write the coordinates that no declared row took, one an array; whether n - rank are left."""
     n = rest.shape[1]
@@ -296,7 +323,7 @@ def _spread(rest: Ints, total: int, basis: Ints, rank: int, out: Ints) -> bool:
     return bool(k == n - rank)
 
 
-@njit()
+@njit(**INNER)
 def _merged(rest: Ints, total: int, low: int, first: Ints, k: int) -> int:
     """Leave one row per direction in each of the k sets; moves `first`, returns the number of rows that are left."""
     for i in range(k):

@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.decide import kernel
+from mcinj.decide import kernel_fields as fields
 from mcinj.decide.budget import limit_of
 from mcinj.decide.kernel_state import Frames
 from mcinj.decide.kernel_stream import EXHAUSTED
@@ -116,7 +116,7 @@ class _Search:
 
     def _frames(self, width: int) -> Frames:
         frames = Frames(self.layer, ranked=False, keep=False, count=width)
-        frames.gi[kernel.TARGET] = self.target
+        frames.gi[fields.TARGET] = self.target
         return frames
 
     @property
@@ -130,16 +130,16 @@ class _Search:
             frames = self.frames
             reason = frames.run_stream(min(limit - self.spent, frames.nodes + _SLICE))
             self.width = frames.rows
-            if reason == kernel.DONE:
+            if reason == fields.DONE:
                 return True
             if reason == EXHAUSTED:
                 self.width = self.layer.m + 1
                 return True
-            if reason == kernel.RESOLVE:
+            if reason == fields.RESOLVE:
                 point = frames.resolve()
                 if point is not None and not self._jump(small_multiple(point)):
                     return True
-            elif reason == kernel.PAUSED and self.nodes >= limit:
+            elif reason == fields.PAUSED and self.nodes >= limit:
                 return False
 
     def _jump(self, x: list[int]) -> bool:

@@ -16,7 +16,7 @@ slot 2d + 1; the last slots are scratch; W, MP, NW: padded sizes):
     M (K, g, W), X, U (K, W), IDS (K, W)                    cell states (`mcinj.decide.cell`)
     B (D, 4, NW)  negative, positive, free rows, rows that the tail was solved with
     PS (D + 1, Y, NW), PC (D + 1, Y), PV (D + 1, NW)   sets, their circuits, their union (room for Y - 1 sets)
-    FI (D, FIELDS), gi (GLOBALS,), CIRC (·, 2, NW) C- and C+, LOG (·,), R (4, NW) rows of a request, scratch
+    FI (D, FIELDS), gi (GLOBALS,), CIRC (·, 2, NW) C- and C+, LOG (·,), R (·, NW) rows of a request, scratch
     Q (D + 1 or 1, MP, n) residues, the last of all rows   Z (m, g) integer rows or (gi[INTEGERS] = 0) 1
     where they are not 0, or (0, g) if they have no zeros
     K (`kernel_choices.Choices`)   T (·, MP, g), V (n, n, MP), F, J   scratch
@@ -28,231 +28,62 @@ import numpy as np
 
 from mcinj._jit import njit
 from mcinj.decide import cell
-from mcinj.decide.kernel_bits import drop, first, has, lowest, put, size
+from mcinj.decide.kernel_bits import drop, first, lowest, put, size
+from mcinj.decide.kernel_chain import chain, circuit, copy_cell, is_witness
 from mcinj.decide.kernel_choices import independent
-from mcinj.decide.kernel_proof import proved_basis, proved_integer, proved_on_support
-from mcinj.decide.kernel_rank import eliminate, is_zero, parallel, rank_of, spanning
-
-# LOG, the tree in preorder: a row to branch on, or -1 - k and k numbers of circuits, each plus NUMBER.
-NUMBER = 1 << 40
-# A subtree that somebody else searched, plus its number.
-ELSEWHERE = 1 << 50
-
-# Why the loop returned.
-DONE, WITNESS, PAUSED, RESOLVE, GROW, TASK = 0, 1, 2, 3, 4, 5
-
-# gi: global integers.
-DEPTH, NODES, LIMIT, ROWS, TARGET, CIRCUITS, LOGGED, KEEP = range(8)
-RANKED, PRODUCT, CAP, SLOT, HINT, DEGENERATE, HALF, SWAP = range(8, 16)
-LIKELY = 16  # general position is likely: do not look for witnesses of full count and low rank
-SWAPS, SHRINK = 17, 18  # how hard a node tries for more sets
-USED = 19  # number of sets that close a node
-INTEGERS = 20  # Z holds the rows themselves
-SPAN = 21  # choices that a proof by more sets than are missing may go through
-GLOBALS = 22
-# FI: integers of a frame.
-PHASE, COUNT, SETS, ROW, FORCED, TAIL, NOWITNESS = range(7)
-FIELDS = 8
-ENTER, EXTEND, REFRESH, BRANCH, NEGATIVE, POSITIVE, LEAVE = range(7)
-NEG, POS, FREE, WITH = range(4)
-
-_FAST = {"reassoc", "contract", "arcp", "nsz"}
-# Functions that only compiled code calls need no wrapper: half of the time of compilation.
-_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
-
-
-@njit(fastmath=_FAST, **_INNER)
-def product(A, x, out, m):  # type: ignore[no-untyped-def]
-    """out = a_i·x for all rows."""
-    g = A.shape[0]
-    m8 = (m + 7) // 8 * 8
-    o = out[:m8]
-    for i in range(m8):
-        o[i] = 0.0
-    j = 0
-    while j + 4 <= g:
-        x0 = x[j]
-        x1 = x[j + 1]
-        x2 = x[j + 2]
-        x3 = x[j + 3]
-        a0 = A[j]
-        a1 = A[j + 1]
-        a2 = A[j + 2]
-        a3 = A[j + 3]
-        for i in range(m8):
-            o[i] += a0[i] * x0 + a1[i] * x1 + a2[i] * x2 + a3[i] * x3
-        j += 4
-    while j < g:
-        f = x[j]
-        a = A[j]
-        for i in range(m8):
-            o[i] += a[i] * f
-        j += 1
+from mcinj.decide.kernel_fields import (
+    BRANCH,
+    CAP,
+    CIRCUITS,
+    COUNT,
+    DEPTH,
+    DONE,
+    ENTER,
+    EXTEND,
+    FREE,
+    GROW,
+    HALF,
+    HINT,
+    INNER,
+    KEEP,
+    LEAVE,
+    LIKELY,
+    LIMIT,
+    LOGGED,
+    NEG,
+    NEGATIVE,
+    NODES,
+    NUMBER,
+    PAUSED,
+    PHASE,
+    POS,
+    POSITIVE,
+    PRODUCT,
+    RAISE,
+    RAISING,
+    RANKED,
+    REFRESH,
+    RESOLVE,
+    ROW,
+    ROWS,
+    SETS,
+    SHRINK,
+    SLOT,
+    SPAN,
+    SWAP,
+    SWAPS,
+    TAIL,
+    TARGET,
+    TASK,
+    USED,
+    WITH,
+    WITNESS,
+)
+from mcinj.decide.kernel_raise import Cells, raised
+from mcinj.decide.kernel_rank import eliminate, is_zero, parallel, spanning
 
 
-@njit(fastmath={"nnan", "nsz"}, **_INNER)
-def _worst(s, side, mask, m):  # type: ignore[no-untyped-def]
-    """Largest `side_j s_j + mask_j`: how far the most violated row is on the wrong side."""
-    v = -np.inf
-    for j in range(m):
-        v = max(v, side[j] * s[j] + mask[j])
-    return v
-
-
-@njit(fastmath=_FAST, **_INNER)
-def _chain(G, A, M, x, u, ids, s, required, positive, m, r, z, side, mask):  # type: ignore[no-untyped-def]
-    """Add the rows of `required` (as negative) and `positive`, most violated first, until none is violated.
-
-    s holds the values at x on entry and on FEASIBLE return. Returns (status, row of G).
-    """
-    NW = required.shape[0]
-    MP = A.shape[1]
-    start = True
-    for k in range(x.shape[0]):
-        if x[k] != 0.0:
-            start = False
-    for j in range(m):
-        mask[j] = -np.inf
-        side[j] = 1.0
-    for w in range(NW):
-        b = required[w]
-        while b != 0:
-            mask[64 * w + lowest(b)] = 0.0
-            b &= b - np.uint64(1)
-        b = positive[w]
-        while b != 0:
-            mask[64 * w + lowest(b)] = 0.0
-            side[64 * w + lowest(b)] = -1.0
-            b &= b - np.uint64(1)
-    repaired = False
-    for _ in range(50 * (m + x.shape[0])):
-        worst = _worst(s, side, mask, m)
-        if not worst > -cell.SATISFIED:
-            return cell.FEASIBLE, -1
-        j = 0
-        while j < m and side[j] * s[j] + mask[j] != worst:
-            j += 1
-        if j == m:
-            return cell.UNSURE, -1
-        row = j if side[j] > 0.0 else MP + j
-        active = False
-        for k in range(M.shape[0]):
-            if ids[k] == row:
-                active = True
-        if active:
-            if repaired:
-                if worst > -0.5:
-                    return cell.UNSURE, row
-                mask[j] = -np.inf  # satisfied up to rounding
-                continue
-            repaired = True
-            cell.rebuild(G, M, x, u, ids, r, z)
-        else:
-            repaired = False
-            status = cell.add_row(G, row, 0.0 if start else -worst, M, x, u, ids, r, z)
-            if status != cell.FEASIBLE:
-                return status, row
-            start = False
-        product(A, x, s, m)
-    return cell.UNSURE, -1
-
-
-@njit(**_INNER)
-def _circuit(G, row, M, x, u, ids, r, z, Z, scratch, T2, rows, out, gi, required, positive):  # type: ignore[no-untyped-def]
-    """Prove the circuit that `add_row` met and write its rows to `out`; False if it could not be proved here.
-
-    All its rows must be among the `required` (negative or assumed to be) and `positive` ones.
-    """
-    g = M.shape[0]
-    MP = G.shape[0] // 2
-    full = True
-    k = 0
-    top = 1.0
-    for i in range(g):
-        top = max(top, abs(r[i]))
-    for i in range(g):
-        if ids[i] < 0 or not r[i] < -1e-11 * top:
-            full = False
-        if ids[i] >= 0 and r[i] < -1e-11 * top:
-            rows[k] = ids[i]
-            k += 1
-    rows[k] = row
-    k += 1
-    for w in range(out.shape[1]):
-        out[0, w] = np.uint64(0)
-        out[1, w] = np.uint64(0)
-    for i in range(k):
-        j = rows[i]
-        if j < MP:
-            put(out[0], j)
-            if not has(required, j):
-                return False
-        else:
-            put(out[1], j - MP)
-            if not has(positive, j - MP):
-                return False
-    if gi[INTEGERS]:
-        if k < g + 1:
-            gi[DEGENERATE] = 1
-        if proved_integer(Z, MP, rows, k, T2):
-            return True
-    elif not full and Z.shape[0] > 0 and proved_on_support(Z, G, rows, k):
-        gi[DEGENERATE] = 1
-        return True
-    if full:
-        if proved_basis(G, row, M, ids, r, scratch):
-            return True
-        # The inverse may have drifted; make it afresh and try once more.
-        cell.rebuild(G, M, x, u, ids, r, z)
-        for i in range(g):
-            r[i] = 0.0
-        for j in range(g):
-            f = G[row, j]
-            for i in range(g):
-                r[i] += M[j, i] * f
-        if proved_basis(G, row, M, ids, r, scratch):
-            return True
-    return False
-
-
-@njit(**_INNER)
-def positives(s, x, m, scratch, zero):  # type: ignore[no-untyped-def]
-    """Rows not proved negative at x, ascending, in `scratch`; returns their number.
-
-    |x| 1e-12 bounds every rounding error of s for g up to 1000 and of the rows themselves; rows in `zero` do not count.
-    """
-    norm = 0.0
-    for k in range(x.shape[0]):
-        norm += abs(x[k])
-    eps = 1e-12 * norm
-    count = 0
-    for j in range(m):
-        if not s[j] < -eps and not has(zero, j):
-            scratch[count] = j
-            count += 1
-    return count
-
-
-@njit(**_INNER)
-def _is_witness(s, x, m, gi, zero, first_row, Q0, T, scratch):  # type: ignore[no-untyped-def]
-    """Whether x is proved to be a point where the rows that are not negative have rank below n."""
-    norm = 0.0
-    for k in range(x.shape[0]):
-        norm += abs(x[k])
-    if not (norm > 0.0 and norm < 1e100):
-        return False
-    if first_row > 0 and not s[0] < -1e-12 * norm:
-        return False  # outside of the half space of a layer with biases
-    count = positives(s, x, m, scratch, zero)
-    n = gi[TARGET]
-    if count < n:
-        return True
-    if gi[RANKED] == 0 or gi[LIKELY]:
-        return False
-    return rank_of(Q0, scratch, count, T[0]) < n
-
-
-@njit(**_INNER)
+@njit(**INNER)
 def _smallest_first(ps, pc, level, q, sizes):  # type: ignore[no-untyped-def]
     """Swap the set with the fewest choices among level … q - 1 to place `level`."""
     best = level
@@ -272,7 +103,7 @@ def _smallest_first(ps, pc, level, q, sizes):  # type: ignore[no-untyped-def]
             ps[level, w] = b
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def _choices(Q, members, low, high, apart):  # type: ignore[no-untyped-def]
     """Leave one of members[low:high] per direction of Q (`apart`: they all differ); returns the end of what is left."""
     if apart:
@@ -290,7 +121,7 @@ def _choices(Q, members, low, high, apart):  # type: ignore[no-untyped-def]
     return end
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def _closed(gi, c, ps, pc, q, positive, Q, K, V, J):  # type: ignore[no-untyped-def]
     """Whether the declared positives and the sets prove rank n (count n in general position); gi[USED] sets do it.
 
@@ -330,7 +161,7 @@ def _closed(gi, c, ps, pc, q, positive, Q, K, V, J):  # type: ignore[no-untyped-
     return False
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def _members(s, out, at):  # type: ignore[no-untyped-def]
     """Write the rows of set s to out[at:]; returns the end."""
     for w in range(s.shape[0]):
@@ -373,7 +204,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
             if d == gi[CAP]:
                 return TASK
             gi[NODES] += 1
-            if _is_witness(S[2 * d], X[2 * d], m, gi, ZERO, first_row, Q[Q.shape[0] - 1], T, rows):
+            if is_witness(S[2 * d], X[2 * d], m, gi, ZERO, first_row, Q[Q.shape[0] - 1], T, rows):
                 gi[SLOT] = 2 * d
                 return WITNESS
             FI[d, PHASE] = EXTEND
@@ -401,6 +232,8 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                 return RESOLVE
             elif status == 5:
                 FI[d, PHASE] = BRANCH
+            elif gi[RAISE] and n - c - FI[d, SETS] == 1:
+                FI[d, PHASE] = RAISING
             else:
                 FI[d, PHASE] = REFRESH
         elif phase == REFRESH:
@@ -417,6 +250,16 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                 gi[DEPTH] -= 1
             elif closed == 3:
                 gi[SLOT] = 2 * d + 1
+                return WITNESS
+            elif 0 < n - c - FI[d, SETS] <= gi[RAISE]:  # where rank is proved, there may be more sets than are missing
+                FI[d, PHASE] = RAISING
+        elif phase == RAISING:
+            FI[d, PHASE] = BRANCH
+            cells = Cells(G, A, M, X, U, IDS, S, Z, F, J, T2, ZERO)
+            closed = raised(cells, gi, FI, B, PS, PC, PV, CIRC, LOG, R, d)
+            if closed == 1:
+                gi[DEPTH] -= 1
+            elif closed == 3:
                 return WITNESS
         elif phase == BRANCH:
             if d + 1 >= FI.shape[0]:
@@ -466,7 +309,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
             drop(PV[e], row)
             for i in range(FI[e, SETS]):
                 drop(PS[e, i], row)
-            _copy_cell(M, X, U, IDS, S, 2 * d, 2 * e, m)
+            copy_cell(M, X, U, IDS, S, 2 * d, 2 * e, m)
             if S[2 * e, row] > -cell.SATISFIED and _enter(gi, G, A, M, X, U, IDS, S, B, CIRC, LOG, Z, F, J, T2, d, e):
                 continue
             if gi[RANKED]:
@@ -509,7 +352,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                 if gi[KEEP]:
                     _leaf(gi, LOG, PC[e], gi[USED])
                 continue
-            _copy_cell(M, X, U, IDS, S, 2 * d, 2 * e, m)
+            copy_cell(M, X, U, IDS, S, 2 * d, 2 * e, m)
             if S[2 * e, row] < cell.SATISFIED and _enter(gi, G, A, M, X, U, IDS, S, B, CIRC, LOG, Z, F, J, T2, d, e):
                 continue
             gi[DEPTH] = e
@@ -518,13 +361,13 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
     return DONE
 
 
-@njit(**_INNER)
+@njit(inline="always", **INNER)
 def _enter(gi, G, A, M, X, U, IDS, S, B, CIRC, LOG, Z, F, J, T2, d, e):  # type: ignore[no-untyped-def]
     """Move the center of child e to its cell; True if the cell is proved empty, and the leaf logged."""
     m = gi[ROWS]
-    status, last = _chain(G, A, M[2 * e], X[2 * e], U[2 * e], IDS[2 * e], S[2 * e], B[e, NEG], B[e, POS], m, F[0], F[1],
+    status, last = chain(G, A, M[2 * e], X[2 * e], U[2 * e], IDS[2 * e], S[2 * e], B[e, NEG], B[e, POS], m, F[0], F[1],
                           F[3], F[2])
-    if status == cell.EMPTY and _circuit(G, last, M[2 * e], X[2 * e], U[2 * e], IDS[2 * e], F[0], F[1], Z, F[4], T2,
+    if status == cell.EMPTY and circuit(G, last, M[2 * e], X[2 * e], U[2 * e], IDS[2 * e], F[0], F[1], Z, F[4], T2,
                                          J[0], CIRC[gi[CIRCUITS]], gi, B[e, NEG], B[e, POS]):
         if gi[KEEP]:
             leaf_of_one(gi, LOG, gi[CIRCUITS])
@@ -532,18 +375,18 @@ def _enter(gi, G, A, M, X, U, IDS, S, B, CIRC, LOG, Z, F, J, T2, d, e):  # type:
         return True
     if status != cell.FEASIBLE:
         # Not proved: keep the parent's center, which is valid for a part of the rows, and go on.
-        _copy_cell(M, X, U, IDS, S, 2 * d, 2 * e, m)
+        copy_cell(M, X, U, IDS, S, 2 * d, 2 * e, m)
     return False
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def put_log(gi, LOG, value):  # type: ignore[no-untyped-def]
     """Append one number to the log of the tree."""
     LOG[gi[LOGGED]] = value
     gi[LOGGED] += 1
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def _leaf(gi, LOG, ids, count):  # type: ignore[no-untyped-def]
     put_log(gi, LOG, -1 - count)
     for i in range(count):
@@ -557,23 +400,14 @@ def leaf_of_one(gi, LOG, circuit):  # type: ignore[no-untyped-def]
     put_log(gi, LOG, NUMBER + circuit)
 
 
-@njit(**_INNER)
-def _copy_cell(M, X, U, IDS, S, a, b, m):  # type: ignore[no-untyped-def]
-    cell.copy(M[a], X[a], U[a], IDS[a], M[b], X[b], U[b], IDS[b])
-    s = S[a]
-    t = S[b]
-    for j in range(m):
-        t[j] = s[j]
-
-
-@njit(**_INNER)
+@njit(**INNER)
 def _copy_residues(Q, d, e, m):  # type: ignore[no-untyped-def]
     for i in range(m):
         for j in range(Q.shape[2]):
             Q[e, i, j] = Q[d, i, j]
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def _child(d, e, FI, B, PS, PC, PV):  # type: ignore[no-untyped-def]
     """Make frame e a copy of frame d, about to be entered."""
     for k in range(3):
@@ -591,7 +425,7 @@ def _child(d, e, FI, B, PS, PC, PV):  # type: ignore[no-untyped-def]
     FI[e, TAIL] = 0
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, T, V, Z, F, J, d, k, tail, warm,
             required, cand, T2):  # type: ignore[no-untyped-def]
     """Add sets to family k of frame d until it closes the node or all uncovered rows can be negative.
@@ -624,14 +458,14 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, T
             for w in range(NW):
                 if source[w] & ~required[w] != 0:
                     usable = False
-        _copy_cell(M, X, U, IDS, S, warm if usable else 2 * d, tail, m)
+        copy_cell(M, X, U, IDS, S, warm if usable else 2 * d, tail, m)
         warm = -1
         if k == d:
             FI[d, TAIL] = 0  # about to be overwritten
-        status, row = _chain(G, A, M[tail], X[tail], U[tail], IDS[tail], S[tail], required, B[d, POS], m, F[0], F[1],
+        status, row = chain(G, A, M[tail], X[tail], U[tail], IDS[tail], S[tail], required, B[d, POS], m, F[0], F[1],
                              F[3], F[2])
         if status == cell.FEASIBLE:
-            if _is_witness(S[tail], X[tail], m, gi, ZERO, first_row, Q[Q.shape[0] - 1], T, J[0]):
+            if is_witness(S[tail], X[tail], m, gi, ZERO, first_row, Q[Q.shape[0] - 1], T, J[0]):
                 result = 3
             else:
                 result = 0
@@ -642,7 +476,7 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, T
             break
         proved = False
         if status == cell.EMPTY:
-            proved = _circuit(G, row, M[tail], X[tail], U[tail], IDS[tail], F[0], F[1], Z, F[4], T2, J[0],
+            proved = circuit(G, row, M[tail], X[tail], U[tail], IDS[tail], F[0], F[1], Z, F[4], T2, J[0],
                               CIRC[gi[CIRCUITS]], gi, required, B[d, POS])
         if not proved:
             for w in range(NW):
@@ -678,7 +512,7 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, T
     return result
 
 
-@njit(**_INNER)
+@njit(inline="always", **INNER)
 def _shrink(gi, G, A, M, X, U, IDS, S, B, PS, PV, CIRC, Z, F, J, d, k, q, required, T2, number):  # type: ignore[no-untyped-def]
     """Look for a smaller set within set q of family k, the rest of circuit `number`: assume only these rows negative.
 
@@ -691,13 +525,13 @@ def _shrink(gi, G, A, M, X, U, IDS, S, B, PS, PV, CIRC, Z, F, J, d, k, q, requir
         return number
     for w in range(NW):
         required[w] = PS[k, q, w] | B[d, NEG, w]
-    _copy_cell(M, X, U, IDS, S, 2 * d, slot, m)
-    status, row = _chain(G, A, M[slot], X[slot], U[slot], IDS[slot], S[slot], required, B[d, POS], m, F[0], F[1], F[3],
+    copy_cell(M, X, U, IDS, S, 2 * d, slot, m)
+    status, row = chain(G, A, M[slot], X[slot], U[slot], IDS[slot], S[slot], required, B[d, POS], m, F[0], F[1], F[3],
                          F[2])
     if status != cell.EMPTY:
         return number
     other = gi[CIRCUITS]
-    if not _circuit(G, row, M[slot], X[slot], U[slot], IDS[slot], F[0], F[1], Z, F[4], T2, J[0], CIRC[other], gi,
+    if not circuit(G, row, M[slot], X[slot], U[slot], IDS[slot], F[0], F[1], Z, F[4], T2, J[0], CIRC[other], gi,
                     required, B[d, POS]):
         return number
     smaller = False
@@ -719,7 +553,7 @@ def _shrink(gi, G, A, M, X, U, IDS, S, B, PS, PV, CIRC, Z, F, J, d, k, q, requir
     return other
 
 
-@njit(**_INNER)
+@njit(inline="always", **INNER)
 def _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, T, V, Z, F, J, d, required, cand, T2,
              spare):  # type: ignore[no-untyped-def]
     """Swap out the set with the most rows positive at the tail and extend again; keep what is not worse.
@@ -772,7 +606,7 @@ def _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, 
         if status == 2:
             return 2
         if status == 3:
-            _copy_cell(M, X, U, IDS, S, spare, 2 * d + 1, m)
+            copy_cell(M, X, U, IDS, S, spare, 2 * d + 1, m)
             for w in range(NW):
                 B[d, WITH, w] = B[d, FREE, w] & ~PV[D, w]
             return 3
@@ -788,7 +622,7 @@ def _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, 
         FI[d, SETS] = p
         if status == 1:
             return 1
-        _copy_cell(M, X, U, IDS, S, spare, 2 * d + 1, m)
+        copy_cell(M, X, U, IDS, S, spare, 2 * d + 1, m)
         for w in range(NW):
             B[d, WITH, w] = B[d, FREE, w] & ~PV[d, w]
         # The sets behind the removed one move up; the new ones at the end are not swapped again.

@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.decide import kernel
+from mcinj.decide import kernel_fields as fields
 from mcinj.decide.budget import UNLIMITED
 from mcinj.decide.cell import padded
 from mcinj.decide.kernel_bits import to_rows, to_words, words
 from mcinj.decide.kernel_choices import Choices
+from mcinj.decide.kernel_raise import masks
 from mcinj.decide.kernel_stream import EXHAUSTED, plant, stream
 from mcinj.decide.onelayer import Layer
 from mcinj.decide.onelayer_exact import circuit_or_point, is_circuit
@@ -43,27 +45,33 @@ class Frames:
         Nodes up to which a stream's search starts again from the root after a jump (0: never, the fastest).
     thorough
         Look longer for more and smaller sets in each node: half as many nodes in about the same time.
+    raises
+        Most positives that a node may lack for its bound to be raised (`kernel_raise`), where counts are proved; 0:
+        never, None: as many as pay, 2 in a thorough search and else 1.
     """
 
     def __init__(
         self, layer: Layer, *, ranked: bool, keep: bool, count: int | None = None, products: int = 1 << 16,
         restart: int = 0,
-        thorough: bool = True,
+        thorough: bool = True, raises: int | None = None,
     ) -> None:
         m, g, n = layer.m, layer.g, layer.n
         self.layer, self.ranked, self.keep = layer, ranked, keep
         width, lines, depth = padded(g), (m + 7) // 8 * 8, min(m + 2, _FIRST_DEPTH)
         nw = words(lines)
-        gi = np.zeros(kernel.GLOBALS, dtype=np.int64)
-        gi[kernel.LIMIT], gi[kernel.ROWS], gi[kernel.TARGET] = UNLIMITED, m if count is None else count, n
-        gi[kernel.KEEP], gi[kernel.RANKED], gi[kernel.PRODUCT] = keep, ranked, products
-        gi[kernel.SPAN] = min(products, _SPAN)
-        gi[kernel.CAP], gi[kernel.HALF] = -1, layer.half_space
-        gi[kernel.SWAPS], gi[kernel.SHRINK] = (5, 1) if thorough else (1, 0)
-        gi[kernel.LIKELY] = ranked and layer.looks_generic()
+        gi = np.zeros(fields.GLOBALS, dtype=np.int64)
+        gi[fields.LIMIT], gi[fields.ROWS], gi[fields.TARGET] = UNLIMITED, m if count is None else count, n
+        gi[fields.KEEP], gi[fields.RANKED], gi[fields.PRODUCT] = keep, ranked, products
+        gi[fields.SPAN] = min(products, _SPAN)
+        gi[fields.CAP], gi[fields.HALF] = -1, layer.half_space
+        gi[fields.RAISE] = 0 if ranked else raises if raises is not None else 2 if thorough else 1
+        # Where bounds are raised, more swaps cost more than they save.
+        gi[fields.SWAPS] = (2 if gi[fields.RAISE] else 5) if thorough else 1
+        gi[fields.SHRINK] = thorough
+        gi[fields.LIKELY] = ranked and layer.looks_generic()
         self.gi = gi
         slots = 2 * depth + 2
-        self.FI = np.zeros((depth, kernel.FIELDS), dtype=np.int64)
+        self.FI = np.zeros((depth, fields.FIELDS), dtype=np.int64)
         self.G = np.zeros((2 * lines, width))
         self.G[:m], self.G[lines : lines + m] = -layer.units, layer.units
         self.A = np.zeros((g, lines))
@@ -74,14 +82,14 @@ class Frames:
         self.S = np.zeros((slots, lines))
         self.B = np.zeros((depth, 4, nw), dtype=np.uint64)
         # Where rows may be dependent, a node looks for more sets than the rank that is missing.
-        families = n + 1 if gi[kernel.LIKELY] or not ranked else 3 * n + 1
+        families = n + 1 if gi[fields.LIKELY] or not ranked else 3 * n + 1
         self.PS = np.zeros((depth + 1, families, nw), dtype=np.uint64)
         self.PC = np.zeros((depth + 1, families), dtype=np.int64)
         self.PV = np.zeros((depth + 1, nw), dtype=np.uint64)
         room = 4096 + 64 * n
         self.CIRC = np.zeros((room, 2, nw), dtype=np.uint64)
         self.LOG = np.zeros(room, dtype=np.int64)
-        self.R = np.zeros((4, nw), dtype=np.uint64)
+        self.R = np.zeros((masks(families, lines), nw), dtype=np.uint64)
         self.idle = to_words(np.flatnonzero(layer.idle), nw)
         self.Q = np.zeros((depth + 1 if ranked else 1, lines, n), dtype=np.int64)
         if ranked:
@@ -93,7 +101,7 @@ class Frames:
         self.T = np.zeros((n + 3, lines + g + 2, g), dtype=np.int64)
         self.V = np.zeros((n, n, lines + 8) if ranked else (1, 1, 1), dtype=np.int64)
         self.Z = layer.small_integers
-        gi[kernel.INTEGERS] = len(self.Z) > 0
+        gi[fields.INTEGERS] = len(self.Z) > 0
         if not len(self.Z) and not layer.support.all():
             self.Z = layer.support.astype(np.int64)
         self.F = np.zeros((5, max(5 * width, lines)))
@@ -108,30 +116,30 @@ class Frames:
     @property
     def nodes(self) -> int:
         """Nodes entered so far."""
-        return int(self.gi[kernel.NODES])
+        return int(self.gi[fields.NODES])
 
     @property
     def rows(self) -> int:
         """Rows that take part at present."""
-        return int(self.gi[kernel.ROWS])
+        return int(self.gi[fields.ROWS])
 
     def run(self, limit: int) -> int:
         """Advance until `limit` nodes are used up in total or the caller is needed; returns the kernel's reason."""
-        self.gi[kernel.LIMIT] = limit
+        self.gi[fields.LIMIT] = limit
         while True:
             reason = int(_advance(*self._arrays()))
-            if reason != kernel.GROW:
+            if reason != fields.GROW:
                 return reason
             self._grow()
 
     def run_stream(self, limit: int) -> int:
         """The same over a growing number of rows (`kernel_stream`); `best` and `witnessed` tell of the last witness."""
-        self.gi[kernel.LIMIT] = limit
+        self.gi[fields.LIMIT] = limit
         before = self.rows
         while True:
             reason = int(_stream(*self._arrays(), self.layer.m, self._restart, self.best))
             self.witnessed |= self.rows > before or reason == EXHAUSTED
-            if reason != kernel.GROW:
+            if reason != fields.GROW:
                 return reason
             self._grow()
 
@@ -144,7 +152,7 @@ class Frames:
     def _grow(self) -> None:
         # Double whatever is more than half full.
         depth = len(self.FI)
-        if self.gi[kernel.DEPTH] + 1 >= depth:
+        if self.gi[fields.DEPTH] + 1 >= depth:
             for name in ("FI", "B", "PS", "PC", "PV", "M", "X", "U", "IDS", "S", "Q"):
                 old = getattr(self, name)
                 if name == "Q" and not self.ranked:
@@ -154,14 +162,14 @@ class Frames:
                 new = np.concatenate([old, np.zeros((more, *old.shape[1:]), dtype=old.dtype)])
                 new[-1] = old[-1]
                 setattr(self, name, new)
-        if 2 * self.gi[kernel.CIRCUITS] > len(self.CIRC) - 64 * self.layer.n - 256:
+        if 2 * self.gi[fields.CIRCUITS] > len(self.CIRC) - 64 * self.layer.n - 256:
             self.CIRC = np.concatenate([self.CIRC, np.zeros_like(self.CIRC)])
-        if 2 * self.gi[kernel.LOGGED] > len(self.LOG) - 64 * self.layer.n - 256:
+        if 2 * self.gi[fields.LOGGED] > len(self.LOG) - 64 * self.layer.n - 256:
             self.LOG = np.concatenate([self.LOG, np.zeros_like(self.LOG)])
 
     def point(self) -> npt.NDArray[np.float64]:
         """The witness that the kernel found, g entries."""
-        return self.X[int(self.gi[kernel.SLOT]), : self.layer.g].copy()
+        return self.X[int(self.gi[fields.SLOT]), : self.layer.g].copy()
 
     def resolve(self) -> list[Fraction] | None:
         """Answer a RESOLVE request exactly and let the frame go on.
@@ -170,12 +178,12 @@ class Frames:
         be a witness, and always is one when no free row is left.
         """
         self.exact_calls += 1
-        d = int(self.gi[kernel.DEPTH])
+        d = int(self.gi[fields.DEPTH])
         circuit: list[int] | None = None
         point: list[Fraction] | None = None
         hint: list[int] = []
-        if self.gi[kernel.HINT] > 0:
-            suggested = self.CIRC[int(self.gi[kernel.CIRCUITS])]
+        if self.gi[fields.HINT] > 0:
+            suggested = self.CIRC[int(self.gi[fields.CIRCUITS])]
             hint = _signed(suggested)
             if not (suggested & ~self.R[:2]).any() and self._is_circuit(hint):
                 circuit = hint
@@ -193,11 +201,11 @@ class Frames:
             top = max(abs(v) for v in point)
             unit = np.array([float(v / top) for v in point])
             self.S[2 * d + 1] = unit @ self.A
-            self.FI[d, kernel.TAIL] = 2
-            self.FI[d, kernel.PHASE] = kernel.BRANCH
+            self.FI[d, fields.TAIL] = 2
+            self.FI[d, fields.PHASE] = fields.BRANCH
             return point
         if len(circuit) < self.layer.g + 1:
-            self.gi[kernel.DEGENERATE] = 1
+            self.gi[fields.DEGENERATE] = 1
         self._add(d, circuit)
         return None
 
@@ -214,27 +222,27 @@ class Frames:
         return known
 
     def _add(self, d: int, circuit: list[int]) -> None:
-        number = int(self.gi[kernel.CIRCUITS])
+        number = int(self.gi[fields.CIRCUITS])
         nw = self.R.shape[1]
         self.CIRC[number, 0] = to_words([j >> 1 for j in circuit if not j & 1], nw)
         self.CIRC[number, 1] = to_words([j >> 1 for j in circuit if j & 1], nw)
         if self.keep:
-            self.gi[kernel.CIRCUITS] += 1
-        rest = self.CIRC[number, 0] & ~self.B[d, kernel.NEG]
+            self.gi[fields.CIRCUITS] += 1
+        rest = self.CIRC[number, 0] & ~self.B[d, fields.NEG]
         if not rest.any():
             if self.keep:
                 _leaf(self.gi, self.LOG, number)
-            self.gi[kernel.DEPTH] -= 1
+            self.gi[fields.DEPTH] -= 1
             return
-        q = int(self.FI[d, kernel.SETS])
+        q = int(self.FI[d, fields.SETS])
         self.PS[d, q], self.PC[d, q] = rest, number
         self.PV[d] |= rest
-        self.FI[d, kernel.SETS] = q + 1
-        self.FI[d, kernel.PHASE] = kernel.EXTEND
+        self.FI[d, fields.SETS] = q + 1
+        self.FI[d, fields.PHASE] = fields.EXTEND
 
     def is_degenerate(self) -> bool:
         """Whether an exact dependence of fewer than g + 1 rows was met."""
-        return bool(self.gi[kernel.DEGENERATE])
+        return bool(self.gi[fields.DEGENERATE])
 
 
 def _signed(pair: npt.NDArray[np.uint64]) -> list[int]:

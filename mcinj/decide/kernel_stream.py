@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from mcinj._jit import njit
-from mcinj.decide.kernel import (
+from mcinj.decide.kernel import advance
+from mcinj.decide.kernel_bits import has, put
+from mcinj.decide.kernel_fields import (
     DEPTH,
     ENTER,
     EXTEND,
@@ -24,9 +26,7 @@ from mcinj.decide.kernel import (
     SLOT,
     TARGET,
     WITNESS,
-    advance,
 )
-from mcinj.decide.kernel_bits import has, put
 from mcinj.decide.kernel_rank import PRIME, is_zero, rank_of, reduce
 
 EXHAUSTED = 6  # the witness outlives all rows at hand

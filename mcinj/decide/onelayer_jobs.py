@@ -16,7 +16,7 @@ from queue import SimpleQueue
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.decide import kernel
+from mcinj.decide import kernel_fields as fields
 from mcinj.decide.kernel_state import Frames
 from mcinj.decide.onelayer_search import End, Exploration, explore
 from mcinj.decide.watch import current
@@ -50,8 +50,8 @@ def search_shared(make: Callable[[], Frames], jobs: int, limit: int) -> Shared:
         tasks, before, result = _split(top, depth, limit)
         if result.end is not End.CLOSED or not tasks or len(tasks) >= _PER_JOB * jobs or depth == _DEEPEST:
             break
-    log = top.LOG[: int(top.gi[kernel.LOGGED])].copy()
-    circuits = top.CIRC[: int(top.gi[kernel.CIRCUITS])].copy()
+    log = top.LOG[: int(top.gi[fields.LOGGED])].copy()
+    circuits = top.CIRC[: int(top.gi[fields.CIRCUITS])].copy()
     if result.end is not End.CLOSED or not tasks:
         return Shared(result, top.nodes, log, circuits)
     parts = _run(make, tasks, before, top.nodes, jobs, limit)
@@ -74,7 +74,7 @@ def search_shared(make: Callable[[], Frames], jobs: int, limit: int) -> Shared:
 
 def _split(top: Frames, depth: int, limit: int) -> tuple[list[_Snapshot], list[int], Exploration]:
     """Search down to `depth`; subtrees below become tasks, `before` the nodes of the top up to each."""
-    top.gi[kernel.CAP] = depth
+    top.gi[fields.CAP] = depth
     tasks: list[_Snapshot] = []
     before: list[int] = []
     while True:
@@ -84,9 +84,9 @@ def _split(top: Frames, depth: int, limit: int) -> tuple[list[_Snapshot], list[i
         tasks.append(_Snapshot.of(top))
         before.append(top.nodes)
         if top.keep:
-            top.LOG[int(top.gi[kernel.LOGGED])] = kernel.ELSEWHERE + len(tasks) - 1
-            top.gi[kernel.LOGGED] += 1
-        top.gi[kernel.DEPTH] -= 1
+            top.LOG[int(top.gi[fields.LOGGED])] = fields.ELSEWHERE + len(tasks) - 1
+            top.gi[fields.LOGGED] += 1
+        top.gi[fields.DEPTH] -= 1
 
 
 def _run(
@@ -112,8 +112,8 @@ def _run(
         try:
             tasks[k].load(frames)
             exploration = explore(frames, lambda: allowance(k), watch)
-            log = frames.LOG[: int(frames.gi[kernel.LOGGED])].copy()
-            return _Part(exploration, frames.nodes, log, frames.CIRC[: int(frames.gi[kernel.CIRCUITS])].copy())
+            log = frames.LOG[: int(frames.gi[fields.LOGGED])].copy()
+            return _Part(exploration, frames.nodes, log, frames.CIRC[: int(frames.gi[fields.CIRCUITS])].copy())
         finally:
             idle.put(frames)
 
@@ -146,10 +146,10 @@ class _Snapshot:
 
     @classmethod
     def of(cls, f: Frames) -> _Snapshot:
-        d = int(f.gi[kernel.DEPTH])
+        d = int(f.gi[fields.DEPTH])
         pair, slots = slice(d - 1, d + 1), slice(2 * d - 2, 2 * d + 1)
         ranked = (f.Q[pair].copy(),) if f.ranked else ()
-        q = int(f.FI[d, kernel.SETS])
+        q = int(f.FI[d, fields.SETS])
         arrays = (
             f.FI[pair].copy(),
             f.M[slots].copy(),
@@ -174,9 +174,9 @@ class _Snapshot:
         q = len(self.circuits)
         f.CIRC[:q] = self.circuits
         f.PC[1, :q] = np.arange(q)
-        f.FI[0, kernel.PHASE] = kernel.LEAVE
-        f.gi[kernel.DEPTH], f.gi[kernel.NODES], f.gi[kernel.LOGGED] = 1, 0, 0
-        f.gi[kernel.CIRCUITS] = q
+        f.FI[0, fields.PHASE] = fields.LEAVE
+        f.gi[fields.DEPTH], f.gi[fields.NODES], f.gi[fields.LOGGED] = 1, 0, 0
+        f.gi[fields.CIRCUITS] = q
 
 
 def _join(
@@ -186,10 +186,10 @@ def _join(
     pieces = []
     shift = len(circuits)
     last = 0
-    for place in np.flatnonzero(log >= kernel.ELSEWHERE):
-        part = parts[int(log[place]) - kernel.ELSEWHERE]
+    for place in np.flatnonzero(log >= fields.ELSEWHERE):
+        part = parts[int(log[place]) - fields.ELSEWHERE]
         own = part.log.copy()
-        own[own >= kernel.NUMBER] += shift
+        own[(own >= fields.NUMBER) & (own < fields.PLAIN)] += shift
         shift += len(part.circuits)
         pieces += [log[last:place], own]
         last = int(place) + 1

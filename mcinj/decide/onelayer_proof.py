@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.certify.format import LayerProof
-from mcinj.decide import kernel
+from mcinj.decide import kernel_fields as fields
 from mcinj.decide.kernel_state import Frames
 from mcinj.networks import Premise
 
@@ -14,8 +14,8 @@ Ints = npt.NDArray[np.int64]
 
 
 def layer_proof(frames: Frames, premise: Premise | None) -> LayerProof:
-    """The proof of a search that ended with `kernel.DONE` and was told to keep it; `premise`: why count is rank."""
-    log = frames.LOG[: int(frames.gi[kernel.LOGGED])]
+    """The proof of a search that ended with `fields.DONE` and was told to keep it; `premise`: why count is rank."""
+    log = frames.LOG[: int(frames.gi[fields.LOGGED])]
     return proof_of(log, frames.CIRC, frames.layer.m, frames.layer.half_space, frames.ranked, premise)
 
 
@@ -26,8 +26,9 @@ def proof_of(
 
     `ranked`: its leaves prove rank; otherwise counts, and `premise` says why they are ranks.
     """
-    named = log >= kernel.NUMBER
-    numbers = log[named] - kernel.NUMBER
+    plain = log >= fields.PLAIN
+    named = (log >= fields.NUMBER) & ~plain
+    numbers = log[named] - fields.NUMBER
     flat = circuits[numbers].reshape(len(numbers), -1)
     distinct, inverse = np.unique(flat, axis=0, return_inverse=True)
     sides = np.ascontiguousarray(distinct).astype("<u8").view(np.uint8).reshape(len(distinct), 2, -1)
@@ -36,7 +37,8 @@ def proof_of(
     shift = 0 if half_space else 1
     tree = np.where(log >= 0, 2 * (log + shift) + 1, 2 * (-1 - log))
     tree[named] = inverse.reshape(-1)
+    tree[plain] = log[plain] - fields.PLAIN
     return LayerProof(
         None if ranked else premise, bits.sum(axis=(1, 2), dtype=np.int64), (codes + 2 * shift).astype(np.int64),
-        tree.astype(np.int64),
+        tree.astype(np.int64), bool(plain.any()),
     )  # fmt: skip

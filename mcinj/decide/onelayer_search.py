@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mcinj.certify.witness import Witness
-from mcinj.decide import kernel
+from mcinj.decide import kernel_fields as fields
 from mcinj.decide.kernel_state import Frames
 from mcinj.decide.onelayer_exact import small_multiple
 from mcinj.decide.watch import Pace, Watch, current
@@ -48,18 +48,18 @@ def explore(frames: Frames, limit: Callable[[], int], watch: Watch | None = None
         reason = _stride(frames, min(allowed, frames.nodes + _STRIDE), pace, watch, shared)
         if frames.is_degenerate() and not frames.ranked:
             return Exploration(End.DEGENERATE)
-        if reason == kernel.DONE:
+        if reason == fields.DONE:
             return Exploration(End.CLOSED)
-        if reason == kernel.TASK:
+        if reason == fields.TASK:
             return Exploration(End.TASK)
-        if reason == kernel.PAUSED and frames.nodes >= allowed:
+        if reason == fields.PAUSED and frames.nodes >= allowed:
             return Exploration(End.LIMIT)
         found = None
-        if reason == kernel.WITNESS:
+        if reason == fields.WITNESS:
             found = frames.layer.witness_near(frames.point())
             if found is None:
                 raise RuntimeError("a proved witness could not be made exact; please report this network")
-        elif reason == kernel.RESOLVE:
+        elif reason == fields.RESOLVE:
             point = frames.resolve()
             if point is not None:
                 found = frames.layer.witness_at(small_multiple(point))
@@ -79,13 +79,13 @@ def _stride(frames: Frames, stop: int, pace: Pace, watch: Watch, shared: bool) -
             watch.poll()
         else:
             _tell(frames, watch, reason)
-        if reason != kernel.PAUSED or frames.nodes >= stop:
+        if reason != fields.PAUSED or frames.nodes >= stop:
             return reason
 
 
 def _tell(frames: Frames, watch: Watch, reason: int) -> None:
-    depth = int(frames.gi[kernel.DEPTH])
-    if reason == kernel.PAUSED and depth >= 0:
+    depth = int(frames.gi[fields.DEPTH])
+    if reason == fields.PAUSED and depth >= 0:
         # The frame on top is about to be entered: its center, and the values of all rows there.
         g = frames.layer.g
         point = frames.X[2 * depth, :g]
@@ -93,4 +93,4 @@ def _tell(frames: Frames, watch: Watch, reason: int) -> None:
         if t > 0.0 and point.any():
             count = int((frames.S[2 * depth, : frames.rows] > 0.0).sum())
             watch.see(1, count, lambda: tuple((point[: frames.layer.n] / t).tolist()))
-    watch.poll(frames.nodes, int((frames.FI[: depth + 1, kernel.PHASE] <= kernel.POSITIVE).sum()))
+    watch.poll(frames.nodes, int((frames.FI[: depth + 1, fields.PHASE] <= fields.POSITIVE).sum()))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.certify.witness import Witness
-from mcinj.decide import kernel
+from mcinj.decide import kernel_fields as fields
 from mcinj.decide.budget import limit_of
 from mcinj.decide.kernel_state import Frames
 from mcinj.decide.kernel_stream import EXHAUSTED
@@ -152,7 +152,7 @@ class _Search:
             if frames.is_degenerate() and not self.ranked:
                 # An exact dependence: count is not rank. What was found stays true only for witnesses.
                 self._again(self.width, ranked=True)
-            elif reason == kernel.DONE:
+            elif reason == fields.DONE:
                 self.done = True
                 return
             elif reason == EXHAUSTED:
@@ -160,11 +160,11 @@ class _Search:
                     self.width = self.have + 1
                     return
                 self._again(self.have + 1, more=True)
-            elif reason == kernel.RESOLVE:
+            elif reason == fields.RESOLVE:
                 point = frames.resolve()
                 if point is not None:
                     self._exact_witness(point)
-            elif reason == kernel.PAUSED and self.nodes >= limit:
+            elif reason == fields.PAUSED and self.nodes >= limit:
                 return
 
     def _exact_witness(self, point: list[Fraction]) -> None:

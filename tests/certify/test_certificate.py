@@ -13,6 +13,10 @@ from mcinj.certify import verify
 from mcinj.certify.circuits import Rows
 from mcinj.certify.format import MAGIC, LayerProof, join, read, write
 from mcinj.certify.varints import decode, encode
+from mcinj.decide.kernel_fields import DONE
+from mcinj.decide.kernel_state import Frames
+from mcinj.decide.onelayer import Layer
+from mcinj.decide.onelayer_proof import layer_proof
 from mcinj.decide.tree import decide_one_layer
 from mcinj.decide.verdict import Outcome
 from mcinj.errors import InputError
@@ -34,6 +38,15 @@ def gaussian(n, m, seed=0):
 @pytest.fixture(scope="module")
 def generic():
     return proved(gaussian(8, 54, 1), premise=Premise.DRAWN)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """Counts without raised steps, whose mutations are in test_raised_certificate.py."""
+    network = Network([gaussian(8, 54, 1)], premise=Premise.DRAWN)
+    frames = Frames(Layer.of(network), ranked=False, keep=True, raises=0)
+    assert frames.run(10**6) == DONE
+    return network, write(network, [layer_proof(frames, Premise.DRAWN)])
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +117,14 @@ def test_every_single_bit_is_guarded(ranked):
 def test_other_versions_and_other_files_are_rejected(generic):
     network, certificate = generic
     assert not verify(reseal(MAGIC + b"02" + certificate[8:]), network).accepted
-    other = reseal(MAGIC + b"03" + certificate[8:])
+    assert not verify(reseal(MAGIC + b"01" + certificate[8:]), network).accepted  # it has raised steps
+    other = reseal(MAGIC + b"04" + certificate[8:])
     assert "version" in verify(other, network).reason
     assert not verify(b"", network).accepted
     assert not verify(b"PK\x03\x04" + certificate, network).accepted
 
 
-@pytest.mark.parametrize("kind", ["generic", "ranked", "integral"])
+@pytest.mark.parametrize("kind", ["plain", "ranked", "integral"])
 def test_mutations_of_the_proof_are_rejected(kind, request):
     """Each mutated proof is written with a right checksum and the right digest."""
     network, certificate = request.getfixturevalue(kind)
@@ -214,6 +228,9 @@ def test_bombs_are_rejected_quickly():
     assert not verify(sealed(one + (2**63).to_bytes(8, "little") + b"\x01"), network).accepted
     deep = np.array([3] * 100_000)
     assert not verify(write(network, [LayerProof(None, np.zeros(0, int), np.zeros(0, int), deep)]), network).accepted
+    for tree in ([1, 2**34], [1, 0, 2**34], [1, 0, 0, 2**34], [1, 1, 0, 2**34], [1] * 1000, [1, 0, 0, 1] * 1000):
+        steps = LayerProof(Premise.ASSUMED, np.zeros(0, int), np.zeros(0, int), np.array(tree), True)
+        assert not verify(write(network, [steps]), network).accepted
     wide = np.array([2 * 10**9])
     assert not verify(write(network, [LayerProof(None, np.zeros(0, int), np.zeros(0, int), wide)]), network).accepted
 
