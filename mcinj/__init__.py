@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mcinj.experiment.driver import run
     from mcinj.experiment.trial import Threshold, threshold
     from mcinj.inverse.coverage import Coverage, coverage
+    from mcinj.inverse.farthest import Farthest, farthest
     from mcinj.inverse.invert import Inversion, invert
     from mcinj.networks import Ensemble, Network, RowStream, Seed, read_npz, register_ensemble, sample, write_npz
     from mcinj.networks.readers import read_network
@@ -39,6 +40,7 @@ _HOMES = {
     "Criterion": "mcinj.decide.verdict",
     "Engine": "mcinj.decide.verdict",
     "Ensemble": "mcinj.networks",
+    "Farthest": "mcinj.inverse.farthest",
     "InputError": "mcinj.errors",
     "Inversion": "mcinj.inverse.invert",
     "Margin": "mcinj.quantify.margin",
@@ -53,6 +55,7 @@ _HOMES = {
     "Witness": "mcinj.certify.witness",
     "check": "mcinj.decide.check",
     "coverage": "mcinj.inverse.coverage",
+    "farthest": "mcinj.inverse.farthest",
     "invert": "mcinj.inverse.invert",
     "load": "mcinj.results",
     "plot": "mcinj",
@@ -75,6 +78,7 @@ __all__ = [
     "Criterion",
     "Engine",
     "Ensemble",
+    "Farthest",
     "InputError",
     "Inversion",
     "Margin",
@@ -90,6 +94,7 @@ __all__ = [
     "__version__",
     "check",
     "coverage",
+    "farthest",
     "invert",
     "load",
     "margin",
