@@ -1,7 +1,7 @@
 """Injectivity on a bounded set of inputs: a box or a ball.
 
-A box is a set of rows over (x, t) that the search keeps positive. A ball is decided on polytopes around it
-(`mcinj.decide.deep_ball`).
+A box is a set of rows over (x, t) that the search keeps positive. A ball is decided by the least-norm points of cells
+(one layer, `mcinj.decide.ball_layer`) or on polytopes around it (`mcinj.decide.deep_ball`).
 """
 
 from __future__ import annotations
@@ -84,8 +84,9 @@ def decide_on(
 ) -> DeepDecision:  # fmt: skip
     """Decide `regional` or `global` for the inputs inside of a domain; any depth >= 1.
 
-    On a ball the outcome is UNKNOWN where collisions outside of it touch it, or come closer than a number of polytopes
-    can tell (`mcinj.decide.deep_ball`). `exact`: as in `mcinj.check`.
+    One layer on a ball is decided exactly, contact with the sphere included (`mcinj.decide.ball_layer`). For several
+    layers the outcome is UNKNOWN where collisions outside of the ball touch it, or come closer than a number of
+    polytopes can tell (`mcinj.decide.deep_ball`). `exact`: as in `mcinj.check`.
     """
     rule = Criterion(criterion)
     if rule is Criterion.LAYERWISE:
@@ -106,6 +107,11 @@ def decide_on(
     boxes = BoxProof(network, domain)
     if domain.shape == "box":
         found = decide(inner, node_budget=node_budget, fence=domain.fence(network.n, unit), exact=exact, boxes=boxes)
+    elif network.depth == 1:
+        from mcinj.decide.ball_layer import decide_layer_on_ball
+
+        radius = Fraction(domain.high) / unit
+        found = decide_layer_on_ball(inner, radius, domain.fence(network.n, unit), node_budget, exact=exact)
     else:
         found = decide_on_ball(
             lambda fence, left: decide(inner, node_budget=left, fence=fence, exact=exact, boxes=boxes),

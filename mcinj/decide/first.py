@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from mcinj.certify.witness import Witness
 from mcinj.decide.deep_domain import Domain, decide_on
+from mcinj.decide.regions import DeepDecision
 from mcinj.decide.samples import LARGE
-from mcinj.decide.tree import decide_one_layer
+from mcinj.decide.tree import LayerDecision, decide_one_layer
 from mcinj.decide.verdict import Certified, Criterion, Outcome
 from mcinj.decide.watch import current
 from mcinj.networks import Network
@@ -27,6 +28,7 @@ def layer_one_first(network: Network, domain: Domain | None, limit: int | None) 
     first = network.layer(1)
     budget = _NODES if limit is None else min(_NODES, limit)
     watch = current()
+    found: LayerDecision | DeepDecision
     with watch.quietly("layer 1 alone"):
         if domain is None:
             found = decide_one_layer(first, exact=True, node_budget=budget)
