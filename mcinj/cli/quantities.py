@@ -22,6 +22,7 @@ def stability(
     time_limit: Annotated[
         float | None, typer.Option("--time-limit", help="Most seconds; past it: what is known by then.")
     ] = None,
+    rational: Annotated[bool, typer.Option("--rational", help="Also the squares of all bounds as fractions.")] = False,
     last: Annotated[LastLayer | None, typer.Option(help="As for `mcinj check`.")] = None,
     layers: Layers = None,
     prefix: Prefix = None,
@@ -42,6 +43,9 @@ def stability(
     where = "" if domain is None else f" on {domain}"
     typer.echo(f"least singular value of a region{where}: between {found.sigma_lo:.9g} and {found.sigma_hi:.9g}")
     typer.echo(f"lower Lipschitz constant{where}: between {found.kappa_lo:.9g} and {found.kappa_hi:.9g}")
+    if rational:
+        for name, (least, most) in (("singular value", found.sigma_squared), ("constant", found.kappa_squared)):
+            typer.echo(f"the square of the {name} is at least {least}" + ("" if most is None else f", at most {most}"))
     if found.sigma_hi == 0.0:
         typer.echo("so: the network is not injective there")
     elif found.kappa_lo > 0.0:
