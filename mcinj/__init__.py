@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mcinj.experiment.driver import run
     from mcinj.experiment.trial import Threshold, threshold
     from mcinj.inverse.coverage import Coverage, coverage
+    from mcinj.inverse.farthest import Farthest, farthest
     from mcinj.inverse.invert import Inversion, invert
     from mcinj.networks import Ensemble, Network, RowStream, Seed, read_npz, register_ensemble, sample, write_npz
     from mcinj.networks.readers import read_network
@@ -39,6 +40,7 @@ _HOMES = {
     "Criterion": "mcinj.decide.verdict",
     "Engine": "mcinj.decide.verdict",
     "Ensemble": "mcinj.networks",
+    "Farthest": "mcinj.inverse.farthest",
     "InputError": "mcinj.errors",
     "Inversion": "mcinj.inverse.invert",
     "Margin": "mcinj.quantify.margin",
@@ -54,6 +56,7 @@ _HOMES = {
     "check": "mcinj.decide.check",
     "constructions": "mcinj",
     "coverage": "mcinj.inverse.coverage",
+    "farthest": "mcinj.inverse.farthest",
     "invert": "mcinj.inverse.invert",
     "load": "mcinj.results",
     "plot": "mcinj",
@@ -76,6 +79,7 @@ __all__ = [
     "Criterion",
     "Engine",
     "Ensemble",
+    "Farthest",
     "InputError",
     "Inversion",
     "Margin",
@@ -92,6 +96,7 @@ __all__ = [
     "check",
     "constructions",
     "coverage",
+    "farthest",
     "invert",
     "load",
     "margin",

@@ -1,4 +1,4 @@
-"""Commands about inputs: `invert` gives them back, `coverage` says on how many the rank is lost."""
+"""Commands about inputs: `invert` gives them back, `coverage` and `farthest` say how many and how far apart collide."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from mcinj.cli.app import (
 from mcinj.errors import InputError
 
 if TYPE_CHECKING:
+    from mcinj.inverse.farthest import Farthest
     from mcinj.inverse.fit import LeastSquares
 
 
@@ -146,3 +147,60 @@ def coverage(
     typer.echo(f"{100 * level:g} % limits: {100 * found.share_lo:.4g} % to {100 * found.share_hi:.4g} %")
     for k, (least, mean) in enumerate(zip(found.active_least, found.active_mean, strict=True), 1):
         typer.echo(f"layer {k}: at least {least} active units seen, {mean:.4g} on average")
+
+
+@app.command()
+def farthest(
+    file: Annotated[Path, typer.Argument(help="A network: .npz with W1…Wl (b1…bl), .onnx, .safetensors, .pt.")],
+    domain: Annotated[str | None, typer.Option(help="Only inputs inside: box:LOW,HIGH or ball:R (closed).")] = None,
+    samples: Annotated[int, typer.Option(help="Number of inputs drawn.", min=1)] = 1000,
+    starts: Annotated[int, typer.Option(help="Most regions from which the search starts.", min=1)] = 30,
+    seed: SeedText = "0",
+    node_budget: NodeBudget = 100_000,
+    time_limit: Annotated[
+        float | None, typer.Option("--time-limit", help="Most seconds; past it: the farthest pair by then.")
+    ] = None,
+    last: Annotated[LastLayer | None, typer.Option(help="As for `mcinj check`.")] = None,
+    layers: Layers = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
+) -> None:
+    """How far apart two inputs with equal outputs can be: the farthest pair that a search finds, exact.
+
+    Exit code 0: proved that there are none, 1: a pair was found, 3: unknown, 2: bad input.
+
+    Example: mcinj farthest stack.npz --domain box:-1,1
+    """
+    from mcinj.inverse.farthest import farthest as search
+    from mcinj.networks.readers import read_network
+
+    network = read_network(file, layers=layer_names(layers), last=last, prefix=prefix)
+    found = search(
+        network, domain=domain, samples=samples, starts=starts, seed=seed, node_budget=node_budget,
+        time_limit=time_limit,
+    )  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+    else:
+        _tell_farthest(found, "" if domain is None else f" in {domain}")
+    raise typer.Exit({True: EXIT_PASS, False: EXIT_FAIL, None: EXIT_UNKNOWN}[found.injective])
+
+
+def _tell_farthest(found: Farthest, where: str) -> None:
+    if found.injective:
+        typer.echo(f"no two inputs{where} have equal outputs (proved)")
+    elif found.x is None or found.x_prime is None:
+        typer.echo(f"no two inputs{where} with equal outputs were found, and none were excluded (mcinj check)")
+    else:
+        (low, _), (share, _) = found.distance, found.relative
+        if found.scale_free:
+            typer.echo(f"equal outputs at |x - x'| = {share:.9g} max(|x|, |x'|), for inputs of any size (proved)")
+        elif found.directions is not None:
+            typer.echo("equal outputs at any distance (proved): along (rounded here; --json has all exactly)")
+            for name, d in zip(("x ", "x'"), found.directions, strict=True):
+                typer.echo(f"  {name} + t · " + " ".join(_shown(v) for v in d))
+        else:
+            typer.echo(f"equal outputs at distance {low:.9g} (proved; farther ones may exist)")
+        typer.echo("  x  = " + " ".join(_shown(v) for v in found.x))
+        typer.echo("  x' = " + " ".join(_shown(v) for v in found.x_prime))
+    typer.echo(f"{found.samples} inputs drawn, {found.regions} regions, {found.seconds:.3f} s")

@@ -19,6 +19,7 @@ def stability(
     tolerance: Annotated[float, typer.Option(help="Relative width of the answer that is aimed at.")] = 1e-6,
     node_budget: NodeBudget = 1_000_000,
     time_limit: TimeLimit = None,
+    rational: Annotated[bool, typer.Option("--rational", help="Also the squares of all bounds as fractions.")] = False,
     last: Last = None,
     layers: Layers = None,
     prefix: Prefix = None,
@@ -38,6 +39,9 @@ def stability(
     where = "" if domain is None else f" on {domain}"
     typer.echo(f"least singular value of a region{where}: between {found.sigma_lo:.9g} and {found.sigma_hi:.9g}")
     typer.echo(f"lower Lipschitz constant{where}: between {found.kappa_lo:.9g} and {found.kappa_hi:.9g}")
+    if rational:
+        for name, (least, most) in (("singular value", found.sigma_squared), ("constant", found.kappa_squared)):
+            typer.echo(f"the square of the {name} is at least {least}" + ("" if most is None else f", at most {most}"))
     if found.sigma_hi == 0.0:
         typer.echo("so: the network is not injective there")
     elif found.kappa_lo > 0.0:

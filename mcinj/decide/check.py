@@ -171,7 +171,26 @@ def _decided(
         sampled = _sampled(net, domain, slope, certificate)
     if sampled is not None:
         return *sampled, False
-    if special:
+    used = 0
+    if engine is Engine.TREE and rule is not Criterion.LAYERWISE and not slope and not (special and certificate):
+        from mcinj.decide.deep_domain import Domain
+        from mcinj.decide.first import layer_one_first
+
+        witness, used = layer_one_first(net, None if domain is None else Domain.parse(domain), budget)
+        if witness is not None:
+            return _Part(Outcome.NOT_INJECTIVE, used, witness=witness), 1, False
+    left = None if budget is None else budget - used
+    part, layer, implied = _searched(net, rule, engine, left, exact, certificate, jobs, domain, slope)
+    part.nodes += used
+    return part, layer, implied
+
+
+def _searched(
+    net: Network, rule: Criterion, engine: Engine, budget: int | None, exact: bool, certificate: bool, jobs: int,
+    domain: str | None, slope: float,
+) -> tuple[_Part, int | None, bool | None]:  # fmt: skip
+    """The decision by search."""
+    if domain is not None or slope:
         return _special(net, rule, engine, budget, domain, slope, exact, certificate)
     if net.depth == 1:
         part = _one_layer(net, engine, budget, exact, certificate, jobs)

@@ -1,7 +1,7 @@
 """Injectivity on a bounded set of inputs: a box or a ball.
 
-A box is a set of rows over (x, t) that the search keeps positive. A ball is decided on polytopes around it
-(`mcinj.decide.deep_ball`).
+A box is a set of rows over (x, t) that the search keeps positive. A ball is decided by the least-norm points of cells
+(one layer, `mcinj.decide.ball_layer`) or on polytopes around it (`mcinj.decide.deep_ball`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mcinj.decide.deep_ball import decide_on_ball
 from mcinj.decide.pairs import decide_global
 from mcinj.decide.regions import DeepDecision, decide_regional
 from mcinj.decide.scaling import in_units_of, power_of_two
-from mcinj.decide.verdict import Criterion
+from mcinj.decide.verdict import Criterion, Outcome
 from mcinj.errors import InputError
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix
@@ -84,8 +84,9 @@ def decide_on(
 ) -> DeepDecision:  # fmt: skip
     """Decide `regional` or `global` for the inputs inside of a domain; any depth >= 1.
 
-    On a ball the outcome is UNKNOWN where collisions outside of it touch it, or come closer than a number of polytopes
-    can tell (`mcinj.decide.deep_ball`). `exact`: as in `mcinj.check`.
+    One layer on a ball is decided exactly, contact with the sphere included (`mcinj.decide.ball_layer`). For several
+    layers the outcome is UNKNOWN where collisions outside of the ball touch it, or come closer than a number of
+    polytopes can tell (`mcinj.decide.deep_ball`). `exact`: as in `mcinj.check`.
     """
     rule = Criterion(criterion)
     if rule is Criterion.LAYERWISE:
@@ -93,8 +94,11 @@ def decide_on(
     started = time.perf_counter()
     if domain.low < 0 < domain.high and not network.has_biases:
         # Homogeneous: what holds near 0, which lies inside, holds everywhere.
-        decide = decide_regional if rule is Criterion.REGIONAL else decide_global
-        found = decide(network, node_budget=node_budget, exact=exact)
+        if network.depth == 1:
+            found = _whole_layer(network, node_budget, exact)
+        else:
+            decide = decide_regional if rule is Criterion.REGIONAL else decide_global
+            found = decide(network, node_budget=node_budget, exact=exact)
         return replace(found, witness=_shrunk(found, domain), seconds=time.perf_counter() - started)
     decide = decide_regional if rule is Criterion.REGIONAL or network.depth == 1 else decide_global
     size = power_of_two([Fraction(domain.low), Fraction(domain.high)])
@@ -103,6 +107,11 @@ def decide_on(
     boxes = BoxProof(network, domain)
     if domain.shape == "box":
         found = decide(inner, node_budget=node_budget, fence=domain.fence(network.n, unit), exact=exact, boxes=boxes)
+    elif network.depth == 1:
+        from mcinj.decide.ball_layer import decide_layer_on_ball
+
+        radius = Fraction(domain.high) / unit
+        found = decide_layer_on_ball(inner, radius, domain.fence(network.n, unit), node_budget, exact=exact)
     else:
         found = decide_on_ball(
             lambda fence, left: decide(inner, node_budget=left, fence=fence, exact=exact, boxes=boxes),
@@ -110,6 +119,18 @@ def decide_on(
         )  # fmt: skip
     witness = None if found.witness is None else _times(found.witness, unit)
     return replace(found, witness=witness, seconds=time.perf_counter() - started)
+
+
+def _whole_layer(network: Network, node_budget: int | None, exact: bool) -> DeepDecision:
+    """One layer on all inputs, by its own search, which is much faster than that of deep networks."""
+    from mcinj.decide.tree import decide_one_layer
+
+    found = decide_one_layer(network, node_budget=node_budget, exact=exact)
+    failed = found.outcome is Outcome.NOT_INJECTIVE
+    return DeepDecision(
+        found.outcome, 1 if failed else None, found.certified, found.nodes, found.seconds, found.witness,
+        reason=found.reason,
+    )  # fmt: skip
 
 
 def _times(witness: Witness, factor: Fraction) -> Witness:

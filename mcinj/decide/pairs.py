@@ -322,6 +322,7 @@ def _layers_injective(network: Network, certificate: bool) -> list[bytes] | None
             decided = decide_one_layer(layer, exact=True, node_budget=100_000, certificate=certificate)
         if decided.outcome is not Outcome.INJECTIVE or decided.certified is not Certified.EXACT:
             return None
-        watch.alone.append(k)
+        if k not in watch.alone:
+            watch.alone.append(k)
         proofs.append(decided.certificate or b"")
     return proofs

@@ -42,18 +42,7 @@ def sampled_failure(network: Network, domain: Domain | None = None) -> tuple[Wit
     points = _first(network, domain, rng)
     n = network.n
     for layer in range(1, network.depth + 1):
-        best = points
-        counts = _active(network, layer, best)
-        for k in range(_ROUNDS):
-            watch.poll()
-            if counts.min() < n:
-                break
-            order = np.argsort(counts, kind="stable")[: len(best) // 4]
-            parents = best[order]
-            size = np.abs(parents).max(axis=1, keepdims=True) * 0.7 ** (1 + k % 12)
-            moved = [parents + size * rng.standard_normal(parents.shape) for _ in range(3)]
-            best = _inside(np.vstack([parents, *moved]), domain)
-            counts = _active(network, layer, best)
+        best, counts = towards_fewer(network, layer, points, domain, rng)
         order = np.argsort(counts, kind="stable")
         watch.see(layer, int(counts[order[0]]), lambda best=best, order=order: tuple(best[order[0]].tolist()))  # type: ignore[misc]
         for i in order[:_TRIES].tolist():
@@ -64,6 +53,24 @@ def sampled_failure(network: Network, domain: Domain | None = None) -> tuple[Wit
             if found is not None and found[0].collides(network):
                 return found
     return None
+
+
+def towards_fewer(
+    network: Network, layer: int, points: Floats, domain: Domain | None, rng: np.random.Generator
+) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Points moved, in rounds, to where fewer units of a layer are active, until one has fewer than n; the counts."""
+    counts = _active(network, layer, points)
+    for k in range(_ROUNDS):
+        current().poll()
+        if counts.min() < network.n:
+            break
+        order = np.argsort(counts, kind="stable")[: max(1, len(points) // 4)]
+        parents = points[order]
+        size = np.abs(parents).max(axis=1, keepdims=True) * 0.7 ** (1 + k % 12)
+        moved = [parents + size * rng.standard_normal(parents.shape) for _ in range(3)]
+        points = _inside(np.vstack([parents, *moved]), domain)
+        counts = _active(network, layer, points)
+    return points, counts
 
 
 def _first(network: Network, domain: Domain | None, rng: np.random.Generator) -> Floats:

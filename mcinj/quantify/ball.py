@@ -6,23 +6,21 @@ from fractions import Fraction
 
 import numpy as np
 
-from mcinj.decide.onelayer_exact import circuit_or_point, integer_row
+from mcinj.decide.onelayer_exact import integer_row
 from mcinj.networks.network import FractionVector
 from mcinj.quantify.roots import root_above
 from mcinj.quantify.search import PatternSearch
 
-_TRIES = 12
-
-
-class Undecided(Exception):
-    """The cell touches the ball, or comes closer to it than was tried."""
+_TRIES = 4
 
 
 def point_in_ball(search: PatternSearch, radius: Fraction) -> FractionVector | None:
-    """A point of the leaf's cell with `|x| < radius`, None if there is none, both proved; else `Undecided`.
+    """A point of the leaf's cell with `|x| < radius`, its last coordinate 1; None if there is none. Both are proved.
 
     The ball lies inside of every half space `z·x < radius |z|`. A cell without a point in some of them has none in the
-    ball; its least-norm point z names the one that matters.
+    ball; its least-norm point z names the one that matters. Where floats do not tell, as at a cell that touches the
+    ball, that point is found in rationals. With None, `search.excluded` holds rows of the cell that have no common
+    point in the ball.
     """
     n = search.n
     point = search.point[:n]
@@ -33,28 +31,51 @@ def point_in_ball(search: PatternSearch, radius: Fraction) -> FractionVector | N
     c = np.array([[float(Fraction(v, t)) for v in row[:n]] for row, t in zip(signed, top, strict=True)])
     d = -np.array([float(Fraction(row[n], t)) for row, t in zip(signed, top, strict=True)])
     z = _least_norm(c, d)
-    cuts: list[list[int]] = []
     for _ in range(_TRIES):
         near = tuple(Fraction(float(v)) for v in z)
         # Just inside the cell from its least-norm point, towards a point that is inside.
         for bits in (2, 5, 10, 20, 30, 40):
-            t = Fraction(1, 2**bits)
-            between = tuple(a + t * (b - a) for a, b in zip(near, point, strict=True))
+            between = _between(near, point, Fraction(1, 2**bits))
             if _inside(between, radius) and search.holds((*between, Fraction(1))):
                 return (*between, Fraction(1))
         length = Fraction(root_above(sum((v * v for v in near), Fraction(0))))
-        if length:
-            # Negative where z·x < radius |z|: what `circuit_or_point` wants of a point.
-            cuts.append(integer_row([*near, -radius * length]))
-        circuit, x = circuit_or_point([*search.required_rows(), *cuts])
-        if circuit is not None:
+        if not length:
+            break
+        other = search.beyond(integer_row([*near, -radius * length]))
+        if other is None:
             return None
-        assert x is not None  # the alternative of a circuit
-        point = tuple(v / x[-1] for v in x[:-1])
+        point = tuple(v / other[-1] for v in other[:-1])
         if _inside(point, radius):
             return (*point, Fraction(1))
         z = np.array([float(v) for v in point])
-    raise Undecided
+    return _exactly(search, radius, search.point[:n])
+
+
+def _exactly(search: PatternSearch, radius: Fraction, point: FractionVector) -> FractionVector | None:
+    """The same by the least-norm point of the closed cell over the rationals."""
+    from mcinj.inverse.algebra import matrix
+    from mcinj.inverse.quadratic import least_squares
+
+    n = search.n
+    # Over (x, 1), where t = 1 is no condition.
+    rows = [row for row in search.required_rows() if any(row[:n])]
+    coordinates = [[int(i == j) for j in range(n + 1)] for i in range(n)]
+    near = least_squares(matrix(coordinates, n + 1), matrix(rows, n + 1))
+    assert near is not None  # the cell has a point
+    if near.value >= radius * radius:
+        if search.beyond(integer_row([*near.point, -near.value])) is not None:
+            raise RuntimeError("a half space that the cell lies beyond holds a point of it; please report this network")
+        return None
+    step = Fraction(1, 2)
+    while True:
+        between = _between(near.point, point, step)
+        if _inside(between, radius) and search.holds((*between, Fraction(1))):
+            return (*between, Fraction(1))
+        step /= 2
+
+
+def _between(x: FractionVector, other: FractionVector, share: Fraction) -> FractionVector:
+    return tuple(a + share * (b - a) for a, b in zip(x, other, strict=True))
 
 
 def _inside(x: FractionVector, radius: Fraction) -> bool:

@@ -77,6 +77,8 @@ class PatternSearch:
     ----------
     units
         Positions in `rows.rows` of the rows that take part, those that are not 0 on the inputs.
+    excluded
+        Set by a leaf's visitor that finds no point of interest: rows without which there might be one (`beyond`).
     scale
         The power of two that the rows' input parts are divided by in `active`, `close_above` and `GRAM`.
     """
@@ -125,6 +127,7 @@ class PatternSearch:
         self.T = np.zeros((g + 3, g), dtype=np.int64)
         self._circuits: dict[tuple[int, ...], bool] = {}
         self._point: FractionVector | None = None
+        self.excluded: list[int] | None = None
 
     def _frames(self, depth: int) -> None:
         g, width, lines, n = self.g, padded(self.g), self.lines, self.n
@@ -176,7 +179,8 @@ class PatternSearch:
                 elif leaf():
                     self.gi[kernel.ANSWER] = kernel.CLOSED
                 else:
-                    free = self.free()
+                    free = self.free() if self.excluded is None else self.excluded
+                    self.excluded = None
                     self.C[: len(free)] = free
                     self.gi[kernel.FOUND], self.gi[kernel.ANSWER] = len(free), kernel.CIRCUIT
                 if stop is not None and stop():
@@ -225,6 +229,18 @@ class PatternSearch:
         """At a leaf: whether its cell holds a point, exactly; g coordinates."""
         rows = self.required_rows()
         return not rows or all(v < 0 for v in products(rows, primitive(integer_row(list(x)))))
+
+    def beyond(self, wall: list[int]) -> list[Fraction] | None:
+        """At a leaf: a point of its cell where an integer row is negative, (g,), or None if there is none, exactly.
+
+        Then `excluded` holds the rows of a circuit with the wall: one of those that are free is active beyond it.
+        """
+        required = self._required()
+        circuit, x = circuit_or_point([*(self._integer(i) for i in required), wall])
+        if circuit is None:
+            return x
+        self.excluded = [required[k] for k in circuit if k < len(required)]
+        return None
 
     def _accept(self, x: Sequence[Fraction]) -> bool:
         if not self.holds(x):

@@ -19,7 +19,6 @@ from mcinj.certify.rational import kernel as exact_kernel
 from mcinj.certify.rational import rank, to_flint, to_fractions
 from mcinj.networks.network import FractionMatrix, FractionVector
 from mcinj.quantify import kernel
-from mcinj.quantify.ball import Undecided
 from mcinj.quantify.roots import root_above, root_below
 from mcinj.quantify.search import PatternSearch, Rows
 
@@ -139,7 +138,7 @@ def least_singular(
         Points with the active units of their cells, checked by the caller.
     meets
         For a domain that its walls do not describe (a ball): a point of the leaf's cell inside of it, None if there is
-        none; raises `Undecided`, and the cell counts for the lower end only.
+        none.
     """
     search = PatternSearch(rows)
     search.tau[0] = math.inf
@@ -171,14 +170,10 @@ def least_singular(
     def leaf() -> bool:
         nonlocal target
         active = search.active()
-        try:
-            point = search.point if meets is None else meets(search)
-        except Undecided:
-            aim(min(high, root_above(cell_at(rows, search.point, active).square)))
-        else:
-            if point is None:
-                return False
-            take(cell_at(rows, point, active))
+        point = search.point if meets is None else meets(search)
+        if point is None:
+            return False
+        take(cell_at(rows, point, active))
         # The node is closed once its own rows are proved to reach the target, which lies below their value.
         d = int(search.gi[kernel.DEPTH])
         less = 1e-9

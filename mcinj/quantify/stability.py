@@ -77,6 +77,9 @@ class Stability:
         rounding left a wider one (rows of very different sizes, a ball that a cell touches).
     nodes, seconds
         Cost. Nodes do not depend on the machine's speed.
+    sigma_squared, kappa_squared
+        Rationals below and above σ*² and κ², proved. The upper ones are exactly the quotients that `direction` and
+        `pair` show (for κ: `direction` where there is no pair); None where no region was reached.
     """
 
     sigma_lo: float
@@ -91,6 +94,8 @@ class Stability:
     complete: bool
     nodes: int
     seconds: float
+    sigma_squared: tuple[Fraction, Fraction | None]
+    kappa_squared: tuple[Fraction, Fraction | None]
 
     def to_json(self) -> dict[str, Any]:
         """The object that `mcinj stability --json` prints; exact vectors are lists of `"p/q"`."""
@@ -111,6 +116,8 @@ class Stability:
             "complete": self.complete,
             "nodes": self.nodes,
             "seconds": self.seconds,
+            "sigma_squared": [None if v is None else str(v) for v in self.sigma_squared],
+            "kappa_squared": [None if v is None else str(v) for v in self.kappa_squared],
         }
 
 
@@ -156,6 +163,8 @@ def stability(
     (1.0, 1.0)
     >>> 0.5 * found.sigma_lo <= found.kappa_lo <= found.kappa_hi <= found.sigma_hi
     True
+    >>> str(found.sigma_squared[1])  # exactly
+    '1'
     """
     net = as_network(network)
     place = None if domain is None else Domain.parse(domain)
@@ -209,15 +218,17 @@ class _Task:
         if best is None:  # the budget ended before the first region
             return Stability(
                 low, math.inf, 0.0, math.inf, None, (), None, None, layers, False, self.nodes,
-                time.perf_counter() - self.started,
+                time.perf_counter() - self.started, (_squared(low), None), (Fraction(0), None),
             )  # fmt: skip
         # Rows of very different sizes, or a cell that touches the ball, may leave a wider enclosure.
         complete = complete and low >= high * (1 - 3 * self.tolerance)
         shown, pattern = best
-        pair, kappa_hi = self._pair(shown, high)
+        pair, kappa_hi, kappa_square = self._pair(shown, high)
+        kappa_lo = min(kappa_lo, kappa_hi)
         return Stability(
-            low, high, min(kappa_lo, kappa_hi), kappa_hi, shown.point, pattern, shown.direction, pair, layers, complete,
+            low, high, kappa_lo, kappa_hi, shown.point, pattern, shown.direction, pair, layers, complete,
             self.nodes, time.perf_counter() - self.started,
+            (min(_squared(low), shown.square), shown.square), (min(_squared(kappa_lo), kappa_square), kappa_square),
         )  # fmt: skip
 
     def _late(self) -> bool:
@@ -403,16 +414,16 @@ class _Task:
             rows = self._next(k, rows, active)
         return cell_at(rows, point, pattern[-1])
 
-    def _pair(self, cell: Cell, high: float) -> tuple[Witness | None, float]:
-        """The pair that shows kappa_hi, and kappa_hi."""
+    def _pair(self, cell: Cell, high: float) -> tuple[Witness | None, float, Fraction]:
+        """The pair that shows kappa_hi, kappa_hi, and the rational of which it is the rounded root."""
         net, place = self.net, self.place
         if high == 0.0:
             collision = collision_at(net, cell.point)
-            return (None if collision is None else self._within(collision[0])), 0.0
+            return (None if collision is None else self._within(collision[0])), 0.0, Fraction(0)
 
         sizes = [float(np.abs(w).max()) for w in net.weights]
         if not all(2.0**-_RANGE < size < 2.0**_RANGE for size in sizes):
-            return None, high  # squares of floats would leave their range
+            return None, high, cell.square  # squares of floats would leave their range
 
         def holds(x: FractionVector) -> bool:
             return place is None or place.holds(x)
@@ -426,11 +437,11 @@ class _Task:
         ]
         found = closest_pair(net, [(x, v), *near], holds, bounds)
         if found is None:
-            return None, high
+            return None, high, cell.square
         ratio, one, two = found
         assert ratio == ratio_squared(net, one, two)
         value = root_above(ratio)
-        return (Witness(one, two), value) if value < high else (None, high)
+        return (Witness(one, two), value, ratio) if value < high else (None, high, cell.square)
 
     def _within(self, pair: Witness) -> Witness | None:
         """The collision, moved into the domain along its segment, on which all outputs are equal."""
@@ -441,6 +452,11 @@ class _Task:
                 return shorter if shorter.collides(self.net) else None
             y = tuple((a + b) / 2 for a, b in zip(x, y, strict=True))
         return None
+
+
+def _squared(bound: float) -> Fraction:
+    """The square of a lower bound; 0 for one that says that no region was reached."""
+    return Fraction(bound) ** 2 if math.isfinite(bound) else Fraction(0)
 
 
 def _below(value: float, factors: int) -> float:

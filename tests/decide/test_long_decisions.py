@@ -154,3 +154,32 @@ def test_witnesses_are_printed_so_that_they_differ(x: Fraction, other: Fraction)
     assert Fraction(a) != Fraction(b)
     assert abs(Fraction(a) - x) <= abs(x) / 10**5
     assert same == again == "0.666667"
+
+
+def test_layer_one_of_a_large_network_is_decided_first() -> None:
+    network = gaussian(8, (64, 128, 784), 0, biases=True)
+    for domain, facts in ((None, "layer 1 is injective"), ("box:-1,1", "layer 1 is injective on the domain")):
+        known = mcinj.check(network, domain=domain, node_budget=6_000).known
+        assert known is not None
+        assert facts in known.proved
+        assert known.layers_alone == ((1,) if domain is None else ())
+    # Rank 3 of 4 with half of the units positive everywhere: no count tells.
+    flat = np.random.default_rng(0).standard_normal((40, 3)) @ np.random.default_rng(1).standard_normal((3, 4))
+    hidden = mcinj.Network([np.vstack([flat, -flat]), np.random.default_rng(2).standard_normal((90, 80))])
+    found = mcinj.check(hidden)
+    assert (found.verdict, found.layer) == (mcinj.Outcome.NOT_INJECTIVE, 1)
+    assert found.witness is not None
+    assert found.witness.collides(hidden)
+    assert found.nodes < 10
+    assert mcinj.check(hidden, node_budget=0).nodes == 0
+
+
+def test_one_layer_on_a_box_around_0_is_decided_as_on_all_inputs() -> None:
+    network = mcinj.sample(10, (70,), seed=1)
+    whole, inside = mcinj.check(network), mcinj.check(network, domain="box:-1,1")
+    assert (whole.verdict, whole.nodes, whole.certified) == (inside.verdict, inside.nodes, inside.certified)
+    narrow = mcinj.sample(10, (40,), seed=1)
+    found = mcinj.check(narrow, domain="ball:0.001")
+    assert (found.verdict, found.layer) == (mcinj.Outcome.NOT_INJECTIVE, 1)
+    assert found.witness is not None
+    assert all(sum(v * v for v in x) < 1e-6 for x in (found.witness.x, found.witness.x_prime))

@@ -29,8 +29,12 @@ def shown(found: mcinj.Stability, net: mcinj.Network, domain: str | None = None)
     assert pattern == found.pattern
     step = Fraction(1, 2**200)
     moved = tuple(a + step * b for a, b in zip(found.x, found.direction, strict=True))
-    assert ratio_squared(net, found.x, moved) <= Fraction(found.sigma_hi) ** 2
+    assert ratio_squared(net, found.x, moved) == found.sigma_squared[1] <= Fraction(found.sigma_hi) ** 2
+    assert found.sigma_squared[0] <= found.sigma_squared[1]
+    assert found.kappa_squared[1] is not None
+    assert found.kappa_squared[0] <= found.kappa_squared[1] <= Fraction(found.kappa_hi) ** 2
     if found.pair is not None:
+        assert ratio_squared(net, found.pair.x, found.pair.x_prime) == found.kappa_squared[1]
         assert ratio_squared(net, found.pair.x, found.pair.x_prime) <= Fraction(found.kappa_hi) ** 2
     if domain is not None:
         from mcinj.decide.deep_domain import Domain
@@ -229,6 +233,8 @@ def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     code, out, _ = call(str(file))
     assert code == 0
     assert "lower Lipschitz constant: between" in out
+    exact = mcinj.stability(mcinj.read_npz(file)).sigma_squared[1]
+    assert f", at most {exact}\n" in call(str(file), "--rational")[1]
     code, out, _ = call(str(file), "--json", "--domain", "box:-1,1")
     found = json.loads(out)
     assert (code, found["complete"]) == (0, True)
