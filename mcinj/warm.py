@@ -113,10 +113,17 @@ def _quantities() -> None:
 
 
 def _searches() -> None:
+    from mcinj.experiment.searches import ActiveSet, CellSet, MarginSet, ProbeSet, SearchedSet
     from mcinj.experiment.tasks import warm
 
-    for kind in ("ProbeSet", "SearchedSet", "ActiveSet", "MarginSet", "CellSet"):
-        warm(kind)
+    law = "gaussian"
+    warm([
+        ProbeSet(3, law, 10, 1),
+        SearchedSet(3, law, 10, 2, 1),
+        ActiveSet(3, law, (6,), 1, None),
+        MarginSet(3, law, (6,), 0.1, 1, None),
+        CellSet(3, law, (6,), 3, 1),
+    ])  # fmt: skip
 
 
 def _verified(proof: bytes | None, network: Any) -> None:

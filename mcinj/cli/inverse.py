@@ -151,16 +151,14 @@ def coverage(
 
 @app.command()
 def farthest(
-    file: Annotated[Path, typer.Argument(help="A network: .npz with W1…Wl (b1…bl), .onnx, .safetensors, .pt.")],
-    domain: Annotated[str | None, typer.Option(help="Only inputs inside: box:LOW,HIGH or ball:R (closed).")] = None,
+    file: NetworkFile,
+    domain: Domain = None,
     samples: Annotated[int, typer.Option(help="Number of inputs drawn.", min=1)] = 1000,
     starts: Annotated[int, typer.Option(help="Most regions from which the search starts.", min=1)] = 30,
     seed: SeedText = "0",
     node_budget: NodeBudget = 100_000,
-    time_limit: Annotated[
-        float | None, typer.Option("--time-limit", help="Most seconds; past it: the farthest pair by then.")
-    ] = None,
-    last: Annotated[LastLayer | None, typer.Option(help="As for `mcinj check`.")] = None,
+    time_limit: TimeLimit = None,
+    last: Last = None,
     layers: Layers = None,
     prefix: Prefix = None,
     as_json: AsJson = False,
@@ -172,9 +170,8 @@ def farthest(
     Example: mcinj farthest stack.npz --domain box:-1,1
     """
     from mcinj.inverse.farthest import farthest as search
-    from mcinj.networks.readers import read_network
 
-    network = read_network(file, layers=layer_names(layers), last=last, prefix=prefix)
+    network = read_as_told(file, last, layers, prefix).network
     found = search(
         network, domain=domain, samples=samples, starts=starts, seed=seed, node_budget=node_budget,
         time_limit=time_limit,
