@@ -25,4 +25,9 @@ def test_a_kernel_depends_on_what_it_calls_and_on_the_constants_it_compiles_in()
 
 
 def test_the_checker_is_compiled_without_anything_of_the_search() -> None:
-    assert names("certify/walk.py") == {"certify/walk.py", "certify/choices.py", "_jit.py"}
+    assert names("certify/walk.py") == {
+        "certify/walk.py",
+        "certify/choices.py",
+        "certify/raising.py",
+        "_jit.py",
+    }
