@@ -66,8 +66,9 @@ def searched_axes(axes: Any, table: pandas.DataFrame, proved: pandas.DataFrame |
     Bounds stand in a strip at n → ∞, which is what they are about. Sets the limits of both axes.
     """
     summary = searched_summary(table)
-    # Several budgets of one size: the larger one misses less.
-    summary = summary.loc[summary.groupby(["n", "ensemble"])["moves"].idxmax()]
+    # Several budgets of one size: that with most streams, of equals the larger one, which misses less.
+    summary = summary.sort_values(["streams", "moves"]).groupby(["n", "ensemble"], as_index=False).tail(1)
+    summary = summary.sort_values(["ensemble", "n"])
     laws = sorted(set(summary["ensemble"]), key=lambda law: (law != "gaussian", law))
     ends = [float(summary["mean_lo"].min()), float(summary["mean_hi"].max())]
     for k, law in enumerate(laws):
