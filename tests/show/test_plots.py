@@ -97,6 +97,22 @@ def test_plots_and_tables_of_other_kinds(folder: str, names: tuple[str, ...]) ->
         plt.close(fig)
 
 
+def test_searched_and_proved_means_have_symbols_of_their_own() -> None:
+    fig, ax = plt.subplots()
+    table = mcinj.load(ROOT / "results" / "searched").trials
+    mcinj.plot.searched(table[table["n"] <= 20], ax=ax, proved=ONE[ONE["n"] > 6])
+    names = {box.get_label(): box.lines[0] for box in ax.containers}
+    assert set(names) == {"searched, Gaussian", "proved, Gaussian"}
+    searched, proved = names["searched, Gaussian"], names["proved, Gaussian"]
+    assert (searched.get_marker(), searched.get_markerfacecolor()) == ("^", "white")
+    assert (proved.get_marker(), proved.get_color()) == ("o", "0.2")
+    # One point per n, of the budget with most streams.
+    assert len(searched.get_xdata()) == table[table["n"] <= 20]["n"].nunique()
+    mean = ONE[ONE["n"] == 8]["m_hi"].astype(float).mean() / 8
+    assert proved.get_ydata()[list(proved.get_xdata()).index(8)] == pytest.approx(mean)
+    plt.close(fig)
+
+
 def test_the_current_axes_are_the_default() -> None:
     fig, ax = plt.subplots()
     assert mcinj.plot.transition(ONE) is ax
