@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import mcinj
 from mcinj.errors import InputError
+
+if TYPE_CHECKING:
+    from mcinj.networks.reading import Reading
 
 EXIT_PASS, EXIT_FAIL, EXIT_INPUT, EXIT_UNKNOWN, EXIT_GENERIC, EXIT_INTERNAL, EXIT_INTERRUPT = 0, 1, 2, 3, 4, 70, 130
 
@@ -72,19 +76,33 @@ EnsembleText = Annotated[
         "correlated[:R] (R: correlation of successive rows).",
     ),
 ]
+# What every command takes that reads a network: the file, and how it is to be read.
+NetworkFile = Annotated[Path, typer.Argument(help="A network: .npz with W1…Wl (b1…bl), .onnx, .safetensors, .pt.")]
+Last = Annotated[
+    LastLayer | None,
+    typer.Option("--last", help="Whether the last layer has a ReLU; default relu, and what an .onnx file says itself."),
+]
 Layers = Annotated[
     str | None,
     typer.Option(
+        "--layers",
         help="Names of all layers from input to output, e.g. stem,body,head, where the file leaves their order open "
-        "(.safetensors; .pt keeps the order in which the model registers them)."
+        "(.safetensors; .pt keeps the order in which the model registers them).",
     ),
 ]
 Prefix = Annotated[
     str | None,
-    typer.Option(help="Only the tensors whose names begin so, e.g. decoder. (all formats but .onnx)."),
+    typer.Option("--prefix", help="Only the tensors whose names begin so, e.g. decoder. (all formats but .onnx)."),
 ]
+# What several questions about a network take.
+Domain = Annotated[str | None, typer.Option("--domain", help="Only inputs inside: box:LOW,HIGH or ball:R.")]
+Slope = Annotated[float, typer.Option("--slope", help="Slope of leaky ReLUs; 0: ReLU.")]
 NodeBudget = Annotated[
     int | None, typer.Option("--node-budget", help="Most search nodes; past it: unknown. Default: no limit.")
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option("--time-limit", help="Most seconds, compilation not counted; past it: what is known by then."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -118,8 +136,12 @@ def print_table(frame: Any, digits: int = 4) -> None:
     console.print(shown, highlight=False, markup=False)
 
 
-def layer_names(text: str | None) -> list[str] | None:
-    return None if text is None else [part.strip() for part in text.split(",")]
+def read_as_told(file: Path, last: LastLayer | None, layers: str | None, prefix: str | None) -> Reading:
+    """The network of a file, read as the options of a command say."""
+    from mcinj.networks.readers import read_file
+
+    names = None if layers is None else [part.strip() for part in layers.split(",")]
+    return read_file(file, layers=names, last=last, prefix=prefix)
 
 
 def parse_widths(text: str, option: str) -> tuple[int, ...]:

@@ -18,13 +18,17 @@ from mcinj.cli.app import (
     EXIT_UNKNOWN,
     AsJson,
     CriterionName,
+    Domain,
     EngineName,
-    LastLayer,
+    Last,
     Layers,
+    NetworkFile,
     NodeBudget,
     Prefix,
+    Slope,
+    TimeLimit,
     app,
-    layer_names,
+    read_as_told,
 )
 from mcinj.cli.explain import distinct_decimals, explain_known
 from mcinj.errors import InputError
@@ -39,7 +43,7 @@ MAX_CERTIFICATE = 2**30
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="A network: .npz with W1…Wl (b1…bl), .onnx, .safetensors, .pt.")],
+    file: NetworkFile,
     criterion: Annotated[CriterionName, typer.Option(help="What to decide.")] = CriterionName.GLOBAL,
     engine: Annotated[EngineName, typer.Option(help="auto: the fastest that supports the case.")] = EngineName.AUTO,
     node_budget: NodeBudget = None,
@@ -56,20 +60,12 @@ def check(
         Path | None, typer.Option(help="Write the proof of a pass here (not with --domain or --slope).")
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Cores for one decision.", min=1)] = 1,
-    domain: Annotated[str | None, typer.Option(help="Only inputs inside: box:LOW,HIGH or ball:R.")] = None,
-    slope: Annotated[float, typer.Option(help="Slope of leaky ReLUs; 0: ReLU.")] = 0.0,
-    last: Annotated[
-        LastLayer | None,
-        typer.Option(help="Whether the last layer has a ReLU; default relu, and what an .onnx file says itself."),
-    ] = None,
+    domain: Domain = None,
+    slope: Slope = 0.0,
+    last: Last = None,
     layers: Layers = None,
     prefix: Prefix = None,
-    time_limit: Annotated[
-        float | None,
-        typer.Option(
-            "--time-limit", help="Most seconds, compilation not counted; past it: unknown, with what is known."
-        ),
-    ] = None,
+    time_limit: TimeLimit = None,
     progress: Annotated[
         bool, typer.Option("--progress", help="Say how far a long decision is, also without a terminal.")
     ] = False,
@@ -81,11 +77,10 @@ def check(
     """
     from mcinj.decide.check import check as decide
     from mcinj.files import atomic_write
-    from mcinj.networks.readers import read_file
 
     if certificate is not None and not certificate.parent.is_dir():
         raise InputError(f"cannot write {certificate}: {certificate.parent} is not a directory")
-    read = read_file(file, layers=layer_names(layers), last=last, prefix=prefix)
+    read = read_as_told(file, last, layers, prefix)
     if slope and read.states_relus:
         raise InputError(f"{file} says itself which activations its layers have; leave --slope out")
     network = read.network
@@ -148,11 +143,11 @@ def leave(code: int, line: DecisionLine) -> NoReturn:
 @app.command()
 def verify(
     certificate: Annotated[Path, typer.Argument(help="A certificate that `mcinj check --certificate` wrote.")],
-    file: Annotated[Path, typer.Argument(help="The network that it is about.")],
+    file: NetworkFile,
     exact: Annotated[
         bool, typer.Option("--exact", help="Exact arithmetic only; accept no proof that takes something for granted.")
     ] = False,
-    last: Annotated[LastLayer | None, typer.Option(help="As `mcinj check` was told.")] = None,
+    last: Last = None,
     layers: Layers = None,
     prefix: Prefix = None,
 ) -> None:
@@ -164,9 +159,8 @@ def verify(
     Example: mcinj verify stack.cert stack.npz
     """
     from mcinj.certify import verify as check_certificate
-    from mcinj.networks.readers import read_network
 
-    network = read_network(file, layers=layer_names(layers), last=last, prefix=prefix)
+    network = read_as_told(file, last, layers, prefix).network
     try:
         if certificate.stat().st_size > MAX_CERTIFICATE:
             raise InputError(f"{certificate} is larger than {MAX_CERTIFICATE >> 20} MiB, which no certificate is")

@@ -14,13 +14,17 @@ from mcinj.cli.app import (
     EXIT_PASS,
     EXIT_UNKNOWN,
     AsJson,
-    LastLayer,
+    Domain,
+    Last,
     Layers,
+    NetworkFile,
     NodeBudget,
     Prefix,
     SeedText,
+    Slope,
+    TimeLimit,
     app,
-    layer_names,
+    read_as_told,
 )
 from mcinj.errors import InputError
 
@@ -30,20 +34,18 @@ if TYPE_CHECKING:
 
 @app.command()
 def invert(
-    file: Annotated[Path, typer.Argument(help="A network: .npz with W1…Wl (b1…bl), .onnx, .safetensors, .pt.")],
+    file: NetworkFile,
     output: Annotated[Path | None, typer.Argument(help="The output y: .npy, or text with numbers.")] = None,
     y: Annotated[str | None, typer.Option("--y", help="Or the output itself, e.g. 1,2/3,0.")] = None,
-    domain: Annotated[str | None, typer.Option(help="Only inputs inside: box:LOW,HIGH or ball:R.")] = None,
-    slope: Annotated[float, typer.Option(help="Slope of leaky ReLUs; 0: ReLU.")] = 0.0,
+    domain: Domain = None,
+    slope: Slope = 0.0,
     noisy: Annotated[
         bool, typer.Option("--least-squares", help="y is noisy: the input whose output is nearest, instead.")
     ] = False,
     max_pieces: Annotated[int, typer.Option(help="Most pieces of the solution set.", min=1)] = 100,
     node_budget: NodeBudget = 100_000,
-    time_limit: Annotated[
-        float | None, typer.Option("--time-limit", help="Most seconds; past it: what is known by then.")
-    ] = None,
-    last: Annotated[LastLayer | None, typer.Option(help="As for `mcinj check`.")] = None,
+    time_limit: TimeLimit = None,
+    last: Last = None,
     layers: Layers = None,
     prefix: Prefix = None,
     as_json: AsJson = False,
@@ -56,11 +58,10 @@ def invert(
     """
     from mcinj.inverse.invert import invert as solve
     from mcinj.inverse.vectors import parse_vector, read_vector
-    from mcinj.networks.readers import read_network
 
     if (output is None) == (y is None):
         raise InputError("give the output as a file or with --y, one of the two")
-    network = read_network(file, layers=layer_names(layers), last=last, prefix=prefix)
+    network = read_as_told(file, last, layers, prefix).network
     values = read_vector(output) if output is not None else parse_vector(y or "", "--y")
     found = solve(
         network, values, domain=domain, slope=slope, noisy=noisy, max_pieces=max_pieces, node_budget=node_budget,
@@ -120,12 +121,12 @@ def _shown(value: Fraction) -> str:
 
 @app.command()
 def coverage(
-    file: Annotated[Path, typer.Argument(help="A network: .npz with W1…Wl (b1…bl), .onnx, .safetensors, .pt.")],
+    file: NetworkFile,
     samples: Annotated[int, typer.Option(help="Number of inputs drawn.", min=1)] = 1000,
     domain: Annotated[str | None, typer.Option(help="Uniform on box:LOW,HIGH or ball:R; default N(0, I).")] = None,
     seed: SeedText = "0",
     level: Annotated[float, typer.Option(help="Confidence of the limits.")] = 0.95,
-    last: Annotated[LastLayer | None, typer.Option(help="As for `mcinj check`.")] = None,
+    last: Last = None,
     layers: Layers = None,
     prefix: Prefix = None,
     as_json: AsJson = False,
@@ -135,9 +136,8 @@ def coverage(
     Example: mcinj coverage stack.npz --samples 2000
     """
     from mcinj.inverse.coverage import coverage as estimate
-    from mcinj.networks.readers import read_network
 
-    network = read_network(file, layers=layer_names(layers), last=last, prefix=prefix)
+    network = read_as_told(file, last, layers, prefix).network
     found = estimate(network, samples=samples, domain=domain, seed=seed, level=level)
     if as_json:
         typer.echo(json.dumps(found.to_json()))

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mcinj.cli.app import AsJson, LastLayer, Layers, NodeBudget, Prefix, app, layer_names
+from mcinj.cli.app import AsJson, Domain, Last, Layers, NetworkFile, NodeBudget, Prefix, TimeLimit, app, read_as_told
 from mcinj.errors import InputError
 
 
 @app.command()
 def stability(
-    file: Annotated[Path, typer.Argument(help="A network: .npz with W1…Wl (b1…bl), .onnx, .safetensors, .pt.")],
-    domain: Annotated[str | None, typer.Option(help="Only inputs inside: box:LOW,HIGH or ball:R.")] = None,
+    file: NetworkFile,
+    domain: Domain = None,
     tolerance: Annotated[float, typer.Option(help="Relative width of the answer that is aimed at.")] = 1e-6,
     node_budget: NodeBudget = 1_000_000,
-    time_limit: Annotated[
-        float | None, typer.Option("--time-limit", help="Most seconds; past it: what is known by then.")
-    ] = None,
-    last: Annotated[LastLayer | None, typer.Option(help="As for `mcinj check`.")] = None,
+    time_limit: TimeLimit = None,
+    last: Last = None,
     layers: Layers = None,
     prefix: Prefix = None,
     as_json: AsJson = False,
@@ -31,10 +28,9 @@ def stability(
 
     Example: mcinj stability stack.npz --domain box:-1,1
     """
-    from mcinj.networks.readers import read_network
     from mcinj.quantify.stability import stability as enclose
 
-    network = read_network(file, layers=layer_names(layers), last=last, prefix=prefix)
+    network = read_as_told(file, last, layers, prefix).network
     found = enclose(network, domain=domain, tolerance=tolerance, node_budget=node_budget, time_limit=time_limit)
     if as_json:
         typer.echo(json.dumps(found.to_json()))
@@ -60,7 +56,7 @@ def stability(
 
 @app.command()
 def margin(
-    file: Annotated[Path, typer.Argument(help="A network: .npz with W1 (b1), .onnx, .safetensors, .pt.")],
+    file: NetworkFile,
     layer: Annotated[
         int | None, typer.Option(help="Which layer, from 1, of a network that has several.", min=1)
     ] = None,
@@ -71,10 +67,8 @@ def margin(
         float, typer.Option(help="Width that is aimed at, as a share of the largest margin that these rows could have.")
     ] = 1e-6,
     node_budget: NodeBudget = 1_000_000,
-    time_limit: Annotated[
-        float | None, typer.Option("--time-limit", help="Most seconds; past it: what is known by then.")
-    ] = None,
-    last: Annotated[LastLayer | None, typer.Option(help="As for `mcinj check`.")] = None,
+    time_limit: TimeLimit = None,
+    last: Last = None,
     layers: Layers = None,
     prefix: Prefix = None,
     as_json: AsJson = False,
@@ -83,10 +77,9 @@ def margin(
 
     Example: mcinj margin layer.npz
     """
-    from mcinj.networks.readers import read_network
     from mcinj.quantify.margin import margin as enclose
 
-    network = read_network(file, layers=layer_names(layers), last=last, prefix=prefix)
+    network = read_as_told(file, last, layers, prefix).network
     if layer is not None:
         network = network.layer(layer)
     elif network.depth > 1:
