@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 if TYPE_CHECKING:
-    from mcinj import plot, theory
+    from mcinj import constructions, plot, theory
     from mcinj.certify.witness import Witness
     from mcinj.decide.check import check
     from mcinj.decide.verdict import Certified, Criterion, Engine, Outcome, Verdict
@@ -52,6 +52,7 @@ _HOMES = {
     "Verdict": "mcinj.decide.verdict",
     "Witness": "mcinj.certify.witness",
     "check": "mcinj.decide.check",
+    "constructions": "mcinj",
     "coverage": "mcinj.inverse.coverage",
     "invert": "mcinj.inverse.invert",
     "load": "mcinj.results",
@@ -89,6 +90,7 @@ __all__ = [
     "Witness",
     "__version__",
     "check",
+    "constructions",
     "coverage",
     "invert",
     "load",

@@ -161,7 +161,7 @@ class Network:
 
         Both networks collide for the same inputs, since `z = ReLU(z) - ReLU(-z)`.
         """
-        weights, biases = self._given(slice(None))
+        weights, biases = self.as_given()
         weights[-1] = _both_signs(weights[-1])
         if biases is not None:
             biases[-1] = _both_signs(biases[-1])
@@ -169,12 +169,12 @@ class Network:
 
     def with_premise(self, premise: Premise | None) -> Network:
         """The same network; `premise`: what is known of the law of its weights."""
-        return Network(*self._given(slice(None)), premise=premise)
+        return Network(*self.as_given(), premise=premise)
 
     def _part(self, part: slice) -> Network:
-        return Network(*self._given(part), premise=self.premise)
+        return Network(*self.as_given(part), premise=self.premise)
 
-    def _given(self, part: slice) -> tuple[list[Any], list[Any] | None]:
+    def as_given(self, part: slice = slice(None)) -> tuple[list[Any], list[Any] | None]:
         """Weights and biases of some layers as they were given: floats, or rationals where floats cannot hold them."""
         given = self._rational_weights  # type: ignore[attr-defined]
         weights = [w if r is None else r for w, r in zip(self.weights[part], given[part], strict=True)]
