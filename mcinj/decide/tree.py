@@ -20,6 +20,7 @@ from mcinj.decide.onelayer_exact import kernel_vector
 from mcinj.decide.onelayer_jobs import search_shared
 from mcinj.decide.onelayer_proof import layer_proof, proof_of
 from mcinj.decide.onelayer_search import End, explore
+from mcinj.decide.opposites import opposite_rows, proof_of_opposites
 from mcinj.decide.scaling import input_units, with_biases, with_even_columns
 from mcinj.decide.verdict import Certified, Outcome, Reason
 from mcinj.decide.watch import current
@@ -90,6 +91,10 @@ def decide_one_layer(
 
     if layer.rank() < layer.n:
         return failed(_invisible_direction(layer), 0)
+    pairs = opposite_rows(layer)
+    if pairs is not None:
+        data = write(network, [proof_of_opposites(layer, pairs)]) if certificate else None
+        return decided(Outcome.INJECTIVE, Certified.EXACT, 0, certificate=data)
     premise = network.premise if layer.generic and not exact else None
     layer, columns = _evened(network, layer)
     spent = 0
