@@ -121,6 +121,30 @@ def sample(
 
 
 @app.command()
+def construct(
+    n: N,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write (.npz).")],
+    layers: Annotated[int, typer.Option(help="Number of layers; each doubles.")] = 1,
+    more: Annotated[int, typer.Option(help="Further rows M of every layer.")] = 0,
+    outputs: Annotated[
+        int | None, typer.Option(help="Project to so many outputs, without a last ReLU: 2n + 1 keep all apart.")
+    ] = None,
+    seed: SeedText = "0",
+) -> None:
+    """Build a network that is injective by construction, layers [B; -DB; M] with Gaussian B and M, and write it.
+
+    Example: mcinj construct --n 4 --outputs 9 -o narrow.npz
+    """
+    from mcinj.constructions import drawn
+    from mcinj.networks import write_npz
+
+    network = drawn(n, layers=layers, more=more, outputs=outputs, seed=seed)
+    write_npz(network, output)
+    ends = ", the last one linear (with both signs)" if outputs is not None else ""
+    typer.echo(f"{output}: n = {network.n}, widths {', '.join(str(w) for w in network.widths)}{ends}, seed {seed}")
+
+
+@app.command()
 def theory(
     layers: Annotated[int, typer.Option(help="Depths 1 to this one (at most 8).")] = 1,
     wide_layers: Annotated[int, typer.Option(help="Values behind this many infinitely wide layers (at most 20).")] = 0,
