@@ -31,16 +31,16 @@ from mcinj.show.style import COLOURS, MARKERS, figure, save
 BUDGET = 1_000_000  # nodes of one decision; beyond it: unknown, and counted
 # Base, inputs, trials.
 PROJECTIONS = [
-    ("doubled", 1, 400), ("doubled", 2, 400), ("doubled", 3, 400), ("doubled", 4, 30),
-    ("doubled twice", 1, 400), ("doubled twice", 2, 200),
-    ("Gaussian", 1, 400), ("Gaussian", 2, 400), ("Gaussian", 3, 60),
-    ("Gaussian with biases", 1, 400), ("Gaussian with biases", 2, 200),
+    ("doubled", 1, 200), ("doubled", 2, 200), ("doubled", 3, 100), ("doubled", 4, 15),
+    ("doubled twice", 1, 100), ("doubled twice", 2, 60),
+    ("Gaussian", 1, 200), ("Gaussian", 2, 100), ("Gaussian", 3, 20),
+    ("Gaussian with biases", 1, 200), ("Gaussian with biases", 2, 60),
 ]  # fmt: skip
 # Window, size of the image, numbers of kernels, trials.
 CONVOLUTIONS: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]] = [
-    ((2,), (8,), (2, 3, 4, 5, 6, 8, 10, 12), 200),
-    ((3,), (8,), (2, 3, 4, 5, 6, 8, 10, 12, 16), 200),
-    ((2, 2), (3, 3), (2, 4, 6, 8, 12, 16), 50),
+    ((2,), (8,), (2, 3, 4, 5, 6, 8, 10, 12), 100),
+    ((3,), (8,), (2, 3, 4, 5, 6, 8, 10, 12, 16), 100),
+    ((2, 2), (3, 3), (2, 4, 6, 8, 12), 30),
 ]
 WIDE = 8  # units per input of the Gaussian bases
 

@@ -16,8 +16,8 @@ from mcinj.networks.operators import moved
 
 # Operators whose first operand is moved, and Concat, which moves all.
 MOVES = (
-    "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Concat", "Gather", "Expand", "Tile",
-    "Pad", "Resize", "Upsample", "DepthToSpace", "SpaceToDepth",
+    "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Concat", "Gather", "GatherND",
+    "Expand", "Tile", "Pad", "Resize", "Upsample", "DepthToSpace", "SpaceToDepth",
 )  # fmt: skip
 
 
@@ -89,6 +89,11 @@ def _room(call: Call, shapes: list[tuple[int, ...]]) -> None:
         if not -len(shape) <= axis < len(shape):
             raise InputError(f"axis {axis} meets a tensor of shape {shape}")
         out = [*call.constant(1).shape, *(d for a, d in enumerate(shape) if a != axis % len(shape))]
+    elif call.op == "GatherND":
+        places, batch = call.constant(1).shape, call.whole("batch_dims", 0)
+        if not places or not 0 <= batch < len(places) or batch + places[-1] > len(shape):
+            raise InputError(f"places of shape {places} meet a tensor of shape {shape}")
+        out = [*places[:-1], *shape[batch + places[-1] :]]
     elif call.op == "Pad":
         pads = call.indices(1) if call.has(1) else call.wholes("pads", [])
         if any(abs(p) > 2**31 for p in pads):

@@ -70,14 +70,14 @@ def _clip(call: Call) -> list[Value]:
 
 
 def _max(call: Call) -> list[Value]:
-    zeros = [v for v in call.inputs if isinstance(v, Constant)]
-    if len(call.flows) != 1 or len(zeros) != 1 or len(call.inputs) != 2 or np.any(zeros[0].values != 0):
-        raise InputError("only the maximum of a tensor and 0, which is a ReLU, is supported")
-    call.values(call.inputs.index(zeros[0]))
+    limits = [v for v in call.inputs if isinstance(v, Constant)]
+    if len(call.flows) != 1 or len(limits) != 1 or len(call.inputs) != 2 or len(np.unique(limits[0].values)) != 1:
+        raise InputError("only the maximum of a tensor and one number is supported; with 0 it is a ReLU")
+    number = call.values(call.inputs.index(limits[0])).reshape(-1)[0]
     x = call.tensor(call.inputs.index(call.flows[0]))
-    if np.broadcast_shapes(zeros[0].shape, x.shape) != x.shape:
-        raise InputError(f"constants of shape {zeros[0].shape} change the shape {x.shape}")
-    return call.out(call.assembly.relu(x, call.name))
+    if np.broadcast_shapes(limits[0].shape, x.shape) != x.shape:
+        raise InputError(f"constants of shape {limits[0].shape} change the shape {x.shape}")
+    return call.out(clip(call.assembly, x, number, None, call.name))
 
 
 def _monotone(make: Callable[[Call], Monotone]) -> Operator:

@@ -36,6 +36,17 @@ class Skips(nn.Module):
         return y + self.d(torch.relu(self.c(y)))
 
 
+class Indexed(nn.Module):
+    """Indexing with a list, and a limit from below that is not 0: GatherND and Max in the newer exporter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Linear(3, 9)
+
+    def forward(self, x: Any) -> Any:
+        return self.a(x[:, [2, 0, 1]]).clamp(min=0.25)
+
+
 class Quantised(nn.Module):
     """Weights rounded to multiples of 1/32 in 8 bits, as in training that knows of it."""
 
@@ -119,6 +130,7 @@ MODELS: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
     "leaky": (lambda: nn.Sequential(nn.Linear(2, 5), nn.LeakyReLU(0.1), nn.Linear(5, 4), nn.LeakyReLU(0.1)), (1, 2)),
     "softplus": (lambda: nn.Sequential(nn.Linear(2, 7), nn.ReLU(), nn.Linear(7, 4), nn.Softplus()), (1, 2)),
     "skips": (Skips, (1, 2)),
+    "indexed and clamped": (Indexed, (1, 3)),
     "quantised": (Quantised, (1, 2)),
 }  # fmt: skip
 # By construction; and three inputs need six units.

@@ -317,3 +317,37 @@ def test_a_monotone_end_is_left_out_with_a_word(tmp_path: Path, end: str) -> Non
     assert f"linear (counts with both signs); {end} left out, strictly monotone" in str(read.layers[0])
     assert read.layers[0].to_json()["note"] == f"{end} left out, strictly monotone"
     np.testing.assert_array_equal(read.network.weights[0][:4], w.T.astype(float))
+
+
+def test_the_maximum_with_a_number_is_a_shifted_relu(tmp_path: Path) -> None:
+    """As today's exporter writes `clamp(min=1)`."""
+    a = matrix(4, 3)
+    nodes = [node("Max", "x", "one", out="1"), node("MatMul", "1", "a")]
+    save(tmp_path / "n.onnx", nodes, {"a": a.T, "one": np.float32([0.75])})
+    read = read_file(tmp_path / "n.onnx")
+    for x in points(3):
+        clamped = np.array([max(v, Fraction(3, 4)) for v in x], dtype=object)
+        assert (output(read.network, x, linear=True) == exact(a) @ clamped).all()
+    save(tmp_path / "n.onnx", nodes, {"a": a.T, "one": np.float32([0.75, 1, 1])})
+    with pytest.raises(InputError, match="one number"):
+        read_file(tmp_path / "n.onnx")
+
+
+def test_places_in_several_axes_are_gathered(tmp_path: Path) -> None:
+    """As today's exporter writes indexing with tensors."""
+    x = exact(np.arange(1.0, 7.0))
+    places = np.array([[[1, 2], [0, 0]], [[1, 2], [0, 1]]])
+    nodes = [
+        node("Reshape", "x", "s", out="1"), node("GatherND", "1", "places", out="2"),
+        node("Reshape", "2", "t", out="3"), node("MatMul", "3", "a", out="4"), node("Relu", "4"),
+    ]  # fmt: skip
+    a = matrix(3, 4)
+    constants = {"a": a.T, "places": places, "s": np.array([2, 3]), "t": np.array([1, 4])}
+    save(tmp_path / "n.onnx", nodes, constants, shape=(1, 6))
+    read = read_file(tmp_path / "n.onnx")
+    expected = relu(exact(a) @ np.array([Fraction(v) for v in (6, 1, 6, 2)], dtype=object))
+    assert (output(read.network, x, linear=False) == expected).all()
+    for wrong in (np.array([[0, 0, 0]]), np.array(3)):
+        save(tmp_path / "n.onnx", nodes, constants | {"places": wrong}, shape=(1, 6))
+        with pytest.raises(InputError, match="meet a tensor"):
+            read_file(tmp_path / "n.onnx")
