@@ -62,6 +62,36 @@ def test_all_critical_points(n: int, m: int, seed: int) -> None:
         assert found.lo <= by_sampling(a, 5_000)
 
 
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_polytope_bias_estimation_is_a_lower_bound(n: int) -> None:
+    """Haider, Balazs and Ehler bound the bias by facets of a hull; the margin is never below, and mostly above."""
+    gaps = []
+    for seed in range(6):
+        a = np.random.default_rng(seed).standard_normal((5 * n, n))
+        bound, found = by_hull(a), mcinj.margin(a)
+        if math.isfinite(bound):
+            gaps.append(found.hi - bound)
+            assert gaps[-1] >= -1e-9
+    assert len(gaps) >= 3
+    assert max(gaps) > 0.01
+
+
+@pytest.mark.parametrize("m", [3, 4, 5, 6, 12])
+def test_polytope_bias_estimation_is_exact_for_polygons(m: int) -> None:
+    """Against a vertex the second largest value is cos 2π/m: facets are edges, and their least values are attained."""
+    angles = 2 * np.pi * np.arange(m) / m
+    a = np.column_stack([np.cos(angles), np.sin(angles)])
+    found = mcinj.margin(a)
+    expected = math.cos(2 * math.pi / m)
+    assert found.lo - 1e-9 <= expected <= found.hi + 1e-9
+    assert found.hi - found.lo < 1e-5
+    if m >= 4:
+        assert by_hull(a) == pytest.approx(expected, abs=1e-9)
+    else:
+        # Obtuse facets: the cone's own least value, below.
+        assert by_hull(a) <= expected
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(1, 3).flatmap(
