@@ -130,25 +130,20 @@ def convolution_figure(table: pandas.DataFrame, folder: Path) -> None:
         for window, size in cases:
             part = table[table["window"] == window]
             smallest = max(int(v) for v in window.split("x"))
-            lines = {
-                f"condition, P = {smallest}": part["patch"] == smallest,
-                f"condition, P = {smallest + 1}": part["patch"] <= smallest + 1,
-                "exact, no padding (= condition, P as the image)": part["valid"] == "injective",
-                "exact, zeros": part["zeros"] == "injective",
-                "exact, circular": part["circular"] == "injective",
-            }
-            if smallest + 1 == int(size.split("x")[0]):
-                del lines[f"condition, P = {smallest + 1}"]
-            for label, passes in lines.items():
-                k = ["P = 2", "P = 3", "P = 4", "no pad", "zeros", "circ"].index(
-                    next(w for w in ("no pad", "zeros", "circ", "P = 2", "P = 3", "P = 4") if w in label)
-                )
+            lines = [
+                (f"condition, P = {patch}", part["patch"] <= patch, patch - 2, "--")
+                for patch in range(smallest, min(smallest + 2, int(size.split("x")[0])))
+            ]
+            lines += [
+                ("exact, no padding (= condition, P as the image)", part["valid"] == "injective", 3, "-"),
+                ("exact, zeros", part["zeros"] == "injective", 4, "-"),
+                ("exact, circular", part["circular"] == "injective", 5, "-"),
+            ]
+            for label, passes, k, style in lines:
                 groups = passes.fillna(False).groupby(part["kernels"])
-                draw(
-                    axes[window], [q for q, _ in groups], [share(g) for _, g in groups], k, label,
-                    linestyle="--" if "condition, " in label and "exact" not in label else "-",
-                )  # fmt: skip
+                draw(axes[window], [q for q, _ in groups], [share(g) for _, g in groups], k, label, linestyle=style)
             axes[window].set(title=f"windows of {window} on images of {size}", xlabel="kernels")
+            axes[window].locator_params(axis="x", integer=True)
         axes[cases[0][0]].set_ylabel("share of random kernels")
         handles = {label: handle for a in axes.values() for handle, label in zip(*a.get_legend_handles_labels())}
         fig.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
