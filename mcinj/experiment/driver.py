@@ -80,16 +80,15 @@ class Progress:
     def rate(self) -> float:
         """New trials per second over the last minute."""
         now = time.monotonic()
-        while len(self._recent) > 1 and now - self._recent[0][0] > RATE_SECONDS:
+        while len(self._recent) > 1 and _due(self._recent[0][0], RATE_SECONDS):
             self._recent.popleft()
         since, new = self._recent[0] if self._recent else (self.started, 0)
-        return (self.new - new) / max(now - since, 1e-9)
+        return (self.new - new) / (now - since) if now > since else 0.0
 
     def tick(self) -> None:
         """Note the count for the rate."""
-        now = time.monotonic()
-        if not self._recent or now - self._recent[-1][0] >= 1.0:
-            self._recent.append((now, self.new))
+        if not self._recent or _due(self._recent[-1][0], 1.0):
+            self._recent.append((time.monotonic(), self.new))
 
 
 def run(
@@ -189,6 +188,11 @@ def _jobs(jobs: int | None) -> int:
     return jobs
 
 
+def _due(since: float, seconds: float) -> bool:
+    """Whether so many seconds are over, or the clock was set back, as that of a moved virtual machine may be."""
+    return not 0 <= time.monotonic() - since < seconds
+
+
 class _Run:
     """A run under way."""
 
@@ -222,14 +226,15 @@ class _Run:
         settle_quarantined(store, self._experiment)
         store.set_note("description", self._experiment.description)
         state.quarantined, state.undecided = quarantined_of(store.meta()), undecided(store)
+        remote = self._backend == "dask" and bool(os.environ.get("DASK_SCHEDULER_ADDRESS"))
         log.info(
-            "mcinj %s: %s, seed %d, %s, %s with %d workers",
+            "mcinj %s: %s, seed %d, %s, %s with %s workers",
             mcinj.__version__,
             self._experiment.name,
             self._experiment.seed,
             f"shard {self._shard}" if str(self._shard) else "all trials",
             self._backend,
-            self._workers,
+            "its scheduler's" if remote else self._workers,
         )
         try:
             self._rounds()
@@ -308,7 +313,7 @@ class _Run:
             if event is not None:
                 out -= 1
                 self._take(event, supply)
-            if time.monotonic() - self._saved >= COMMIT_SECONDS:
+            if _due(self._saved, COMMIT_SECONDS):
                 self._report(pool)
                 self._save()
                 self._show(self._state)
@@ -361,7 +366,7 @@ class _Run:
         running = [(self._parts[task.group], len(task.trials), age) for task, age in pool.running()]
         found = estimate(list(self._parts.values()), state.workers or self._workers, running)
         state.eta, state.guess = (None, ()) if found is None else (found.seconds, found.guess)
-        if time.monotonic() - self._logged >= LOG_SECONDS:
+        if _due(self._logged, LOG_SECONDS):
             self._logged = time.monotonic()
             log.info(
                 "%d of %d trials, %.2f trials/s, %s s to go%s, %d undecided, %d quarantined",

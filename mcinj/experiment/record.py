@@ -14,14 +14,14 @@ from mcinj.experiment.config import Experiment, Group, Series, StackSet
 from mcinj.experiment.estimate import Part
 from mcinj.experiment.searches import ActiveSet, MarginSet, SearchSet
 from mcinj.experiment.shards import WHOLE, Shard
-from mcinj.experiment.store import DATABASE, TABLE, Store, read_parquet
+from mcinj.experiment.store import TABLE, Imported, Store, has_record, read_parquet
 from mcinj.networks import Seed
 
 
 def open_record(directory: Path, experiment: Experiment, shard: Shard = WHOLE) -> Store:
     """The record of the directory; an empty directory with a committed table starts from that table."""
-    imported = None
-    if not (directory / DATABASE).exists() and (directory / TABLE).exists():
+    first: Imported | None = None
+    if not has_record(directory) and (directory / TABLE).exists():
         imported, meta = read_parquet(directory / TABLE)
         wanted = {"name": experiment.name, "seed": str(experiment.seed), "kind": experiment.kind, "shard": str(shard)}
         for key, value in wanted.items():
@@ -30,20 +30,14 @@ def open_record(directory: Path, experiment: Experiment, shard: Shard = WHOLE) -
                     f"{directory / TABLE} holds results of another experiment ({key} {meta.get(key, '')[:100]!r}, "
                     f"not {value!r}); choose another --results"
                 )
-    store = Store(directory, experiment.name, experiment.seed, experiment.kind, str(shard))
-    if imported is not None:
-        missing = imported.isna()
-        rows = imported.astype(object).where(~missing, None)
+        rows = imported.astype(object).where(~imported.isna(), None)
         aside = quarantined_of(meta)
-        try:
-            store.add(
-                (dict(zip(rows.columns, row, strict=True)) for row in rows.itertuples(index=False, name=None)),
-                {"quarantined": aside} if aside else {},
-            )
-        except BaseException:
-            store.close()
-            raise
-    return store
+        # Made whole or not at all: a record without these rows would have them computed, and the table written, anew.
+        first = (
+            (dict(zip(rows.columns, row, strict=True)) for row in rows.itertuples(index=False, name=None)),
+            {"quarantined": aside} if aside else {},
+        )
+    return Store(directory, experiment.name, experiment.seed, experiment.kind, str(shard), first)
 
 
 def drop_stale(store: Store, experiment: Experiment) -> None:

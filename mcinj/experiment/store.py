@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DATABASE = "trials.sqlite"
 TABLE = "trials.parquet"
+# Rows and notes that a new record begins with.
+Imported = tuple[Iterable[Mapping[str, Any]], Mapping[str, Any]]
 # Meta data that belong to the table and go with it; the others (speed of the last run) stay in the working record.
 LASTING = ("name", "seed", "kind", "format", "description", "plan", "shard", "quarantined")
 
@@ -31,7 +33,10 @@ class Store:
     Raises `InputError` if the file is no record of mcinj, is damaged, or holds another experiment or shard.
     """
 
-    def __init__(self, directory: Path, name: str, seed: int, kind: str, shard: str = "") -> None:
+    def __init__(
+        self, directory: Path, name: str, seed: int, kind: str, shard: str = "", first: Imported | None = None
+    ) -> None:
+        """Open the record, or make it: with the rows and notes of `first`, in one transaction."""
         self.path = directory / DATABASE
         self.kind, self.columns = kind, COLUMNS[kind]
         wanted = {"name": name, "seed": str(seed), "kind": kind, "format": str(FORMAT), "shard": shard}
@@ -40,7 +45,7 @@ class Store:
         except sqlite3.Error as error:
             raise InputError(f"cannot open {self.path}: {error}") from None
         try:
-            self._open(wanted)
+            self._open(wanted, first)
             found = checked_meta({"shard": "", **_meta(self._db)}, self.path)
             names = [row[1] for row in self._db.execute("PRAGMA table_info(trials)")]
             if names != [c for c, _, _, _ in self.columns] and found["kind"] == kind:
@@ -53,13 +58,13 @@ class Store:
             raise
         except (sqlite3.Error, UnicodeError) as error:
             self._db.close()
-            raise _unreadable(self.path, error) from None
+            raise _refused(self.path, error) from None
         for key, value in wanted.items():
             if found[key] != value:
                 self._db.close()
                 raise InputError(_another(directory, key, found[key], value))
 
-    def _open(self, wanted: Mapping[str, str]) -> None:
+    def _open(self, wanted: Mapping[str, str], first: Imported | None) -> None:
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute("PRAGMA busy_timeout=5000")
         if self._db.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
@@ -70,6 +75,8 @@ class Store:
             _check_size(self._db, self.path)
             if not _tables(self._db):
                 self._create(wanted)
+                if first is not None:
+                    self._insert(*first)
 
     def _create(self, meta: Mapping[str, str]) -> None:
         self._db.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
@@ -92,13 +99,16 @@ class Store:
 
     def add(self, rows: Iterable[Mapping[str, Any]], notes: Mapping[str, Any] | None = None) -> None:
         """Write a batch, and notes with it, in one transaction; a key that is there already keeps its first row."""
+        with self._written(), self._transaction():
+            self._insert(rows, notes or {})
+
+    def _insert(self, rows: Iterable[Mapping[str, Any]], notes: Mapping[str, Any]) -> None:
         names = [c for c, _, _, _ in self.columns]
         marks = ", ".join("?" for _ in names)
-        with self._written(), self._transaction():
-            self._db.executemany(
-                f"INSERT OR IGNORE INTO trials VALUES ({marks})", [[row[c] for c in names] for row in rows]
-            )
-            self._put(notes or {})
+        self._db.executemany(
+            f"INSERT OR IGNORE INTO trials VALUES ({marks})", [[row[c] for c in names] for row in rows]
+        )
+        self._put(notes)
 
     def set_note(self, key: str, value: Any) -> None:
         """Keep a value (JSON) beside the rows, e.g. the experiment as it was last run."""
@@ -115,10 +125,7 @@ class Store:
         try:
             yield
         except sqlite3.Error as error:
-            raise InputError(
-                f"cannot write {self.path}: {error}; what was written before is kept, "
-                "the same command goes on from there"
-            ) from None
+            raise _unwritten(self.path, error) from None
 
     def meta(self) -> dict[str, str]:
         """The meta data as they stand."""
@@ -156,7 +163,7 @@ def read_table(directory: Path) -> tuple[pandas.DataFrame, dict[str, str]]:
     database, parquet = directory / DATABASE, directory / TABLE
     if not directory.is_dir():
         raise InputError(f"{directory}: no such directory; `mcinj run EXPERIMENT.toml` makes one")
-    if database.exists():
+    if has_record(directory):
         try:
             meta, rows = _read(database)
         except (sqlite3.Error, UnicodeError) as error:
@@ -167,6 +174,22 @@ def read_table(directory: Path) -> tuple[pandas.DataFrame, dict[str, str]]:
     if parquet.exists():
         return read_parquet(parquet)
     raise InputError(f"{directory} holds no trials ({DATABASE} or {TABLE}); `mcinj run EXPERIMENT.toml` makes them")
+
+
+def has_record(directory: Path) -> bool:
+    """Whether the working record was ever made; a full disk, or a kill, leaves a file without a table."""
+    database = directory / DATABASE
+    try:
+        if not database.stat().st_size:
+            return False
+        if not database.with_name(DATABASE + "-journal").exists():
+            return True
+        with closing(sqlite3.connect(database, timeout=10)) as db:
+            return bool(_tables(db))  # what a killed process had begun is undone first
+    except OSError:
+        return False
+    except sqlite3.Error:
+        return True  # what is wrong is said when it is read
 
 
 def _read(database: Path) -> tuple[dict[str, str], list[tuple[Any, ...]]]:
@@ -237,6 +260,19 @@ def _unreadable(path: Path, error: Exception) -> InputError:
         f"{path} is not a readable record of mcinj ({error}); move it away (a {TABLE} beside it is then continued) "
         "or choose another --results"
     )
+
+
+def _unwritten(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"cannot write {path}: {error}; what was written before is kept, the same command goes on from there"
+    )
+
+
+def _refused(path: Path, error: Exception) -> InputError:
+    """Why a record cannot be opened: the disk's fault, or the file's."""
+    name = str(getattr(error, "sqlite_errorname", ""))
+    ours = name in ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN") or name.startswith("SQLITE_IOERR")
+    return _unwritten(path, error) if ours else _unreadable(path, error)
 
 
 def _check_size(db: sqlite3.Connection, path: Path) -> None:

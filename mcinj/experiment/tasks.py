@@ -54,11 +54,13 @@ def run_task(task: Task) -> tuple[float, list[dict[str, Any]]]:
     rows: list[dict[str, Any]] = []
     for trial in task.trials:
         try:
-            rows.extend(_rows(task.group, task.root, trial))
+            for row in _rows(task.group, task.root, trial):
+                # A clock that was set back must not make a record that is refused when it is read.
+                rows.append({**row, "seconds": max(row["seconds"], 0.0)})
         except Exception as error:
             error.add_note(f"in trial {trial} of {task.group}, root seed {task.root}")
             raise
-    return time.perf_counter() - started, rows
+    return max(time.perf_counter() - started, 0.0), rows
 
 
 def _rows(group: Group, root: int, trial: int) -> Iterable[dict[str, Any]]:

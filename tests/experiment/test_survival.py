@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from reliability import disturbed
 
 import mcinj
 from mcinj import InputError
@@ -27,19 +28,6 @@ psutil = pytest.importorskip("psutil")
 
 CONFIG = {"name": "k", "seed": 9, "threshold": [{"n": [2, 3], "trials": 300}]}
 TOML = 'name = "k"\nseed = 9\n[[threshold]]\nn = [2, 3]\ntrials = 300\n'
-# Runs at the start of every Python process below: slow trials, and trials that kill their process.
-HOOK = """
-import os, sys, time
-if os.environ.get("MCINJ_TEST_TRIALS"):
-    import mcinj.experiment.tasks as tasks
-    real, (pause, *fatal) = tasks._rows, os.environ["MCINJ_TEST_TRIALS"].split()
-    def rows(group, root, trial):
-        if f"{group.n}:{trial}" in fatal:
-            os.kill(os.getpid(), 9)
-        time.sleep(float(pause))
-        return real(group, root, trial)
-    tasks._rows = rows
-"""
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +40,8 @@ def same(a: pd.DataFrame, b: pd.DataFrame) -> None:
 
 
 def start(folder: Path, trials: str, *options: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    (folder / "sitecustomize.py").write_text(HOOK)
     (folder / "k.toml").write_text(TOML)
-    paths = os.pathsep.join([str(folder), str(Path(mcinj.__file__).parents[1])])
-    command = [sys.executable, "-m", "mcinj", "run", "k.toml", "--results", "r", "--jobs", "2", *options]
-    surroundings = {**os.environ, "PYTHONPATH": paths, "MCINJ_TEST_TRIALS": trials, **(env or {})}
-    return subprocess.Popen(
-        command, cwd=folder, env=surroundings, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    return disturbed.start(folder, trials, *options, env=env)
 
 
 def wait_for(what: object, seconds: float = 60.0) -> None:
@@ -250,7 +232,7 @@ def test_dask_with_a_killed_worker(reference: pd.DataFrame, tmp_path: Path) -> N
     pytest.importorskip("distributed")
     paths = os.pathsep.join([str(tmp_path), str(Path(mcinj.__file__).parents[1])])
     surroundings = {**os.environ, "PYTHONPATH": paths, "MCINJ_TEST_TRIALS": "0.02"}
-    (tmp_path / "sitecustomize.py").write_text(HOOK)
+    (tmp_path / "sitecustomize.py").write_text(disturbed.HOOK)
 
     def dask(module: str, *options: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", module, *options]

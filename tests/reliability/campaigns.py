@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from reliability import files, proofs, verdicts
+from reliability import disturbed, files, proofs, verdicts
 from reliability.record import Run
 from reliability.verdicts import Outcome
 
 # What may happen without a false statement or a lost row.
 HONEST = (
     "agreed", "unknown", "slow", "rejected", "accepted: still a proof of its own network", "accepted on a premise",
-    "refused in one line", "read",
+    "refused in one line", "read", disturbed.SAME,
 )  # fmt: skip
 
 
@@ -83,6 +83,15 @@ CAMPAIGNS = {
         "Networks in npz, onnx and safetensors files and experiments in toml, with bytes changed, cut, "
         "doubled, and numbers and words "
         "replaced. A file is read, or refused in one line; anything else is an *error*. Readers have 4 GB and 20 s.",
+    ),
+    "runs": Campaign(
+        disturbed.disturbed,
+        "Disturbed experiments",
+        "Experiments of seven kinds, of about a hundred trials each, started again and again and disturbed: the parent "
+        "or workers killed at any moment (SIGKILL), stopped by a signal, given a full or read-only disk or a limit on "
+        "file sizes, clocks that jump by days, a second run on the same directory. No row that was recorded may be "
+        "lost on the way, no process left behind, every refusal is one line. The last start is left alone: the table "
+        "must be that of an undisturbed run.",
     ),
 }
 

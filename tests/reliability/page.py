@@ -27,7 +27,8 @@ TAIL = """
 * Agreement of a million random instances bounds the share of wrong verdicts *among such instances* by 3 in a million
   (95 %), no more. Structured families are there because random ones hide coincidences.
 * Versions matter: a count is about the commit and the libraries that it names.
-* Interrupted and killed experiments are tested by the suite (`tests/experiment`), and not counted here yet.
+* Moments of kills are not the same on another machine: numbers of disturbed experiments draw what is done to them, not
+  when it strikes.
 """
 
 

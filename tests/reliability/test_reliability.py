@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from naive.verdicts import passes_one_layer
 from structured.comparison import Comparison
 
 import mcinj
-from reliability import files, onelayer, page, proofs, record, verdicts
+from reliability import disturbed, files, onelayer, page, proofs, record, verdicts
 from reliability.campaigns import CAMPAIGNS, HONEST
 from reliability.flags import injective
 
@@ -56,6 +60,7 @@ def test_wrong_answers_are_not_honest() -> None:
     assert worst.kind == "false failure"
     assert worst.kind not in HONEST
     case = onelayer.Instance("a layer", mcinj.Network([[[1, 0], [0, 1], [-1, -1]]]), True, "global")
+    mcinj.stability(case.network)  # compiled before its seconds are counted
     assert verdicts._stable(case).kind == "false failure"
     assert verdicts._inverted(case, np.random.default_rng(3)).kind in ("agreed", "false failure")
 
@@ -69,6 +74,35 @@ def test_a_proof_for_a_failing_network_is_a_false_acceptance(monkeypatch: pytest
     assert certificate is not None
     found = proofs._judged(certificate, network, True, np.random.default_rng(0), "a proof")
     assert found.kind == "false acceptance"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_a_disturbed_experiment_and_two_that_lose_or_change_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disturbed, "STARTS", 2)
+    monkeypatch.setattr(disturbed, "PAUSE", "0.02")
+    found = disturbed.outcome(0, (disturbed.kill_workers,))
+    assert found.kind == disturbed.SAME, found.note
+    assert found.also["kills of workers"] > 0
+
+    def lose(place: disturbed.Place) -> None:
+        place.end(place.start(), 0)
+        _change(place.folder, "DELETE FROM trials WHERE trial = 7")
+        place.end(place.start("--shard", "1/2"), 2)  # refused, so that it mends nothing
+
+    def alter(place: disturbed.Place) -> None:
+        place.end(place.start(), 0)
+        _change(place.folder, "UPDATE trials SET nodes = nodes + 1 WHERE trial = 7")
+
+    for attack, kind in ((lose, "rows lost"), (alter, "another table")):
+        assert disturbed.outcome(0, (attack,)).kind == kind
+        assert kind not in HONEST
+    with pytest.raises(disturbed.Faulty, match="another table"):
+        disturbed.same(pd.DataFrame({"n": [1], "seconds": [0.1]}), pd.DataFrame({"n": [2], "seconds": [0.1]}))
+
+
+def _change(folder: Path, statement: str) -> None:
+    with closing(sqlite3.connect(folder / "r" / "trials.sqlite", isolation_level=None)) as db:
+        db.execute(statement)
 
 
 @pytest.mark.parametrize("kind", ["npz", "toml", "safetensors", "onnx"])
