@@ -29,7 +29,7 @@ from mcinj.experiment.store import has_record, read_table
 from reliability.verdicts import Outcome
 
 SAME = "the table of an undisturbed run"
-STARTS, SECONDS, PAUSE = 8, 120.0, "0.1"
+STARTS, SECONDS, PAUSE = 8, 300.0, "0.1"
 # Experiments of every kind, of about a hundred trials.
 EXPERIMENTS = {
     "thresholds": "[[threshold]]\nn = [2, 3]\ntrials = 50\n",
@@ -170,7 +170,9 @@ def gone(processes: list[psutil.Process]) -> None:
 def kill_parent(place: Place) -> None:
     """SIGKILL at any moment."""
     process = place.start()
-    time.sleep(place.rng.uniform(0.0, 5.0))
+    if place.rng.random() < 0.7:  # else perhaps before it has begun
+        place.wait(process, 60.0, (place.folder / "r" / "run.lock").exists)
+    time.sleep(place.rng.uniform(0.0, 4.0))
     left = family(process)
     process.kill()
     gone(left)
@@ -181,8 +183,8 @@ def kill_parent(place: Place) -> None:
 def kill_workers(place: Place) -> None:
     """SIGKILL of workers, of starting ones too, then of the parent."""
     process = place.start()
-    for _ in range(place.rng.randint(1, 8)):
-        if not place.wait(process, 10.0, lambda: family(process)):
+    for _ in range(place.rng.randint(1, 12)):
+        if not place.wait(process, 60.0, lambda: family(process)):
             break
         time.sleep(place.rng.uniform(0.05, 1.0))
         workers = family(process)
@@ -201,7 +203,7 @@ def kill_workers(place: Place) -> None:
 def stop(place: Place) -> None:
     """Ctrl-C, SIGTERM or SIGHUP, once the run has begun."""
     process = place.start()
-    if place.wait(process, 30.0, (place.folder / "r" / "run.lock").exists):
+    if place.wait(process, 60.0, (place.folder / "r" / "run.lock").exists):
         time.sleep(place.rng.uniform(0.0, 3.0))
     left = family(process)
     process.send_signal(place.rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
@@ -214,7 +216,7 @@ def second_run(place: Place) -> None:
     """Another run on the same directory is refused; the first goes on."""
     process = place.start()
     try:
-        if place.wait(process, 30.0, (place.folder / "r" / "run.lock").exists):
+        if place.wait(process, 60.0, (place.folder / "r" / "run.lock").exists):
             other = place.start()
             code = place.end(other, 0, 2)  # 0: the first had ended
             place.also["second runs refused"] += code == 2
@@ -262,7 +264,7 @@ def jumping_clock(place: Place) -> None:
     """All clocks jump, by up to 11 days in either direction, about once in 50 readings; then SIGKILL."""
     process = place.start(env={"MCINJ_TEST_CLOCK": str(place.rng.random())})
     before = place.held
-    place.wait(process, 20.0, lambda: place.rows() > before)
+    place.wait(process, 60.0, lambda: place.rows() > before)
     time.sleep(place.rng.uniform(0.0, 3.0))
     process.kill()
     place.end(process, 0, -signal.SIGKILL)
