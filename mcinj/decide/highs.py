@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import os
+from contextlib import suppress
 from typing import Any
 
 TOLERANCES = (1e-10, 1e-9, 1e-8)
@@ -12,9 +15,29 @@ class SolverError(RuntimeError):
     """HiGHS gave no answer to a feasible, bounded program."""
 
 
+@functools.cache
+def _greeted() -> None:
+    """Make a first model with the standard output closed.
+
+    HiGHS 1.16 prints its version there when the first model is made, before it can be told to be silent, for instance
+    into the JSON of `mcinj check --json`.
+    """
+    highspy: Any = importlib.import_module("highspy")
+    with suppress(OSError):  # no standard output: nothing to be kept clean
+        kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 1)
+            highspy.Highs()
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+            os.close(nowhere)
+
+
 def silent_model() -> tuple[Any, Any]:
     """The module `highspy` and an empty model."""
     highspy: Any = importlib.import_module("highspy")
+    _greeted()
     model = highspy.Highs()
     model.setOptionValue("output_flag", False)
     model.setOptionValue("threads", 1)

@@ -8,11 +8,13 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import mcinj
 from mcinj.errors import InputError
+from mcinj.experiment.config import Group
 from mcinj.experiment.pools import Event
 from mcinj.experiment.tasks import Task, run_task, warm
 
@@ -39,7 +41,7 @@ class Cluster:
     The scheduler gives the tasks of a lost worker to another one, and a task up after it has cost several workers.
     """
 
-    def __init__(self, workers: int, kind: str) -> None:
+    def __init__(self, workers: int, kinds: Sequence[Group]) -> None:
         try:
             self._dask: Any = importlib.import_module("distributed")
         except ImportError:
@@ -57,7 +59,7 @@ class Cluster:
         if address:
             self._client = self._connect(address)
             return
-        warm(kind)
+        warm(kinds)
         try:
             self._own = self._dask.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
             self._client = self._dask.Client(self._own)

@@ -37,7 +37,7 @@ from mcinj.experiment.runlog import log, run_log, stoppable
 from mcinj.experiment.searches import ActiveSet
 from mcinj.experiment.shards import WHOLE, Shard
 from mcinj.experiment.store import TABLE, Store, read_table, write_parquet
-from mcinj.experiment.tasks import Supply, Task
+from mcinj.experiment.tasks import Supply, Task, small
 from mcinj.files import make_directory
 
 if TYPE_CHECKING:
@@ -286,18 +286,18 @@ class _Run:
             self._save()
 
     def _pool(self) -> Pool:
-        kind = type(self._experiment.groups[0]).__name__
+        kinds = tuple(dict.fromkeys(small(group) for group in self._experiment.groups))
         if self._backend == "dask":
             from mcinj.experiment.cluster import Cluster
 
-            return Cluster(self._workers, kind)
+            return Cluster(self._workers, kinds)
         if self._workers == 1 and not self._isolate:
             return Here()
         if self._backend == "loky":
             from mcinj.experiment.loky import Loky
 
-            return Loky(self._workers, kind)
-        return Local(self._workers, kind)
+            return Loky(self._workers, kinds)
+        return Local(self._workers, kinds)
 
     def _work(self, pool: Pool, supply: Supply) -> None:
         out = 0

@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 import queue
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from mcinj.experiment.config import Group
 from mcinj.experiment.pools import ONE_THREAD, Event, Local
 from mcinj.experiment.tasks import Task, run_task, warm
 
@@ -21,11 +23,11 @@ log = logging.getLogger("mcinj.run")
 class Loky:
     """Worker processes of joblib's reusable executor."""
 
-    def __init__(self, workers: int, kind: str) -> None:
+    def __init__(self, workers: int, kinds: Sequence[Group]) -> None:
         from joblib.externals.loky import get_reusable_executor
 
-        warm(kind)  # compiled once here, so that the workers find it in the cache instead of compiling side by side
-        self._count, self._kind = workers, kind
+        warm(kinds)  # compiled once here, so that the workers find it in the cache instead of compiling side by side
+        self._count, self._kinds = workers, kinds
         self._executor: Any = get_reusable_executor(max_workers=workers, env=ONE_THREAD, reuse=False)
         self._events: queue.SimpleQueue[tuple[Task, Future[Any]]] = queue.SimpleQueue()
         self._out: dict[Task, float] = {}
@@ -98,4 +100,4 @@ class Loky:
         self._again = list(self._out)
         self._out.clear()
         self._executor.shutdown(wait=False, kill_workers=True)
-        self._after = Local(self._count, self._kind)
+        self._after = Local(self._count, self._kinds)

@@ -14,11 +14,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mcinj.errors import InputError
+from mcinj.experiment.config import Group
 from mcinj.experiment.tasks import Task, run_task, warm
 from mcinj.experiment.worker import receive, send
 
@@ -96,7 +98,7 @@ class Here:
 class _Worker:
     """A worker process, a thread that waits for its answers, and one for its last words."""
 
-    def __init__(self, kind: str, events: queue.SimpleQueue[tuple[_Worker, Any]]) -> None:
+    def __init__(self, kinds: Sequence[Group], events: queue.SimpleQueue[tuple[_Worker, Any]]) -> None:
         self.task: Task | None = None
         self.since = time.monotonic()
         self.ready = False
@@ -117,7 +119,7 @@ class _Worker:
         threading.Thread(target=self._listen, args=(events,), daemon=True).start()
         self._last_words = threading.Thread(target=self._hear, daemon=True)
         self._last_words.start()
-        self.give(kind)
+        self.give(kinds)
 
     def give(self, message: Any) -> None:
         """Send a message; a dead worker is noticed by its listener."""
@@ -172,16 +174,16 @@ class _Worker:
 class Local:
     """Worker processes on this machine; a dead one is replaced."""
 
-    def __init__(self, workers: int, kind: str) -> None:
-        self._kind = kind
+    def __init__(self, workers: int, kinds: Sequence[Group]) -> None:
+        self._kinds = kinds
         self._events: queue.SimpleQueue[tuple[_Worker, Any]] = queue.SimpleQueue()
         self._failed = 0.0
         self._waiting: list[Task] = []
         self._workers: list[_Worker] = []
-        warm(kind)  # compiled once here, so that the workers find it in the cache instead of compiling side by side
+        warm(kinds)  # compiled once here, so that the workers find it in the cache instead of compiling side by side
         try:
             for _ in range(workers):
-                self._workers.append(_Worker(kind, self._events))
+                self._workers.append(_Worker(kinds, self._events))
         except BaseException as error:
             self.close()
             if isinstance(error, OSError):
@@ -238,7 +240,7 @@ class Local:
         if self._failed >= 0.999:
             raise InputError(f"worker processes end before they are ready ({cause}); is memory short? try fewer --jobs")
         try:
-            self._workers.append(_Worker(self._kind, self._events))
+            self._workers.append(_Worker(self._kinds, self._events))
         except OSError as error:
             if not self._workers:
                 raise InputError(f"cannot start worker processes: {error.strerror or error}") from None

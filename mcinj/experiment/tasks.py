@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import itertools
+import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from mcinj.experiment.config import Group, StackSet
-from mcinj.experiment.searches import ActiveSet, CellSet, MarginSet, ProbeSet, SearchedSet, SearchSet
+from mcinj.experiment.config import Group, Series, StackSet
+from mcinj.experiment.estimate import MEASURED
+from mcinj.experiment.searches import MarginSet, SearchSet
 
 # A task is so many trials that it takes about this long: short enough for a live progress display and for even
 # loads at the end, long enough that sending it costs nothing.
 TASK_SECONDS = 0.4
+# The first trials of a series go out early if those of the series before it take no longer: then the time to go is
+# measured soon, not guessed.
+PILOT_SECONDS = 1.0
 # So many deaths of its worker, alone in its task, set a trial aside.
 DEATHS = 3
 
@@ -28,28 +36,43 @@ class Task:
     trials: tuple[int, ...]
 
 
-@functools.cache
-def warm(kind: str) -> None:
-    """Load the compiled search once per process, so that no trial's `seconds` holds it."""
-    if kind == "ProbeSet":
-        list(ProbeSet(3, "gaussian", 10, 1).rows(0, 0))
-    elif kind == "SearchedSet":
-        list(SearchedSet(3, "gaussian", 10, 2, 1).rows(0, 0))
-    elif kind == "ActiveSet":
-        list(ActiveSet(3, "gaussian", (6,), 1, None).rows(0, 0))
-    elif kind == "MarginSet":
-        list(MarginSet(2, "gaussian", (6,), 0.1, 1, None).rows(0, 0))
-    elif kind == "CellSet":
-        list(CellSet(3, "gaussian", (6,), 3, 1).rows(0, 0))
-    else:
-        from mcinj.experiment.trial import threshold
+def small(group: Group) -> Group:
+    """The cheapest group that runs the same code: its kind, criteria, engines and law, at n = 2 or 3."""
+    names = {field.name for field in dataclasses.fields(group)}
+    before = getattr(group, "widths_before", ())
+    # Widths at which the first layers pass, so that the search of the last one is reached.
+    widths = (12,) * min(len(group.widths), 2) if isinstance(group, StackSet) else (6,)
+    values: dict[str, Any] = {
+        "n": 2 if isinstance(group, Series | StackSet | MarginSet) else 3,
+        "trials": 1,
+        "count": 1,
+        "rule": "",
+        "widths": widths,
+        "widths_before": (12,) * min(len(before), 2),
+        "moves": 10,
+        "runs": 2,
+        "tolerance": 0.1,
+        "node_budget": 10_000,
+    }
+    return dataclasses.replace(group, **{key: value for key, value in values.items() if key in names})
 
-        threshold(2)
+
+@functools.cache
+def _warm(group: Group) -> None:
+    # A law of the user's own may refuse this n; then its first trial loads what it needs.
+    with suppress(Exception):
+        list(_rows(group, 0, 0))
+
+
+def warm(groups: Iterable[Group]) -> None:
+    """Load the compiled search once per process, or compile it, so that no trial's `seconds` holds it."""
+    for group in groups:
+        _warm(small(group))
 
 
 def run_task(task: Task) -> tuple[float, list[dict[str, Any]]]:
     """Do a task, in a worker: seconds, rows of the table."""
-    warm(type(task.group).__name__)
+    warm([task.group])
     started = time.perf_counter()
     rows: list[dict[str, Any]] = []
     for trial in task.trials:
@@ -87,6 +110,7 @@ class Supply:
         self._todo = [(group, deque(trials)) for group, trials in todo if trials]
         self._again: deque[Task] = deque()
         self._mean: dict[Group, float] = {}
+        self._pilots: Counter[Group] = Counter()
         self._deaths: dict[tuple[Group, int], int] = {}
 
     def next(self) -> Task | None:
@@ -97,12 +121,25 @@ class Supply:
             self._todo.pop(0)
         if not self._todo:
             return None
+        pilot = self._pilot()
+        if pilot is not None:
+            return pilot
         group, trials = self._todo[0]
         mean = self._mean.get(group)
         size = 1 if mean is None else int(max(1, min(TASK_SECONDS / max(mean, 1e-6), 5000)))
         # The last trials of a group go out in small tasks, so that no worker waits for another.
         size = max(1, min(size, len(trials) // (2 * self._workers)))
         return Task(group, self._root, tuple(trials.popleft() for _ in range(size)))
+
+    def _pilot(self) -> Task | None:
+        """One of the first trials of a later series, as long as the series before it is known to be cheap."""
+        for (before, _), (group, trials) in itertools.pairwise(self._todo):
+            if self._mean.get(before, math.inf) > PILOT_SECONDS:
+                return None
+            if trials and self._pilots[group] < MEASURED:
+                self._pilots[group] += 1
+                return Task(group, self._root, (trials.popleft(),))
+        return None
 
     def saw(self, task: Task, seconds: float) -> None:
         """Learn from a finished task."""

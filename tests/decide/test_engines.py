@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -119,3 +124,11 @@ def test_milp_survives_thin_cells_by_cutting_refused_points() -> None:
     a[17] = -a[0] + 1e-13 * a[1]
     tree, by_milp = mcinj.check(a), milp.decide_one_layer(Network([a]))
     assert by_milp.outcome in (tree.verdict, Outcome.UNKNOWN)
+
+
+def test_the_solver_says_nothing_on_standard_output(tmp_path: Path) -> None:
+    """HiGHS greets from C, which only another process can see."""
+    np.savez(tmp_path / "net.npz", W1=np.array([[1.0, 0], [0, 1], [-1, -1], [1, 2]]))
+    command = [sys.executable, "-m", "mcinj", "check", str(tmp_path / "net.npz"), "--engine", "milp", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert json.loads(done.stdout)["engine"] == "milp", done.stderr
