@@ -25,6 +25,7 @@ import psutil
 import mcinj
 from mcinj import InputError
 from mcinj.experiment.config import load
+from mcinj.experiment.lock import holder_of
 from mcinj.experiment.store import has_record, read_table
 from reliability.verdicts import Outcome
 
@@ -134,6 +135,15 @@ class Place:
         self.held = now
         return code
 
+    def begun(self, process: subprocess.Popen[str]) -> bool:
+        """Wait until a run holds its directory; the lock file of one that was killed is still there."""
+
+        def holds() -> bool:
+            holder = holder_of(self.folder / "r")
+            return holder is not None and holder.get("pid") == process.pid
+
+        return self.wait(process, 60.0, holds)
+
     def wait(self, process: subprocess.Popen[str], seconds: float, what: Callable[[], object]) -> bool:
         """Wait until something is so; False if the process ends before."""
         end = time.monotonic() + seconds
@@ -171,7 +181,7 @@ def kill_parent(place: Place) -> None:
     """SIGKILL at any moment."""
     process = place.start()
     if place.rng.random() < 0.7:  # else perhaps before it has begun
-        place.wait(process, 60.0, (place.folder / "r" / "run.lock").exists)
+        place.begun(process)
     time.sleep(place.rng.uniform(0.0, 4.0))
     left = family(process)
     process.kill()
@@ -203,7 +213,7 @@ def kill_workers(place: Place) -> None:
 def stop(place: Place) -> None:
     """Ctrl-C, SIGTERM or SIGHUP, once the run has begun."""
     process = place.start()
-    if place.wait(process, 60.0, (place.folder / "r" / "run.lock").exists):
+    if place.begun(process):  # before that, Python itself answers
         time.sleep(place.rng.uniform(0.0, 3.0))
     left = family(process)
     process.send_signal(place.rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
@@ -216,7 +226,7 @@ def second_run(place: Place) -> None:
     """Another run on the same directory is refused; the first goes on."""
     process = place.start()
     try:
-        if place.wait(process, 60.0, (place.folder / "r" / "run.lock").exists):
+        if place.begun(process):
             other = place.start()
             code = place.end(other, 0, 2)  # 0: the first had ended
             place.also["second runs refused"] += code == 2
