@@ -148,11 +148,11 @@ def run(
         raise InputError(f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}")
     part = _shard(experiment, shard)
     directory = make_directory(default_results(experiment, part) if results is None else results)
-    with stoppable(), DirectoryLock(directory, say or (lambda _: None)):
+    with stoppable() as stopped, DirectoryLock(directory, say or (lambda _: None)):
         store = open_record(directory, experiment, part)
         try:
             with run_log(directory):
-                work = _Run(store, directory, experiment, part, workers, backend, isolate, progress)
+                work = _Run(store, directory, experiment, part, workers, backend, isolate, progress, stopped)
                 return work.go(retry_quarantined)
         finally:
             store.close()
@@ -206,10 +206,12 @@ class _Run:
         backend: str,
         isolate: bool,
         progress: Callable[[Progress], None] | None,
+        stopped: Callable[[], bool],
     ) -> None:
         self._store, self._directory, self._experiment, self._shard = store, directory, experiment, shard
         self._workers, self._backend, self._isolate = workers, backend, isolate
         self._show = progress or (lambda _: None)
+        self._stopped = stopped
         self._state = Progress(total=0)
         self._parts: dict[Group, Part] = {}
         self._pending: list[dict[str, Any]] = []
@@ -303,6 +305,8 @@ class _Run:
         out = 0
         waiting: Task | None = None
         while True:
+            if self._stopped():
+                raise KeyboardInterrupt
             while pool.free() > 0 and (waiting := waiting or supply.next()):
                 pool.submit(waiting)
                 waiting, out = None, out + 1

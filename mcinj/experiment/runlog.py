@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -42,15 +43,22 @@ def run_log(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[Callable[[], bool]]:
     """SIGTERM and SIGHUP act like Ctrl-C; after the first of them the others wait for the clean-up, which is short.
 
-    Only in the main thread, and only where nobody else handles the signal.
+    Only in the main thread, and only where nobody else handles the signal. Yields a function that says whether one
+    came: Python drops an exception that a handler raises within a finaliser or a callback of a weak reference, so
+    whoever works in a loop asks.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: False
         return
     stopped = False
+    report = sys.unraisablehook
+
+    def dropped(what: sys.UnraisableHookArgs) -> None:
+        if not (stopped and what.exc_type is KeyboardInterrupt):
+            report(what)
 
     def stop(number: int, frame: Any) -> None:
         nonlocal stopped
@@ -64,8 +72,10 @@ def stoppable() -> Iterator[None]:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             old[number] = signal.signal(number, stop)
+    sys.unraisablehook = dropped
     try:
-        yield
+        yield lambda: stopped
     finally:
+        sys.unraisablehook = report
         for number, handler in old.items():
             signal.signal(number, handler)

@@ -17,6 +17,7 @@ import pytest
 from reliability import disturbed
 
 import mcinj
+import mcinj.experiment.driver
 from mcinj import InputError
 from mcinj.experiment.lock import DirectoryLock, holder_of
 from mcinj.experiment.merge import merge
@@ -146,6 +147,32 @@ def test_sigterm_is_ctrl_c_and_leaves_nobody_and_a_second_run_is_told(
     assert not (tmp_path / "r" / "run.lock").exists()
     assert len(pd.read_parquet(tmp_path / "r" / "trials.parquet")) > 0
     same(mcinj.run(CONFIG, jobs=1, results=tmp_path / "r"), reference)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_python_drops_still_stops(
+    number: signal.Signals, reference: pd.DataFrame, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What a handler raises while an object is being finalised goes nowhere."""
+
+    class Dying:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+            for _ in range(1000):
+                pass
+
+    def progress(state: mcinj.experiment.driver.Progress) -> None:
+        if state.new:
+            Dying()
+
+    before = signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            mcinj.run(CONFIG, jobs=2, results=tmp_path, progress=progress)
+    finally:
+        signal.signal(number, before)
+    assert "Traceback" not in capfd.readouterr().err
+    same(mcinj.run(CONFIG, jobs=1, results=tmp_path), reference)
 
 
 def test_a_stale_lock_is_seen_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
