@@ -15,7 +15,7 @@ from typing import Any
 
 from mcinj.experiment.config import Group, Series, StackSet
 from mcinj.experiment.estimate import MEASURED
-from mcinj.experiment.searches import SearchSet
+from mcinj.experiment.searches import MarginSet, SearchSet
 
 # A task is so many trials that it takes about this long: short enough for a live progress display and for even
 # loads at the end, long enough that sending it costs nothing.
@@ -38,21 +38,22 @@ class Task:
 
 def small(group: Group) -> Group:
     """The cheapest group that runs the same code: its kind, criteria, engines and law, at n = 2 or 3."""
-    deep = isinstance(group, Series | StackSet)
+    names = {field.name for field in dataclasses.fields(group)}
     before = getattr(group, "widths_before", ())
     # Widths at which the first layers pass, so that the search of the last one is reached.
     widths = (12,) * min(len(group.widths), 2) if isinstance(group, StackSet) else (6,)
     values: dict[str, Any] = {
-        "n": 2 if deep else 3,
+        "n": 2 if isinstance(group, Series | StackSet | MarginSet) else 3,
         "trials": 1,
         "count": 1,
         "rule": "",
         "widths": widths,
         "widths_before": (12,) * min(len(before), 2),
         "moves": 10,
+        "runs": 2,
+        "tolerance": 0.1,
         "node_budget": 10_000,
     }
-    names = {field.name for field in dataclasses.fields(group)}
     return dataclasses.replace(group, **{key: value for key, value in values.items() if key in names})
 
 

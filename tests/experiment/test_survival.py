@@ -82,7 +82,7 @@ def test_twenty_kills_of_parent_and_workers(reference: pd.DataFrame, tmp_path: P
     process.wait()
     assert killed >= 5
     last = start(tmp_path, "0")
-    out, err = last.communicate(timeout=120)
+    out, err = last.communicate(timeout=300)
     assert last.returncode == 0, err
     assert "quarantined" not in out
     same(read_table(tmp_path / "r")[0], reference)
@@ -94,7 +94,7 @@ def test_joblib_workers_give_the_same_table(reference: pd.DataFrame, tmp_path: P
 
 def test_our_own_workers_take_over_from_those_of_joblib(reference: pd.DataFrame, tmp_path: Path) -> None:
     process = start(tmp_path, "0 3:7", "--backend", "loky")
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert "1 trial(s) quarantined" in out
     assert "a worker of loky died" in (tmp_path / "r" / "run.log").read_text()
@@ -105,7 +105,7 @@ def test_our_own_workers_take_over_from_those_of_joblib(reference: pd.DataFrame,
 
 def test_a_trial_that_kills_its_worker_is_set_aside_and_tried_again(reference: pd.DataFrame, tmp_path: Path) -> None:
     process = start(tmp_path, "0 3:7")
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert "1 trial(s) quarantined" in out
     assert "killed by SIGKILL" in out
@@ -276,7 +276,7 @@ def test_dask_with_a_killed_worker(reference: pd.DataFrame, tmp_path: Path) -> N
         started.append(process)
         wait_for(lambda: rows(tmp_path) > 60)
         started[1].kill()
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
         assert "quarantined" not in out
         same(read_table(tmp_path / "r")[0], reference)

@@ -39,7 +39,7 @@ EXPERIMENTS = {
     "stacks": '[[stacks]]\nn = 2\nwidths = [9]\ncount = 80\ncriteria = ["regional", "layerwise"]\n',
     "probes": "[[probe]]\nn = [3, 4]\ntrials = 45\nmoves = 50\n",
     "active units": "[[active]]\nn = 3\nratios = [3, 4]\ntrials = 90\n",
-    "cells": "[[cells]]\nn = 3\nratios = [3, 4]\nactive = 3\ntrials = 90\n",
+    "cells": "[[cells]]\nn = 3\nratios = [3, 4]\nmost = 3\ntrials = 90\n",
 }
 # Runs at the start of every process: slow trials, trials that kill their process, clocks that jump.
 HOOK = """

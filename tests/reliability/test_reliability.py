@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tomllib
 from collections import Counter
 from contextlib import closing
 from fractions import Fraction
@@ -17,6 +18,7 @@ from naive.verdicts import passes_one_layer
 from structured.comparison import Comparison
 
 import mcinj
+from mcinj.experiment.config import parse
 from reliability import disturbed, files, onelayer, page, proofs, record, verdicts
 from reliability.campaigns import CAMPAIGNS, HONEST
 from reliability.flags import injective
@@ -74,6 +76,11 @@ def test_a_proof_for_a_failing_network_is_a_false_acceptance(monkeypatch: pytest
     assert certificate is not None
     found = proofs._judged(certificate, network, True, np.random.default_rng(0), "a proof")
     assert found.kind == "false acceptance"
+
+
+def test_experiments_of_every_kind_are_disturbed() -> None:
+    kinds = {parse(tomllib.loads(f'name = "k"\n{text}')).kind for text in disturbed.EXPERIMENTS.values()}
+    assert {"threshold", "stacks", "probe", "active", "cells"} <= kinds
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
