@@ -375,6 +375,52 @@ def _forget(st: Store, d: int, p: int) -> None:
 
 
 @njit(**INNER)
+def above_row(st: Store, d: int, p: int, k: int, j: int, w: Floats) -> float:
+    """w = a linear upper bound of a pre-activation of layer k > p, from bounds of the layer before it; its error.
+
+    Upper bounds below where the weight is positive, lower ones where it is negative. `bounds` has found those of the
+    layers before k, and `evaluate` was called.
+    """
+    g = st.ROWS.shape[2]
+    gamma = 4.0 * UNIT * (st.ROWS.shape[1] + 8)
+    for q in range(g):
+        w[q] = 0.0
+    error = 0.0
+    total = 0.0
+    loose = 0.0
+    for i in range(st.m[k - 1]):
+        v = st.WR[k, j, i]
+        if v == 0.0:
+            continue
+        if k - 1 == p:
+            s0 = st.SIGN[p, i]
+            if s0 < 0:
+                continue
+            lowest = s0 > 0 or st.low[p, i] > 0.0
+            row = st.ROWS[p, i]
+            e = st.ERR[p, i]
+        else:
+            if st.HS[k - 1, i] < 0:
+                continue
+            lowest = st.HS[k - 1, i] > 0 or st.low[k - 1, i] > 0.0
+            row = st.LR[k - 1, i]
+            e = st.LE[k - 1, i]
+        if v > 0.0:
+            row = st.UP[d, k - 1, i]
+            e = st.UE[d, k - 1, i]
+        elif not lowest:
+            continue
+        size = 0.0
+        for q in range(g):
+            w[q] += v * row[q]
+            size = max(size, abs(row[q]))
+        error += abs(v) * e
+        total += abs(v) * size
+        loose += size + e
+    return float((error + gamma * total + LEAST * loose) * (1.0 + 1e-9) + TINY)
+
+
+@njit(**INNER)
 def bounds(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
     """Upper bounds of all hidden units from layer p on, and the states HS of those beyond it; False if one is missing.
 
@@ -405,7 +451,6 @@ def bounds(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
                 st.UP[d, p, i, q] = st.ROWS[p, i, q]
             st.UE[d, p, i] = st.ERR[p, i]
             st.UV[d, p, i] = 1
-    gamma = 4.0 * UNIT * (st.ROWS.shape[1] + 8)
     w = st.vec[6]
     for k in range(p + 1, L - 1):
         evaluate(st, d, p, x)
@@ -413,42 +458,7 @@ def bounds(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
             st.LE[k, j] = lower_row(st, d, p, k, j, st.LR[k, j])
             s = sign_on_basis(st, top, st.LR[k, j], st.LE[k, j])
             st.HS[k, j] = 1 if s > 0 else 0
-            # Upper bound of the pre-activation: upper bounds below where the weight is positive, lower where negative.
-            for q in range(g):
-                w[q] = 0.0
-            error = 0.0
-            total = 0.0
-            loose = 0.0
-            for i in range(st.m[k - 1]):
-                v = st.WR[k, j, i]
-                if v == 0.0:
-                    continue
-                if k - 1 == p:
-                    s0 = st.SIGN[p, i]
-                    if s0 < 0:
-                        continue
-                    lowest = s0 > 0 or st.low[p, i] > 0.0
-                    row = st.ROWS[p, i]
-                    e = st.ERR[p, i]
-                else:
-                    if st.HS[k - 1, i] < 0:
-                        continue
-                    lowest = st.HS[k - 1, i] > 0 or st.low[k - 1, i] > 0.0
-                    row = st.LR[k - 1, i]
-                    e = st.LE[k - 1, i]
-                if v > 0.0:
-                    row = st.UP[d, k - 1, i]
-                    e = st.UE[d, k - 1, i]
-                elif not lowest:
-                    continue
-                size = 0.0
-                for q in range(g):
-                    w[q] += v * row[q]
-                    size = max(size, abs(row[q]))
-                error += abs(v) * e
-                total += abs(v) * size
-                loose += size + e
-            error = (error + gamma * total + LEAST * loose) * (1.0 + 1e-9) + TINY
+            error = above_row(st, d, p, k, j, w)
             s = sign_on_basis(st, top, w, error)
             if s < 0:
                 st.HS[k, j] = -1

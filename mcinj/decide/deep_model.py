@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mcinj.certify.rational import product, to_flint
 from mcinj.certify.witness import Witness
+from mcinj.decide.kernel_choices import FIELD
 from mcinj.decide.kernel_rank import PRIME
 from mcinj.decide.scaling import (
     Factors,
@@ -163,22 +164,12 @@ class DeepModel:
     @cached_property
     def residues(self) -> list[npt.NDArray[np.int64]] | None:
         """Weights modulo 2^31 - 1, or None if a denominator vanishes there."""
-        layers = []
-        for w in self.exact:
-            if any(v.denominator % PRIME == 0 for row in w for v in row):
-                return None
-            inverse: dict[int, int] = {}
-            rows = []
-            for row in w:
-                line = []
-                for v in row:
-                    q = v.denominator
-                    if q not in inverse:
-                        inverse[q] = pow(q, -1, PRIME)
-                    line.append(v.numerator * inverse[q] % PRIME)
-                rows.append(line)
-            layers.append(np.array(rows, dtype=np.int64))
-        return layers
+        return _residues(self.exact, PRIME)
+
+    @cached_property
+    def field_residues(self) -> list[npt.NDArray[np.int64]] | None:
+        """Weights modulo `kernel_choices.FIELD`, or None if a denominator vanishes there."""
+        return _residues(self.exact, FIELD)
 
     @property
     def generic(self) -> bool:
@@ -227,3 +218,22 @@ class DeepModel:
 
 def _last_unit(columns: int) -> tuple[Fraction, ...]:
     return (*(Fraction(0) for _ in range(columns - 1)), Fraction(1))
+
+
+def _residues(layers: Sequence[FractionMatrix], prime: int) -> list[npt.NDArray[np.int64]] | None:
+    inverse: dict[int, int] = {}
+    result = []
+    for w in layers:
+        rows = []
+        for row in w:
+            line = []
+            for v in row:
+                q = v.denominator
+                if q not in inverse:
+                    if q % prime == 0:
+                        return None
+                    inverse[q] = pow(q, -1, prime)
+                line.append(v.numerator * inverse[q] % prime)
+            rows.append(line)
+        result.append(np.array(rows, dtype=np.int64))
+    return result

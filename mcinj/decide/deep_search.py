@@ -222,6 +222,29 @@ class DeepSearch:
             if status != cell.FEASIBLE:
                 cell.clear(st.FM[0], st.FX[0], st.FU[0], st.FIDS[0])
 
+    def begin_at(self, signs: npt.NDArray[np.int8], path: npt.NDArray[np.int32]) -> None:
+        """Search one cell alone: a full pattern of the earlier layers (·, m) and the rows that define it."""
+        st, hidden = self.st, self.model.depth - 1
+        st.gi[ds.DEPTH], st.gi[ds.TRAIL] = 0, 0
+        st.FI[0] = 0
+        st.UV[0] = 0
+        st.PV[0] = 0
+        for k in range(self.model.depth):
+            st.SIGN[k] = signs[k] if k < hidden else 0
+            if 0 < k < hidden:
+                if not deep_bounds.block(st, k):
+                    self._block(k)
+                deep_bounds.install(st, k)
+        length = len(path)
+        st.PATHS[:length] = path
+        st.PINDEX[path] = np.arange(length)
+        st.FI[0, ds.PATH], st.FI[0, ds.LAYER] = length, hidden - 1
+        cell.clear(st.FM[0], st.FX[0], st.FU[0], st.FIDS[0])
+        required = np.ascontiguousarray(st.PATHS[:length])
+        status, _ = cell.settle(st.G, required, length, st.FM[0], st.FX[0], st.FU[0], st.FIDS[0], st.vec[7], st.vec[8])
+        if status != cell.FEASIBLE:
+            cell.clear(st.FM[0], st.FX[0], st.FU[0], st.FIDS[0])
+
     @property
     def nodes(self) -> int:
         """Nodes entered so far."""

@@ -105,7 +105,7 @@ class Joint:
     def decide(self, limit: int) -> Witness | Literal[True] | None:
         """A verified collision, True if there is none, None past `limit` nodes."""
         for pairs in self._lists():
-            answer = self._run(pairs, limit)
+            answer = self.run(pairs, limit)
             if answer is not True:
                 return answer
         return True
@@ -123,7 +123,7 @@ class Joint:
                 current().poll()
                 yield out[np.argsort(out[:found, 2], kind="stable")]
 
-    def _run(self, pairs: npt.NDArray[np.int64], limit: int) -> Witness | Literal[True] | None:
+    def run(self, pairs: npt.NDArray[np.int64], limit: int) -> Witness | Literal[True] | None:
         si, cells = self.si, self.cells
         units = cells.Z.shape[1]
         status, stack, phase = (np.zeros(units + 1, dtype=np.int64) for _ in range(3))

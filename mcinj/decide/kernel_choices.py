@@ -26,8 +26,6 @@ _INVERSE = 1.0 / FIELD
 # x + _ROUND - _ROUND is x rounded to an integer, for |x| < 2^51.
 _ROUND = 1.5 * 2.0**52
 
-
-
 WIDEST = 20  # sets of two rows or more, at most: there are 2^20 choices then
 _PAIRS = 256  # pairs of the last two sets that are looked at together
 
@@ -63,44 +61,44 @@ class Choices(NamedTuple):
 
 # Not "reassoc": `_ROUND` would go. Everything is exact in integers, contracted or not.
 _EXACT = {"nnan", "nsz", "contract"}
-_INNER: dict[str, Any] = {"fastmath": _EXACT, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
+EXACT_INNER: dict[str, Any] = {"fastmath": _EXACT, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
 
 
-@njit(**_INNER)
-def _reduced(x: float) -> float:
+@njit(**EXACT_INNER)
+def reduced(x: float) -> float:
     """The residue of the integer x, |x| < 2^52, of least absolute value."""
     q = x * _INVERSE + _ROUND
     q -= _ROUND
     return x - q * _P
 
 
-@njit(**_INNER)
+@njit(**EXACT_INNER)
 def _combined(x: Floats, y: Floats, z: Floats, a: float, b: float, c: float, out: Floats, count: int) -> None:
     """out = a x + b y + c z, the first `count` entries."""
     for i in range(count):
-        out[i] = _reduced(a * x[i] + b * y[i] + c * z[i])
+        out[i] = reduced(a * x[i] + b * y[i] + c * z[i])
 
 
-@njit(**_INNER)
+@njit(**EXACT_INNER)
 def _zeros(x: Floats, y: Floats, z: Floats, a: float, b: float, c: float, count: int) -> int:
     """How many of a x + b y + c z vanish. (A sum of integers becomes vector instructions, a minimum does not.)"""
     zeros = 0
     for i in range(count):
-        zeros += _reduced(a * x[i] + b * y[i] + c * z[i]) == 0.0
+        zeros += reduced(a * x[i] + b * y[i] + c * z[i]) == 0.0
     return zeros
 
 
-@njit(**_INNER)
+@njit(**EXACT_INNER)
 def _zeros_of_four(t: Floats, a: float, b: float, c: float, d: float, count: int) -> int:
     """How many of a t_0 + b t_1 + c t_2 + d t_3 vanish."""
     x, y, z, w = t[0], t[1], t[2], t[3]
     zeros = 0
     for i in range(count):
-        zeros += _reduced(a * x[i] + b * y[i] + c * z[i] + d * w[i]) == 0.0
+        zeros += reduced(a * x[i] + b * y[i] + c * z[i] + d * w[i]) == 0.0
     return zeros
 
 
-@njit(**_INNER)
+@njit(**EXACT_INNER)
 def _pivot(v: Floats, i: int, width: int) -> int:
     """The first of `width` coordinates in which column i of v is not 0, -1 if there is none."""
     for j in range(width):
@@ -109,7 +107,7 @@ def _pivot(v: Floats, i: int, width: int) -> int:
     return -1
 
 
-@njit(**_INNER)
+@njit(**EXACT_INNER)
 def _quotient(v: Floats, out: Floats, width: int, i: int, pivot: int, low: int, high: int) -> None:
     """Columns low … high - 1 of `out`: those of v modulo its column i, with one coordinate less."""
     p = v[pivot, i]
@@ -118,17 +116,17 @@ def _quotient(v: Floats, out: Floats, width: int, i: int, pivot: int, low: int, 
         if j != pivot:
             f = v[j, i]
             for h in range(low, high):
-                out[k, h] = _reduced(v[j, h] * p - v[pivot, h] * f)
+                out[k, h] = reduced(v[j, h] * p - v[pivot, h] * f)
             k += 1
 
 
-@njit(**_INNER)
+@njit(**EXACT_INNER)
 def _place(i: int, j: int, width: int) -> int:
     """Where the coordinate i < j of a product c ∧ d of vectors of `width` coordinates stands."""
     return i * (2 * width - i - 1) // 2 + j - i - 1
 
 
-@njit(**_INNER)
+@njit(**EXACT_INNER)
 def _contracted(w: Floats, out: Floats, width: int, v: Floats, i: int, pivot: int, count: int) -> None:
     """The products c ∧ d in w modulo column u = v[:, i], up to a factor, without coordinate p (the pivot).
 
@@ -219,7 +217,7 @@ def independent(choices: Choices, declared: Ints, rank: int, members: Ints, star
     return True
 
 
-@njit(**_INNER)
+@njit(**EXACT_INNER)
 def _last_two(v: Floats, w: Floats, low: int, middle: int, high: int, T: Floats, count: int) -> bool:
     """In four coordinates: whether no a and b, columns of two sets of v, and pair c ∧ d in w are dependent."""
     b = middle
@@ -240,7 +238,7 @@ def _last_two(v: Floats, w: Floats, low: int, middle: int, high: int, T: Floats,
     return True
 
 
-@njit(**_INNER)
+@njit(**EXACT_INNER)
 def _products(v: Floats, width: int, third: int, fourth: int, last: int, done: int, count: int, w: Floats) -> None:
     """w = c ∧ d for pairs done … done + count - 1 of the last two sets."""
     for a in range(width):
@@ -249,14 +247,14 @@ def _products(v: Floats, width: int, third: int, fourth: int, last: int, done: i
             i = third + done // last
             j = done % last
             for k in range(count):
-                out[k] = _reduced(v[a, i] * v[b, fourth + j] - v[b, i] * v[a, fourth + j])
+                out[k] = reduced(v[a, i] * v[b, fourth + j] - v[b, i] * v[a, fourth + j])
                 j += 1
                 if j == last:
                     j = 0
                     i += 1
 
 
-@njit(**_INNER)
+@njit(**EXACT_INNER)
 def _through(
     V: Floats, now: int, P: Floats, T: Floats, width: int, start: Ints, first: int, rank: int, pos: Ints, count: int
 ) -> bool:

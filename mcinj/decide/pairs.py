@@ -22,12 +22,20 @@ from mcinj.certify.witness import Witness
 from mcinj.decide import pairs_group as pg
 from mcinj.decide.box_proof import BoxProof
 from mcinj.decide.budget import limit_of
+from mcinj.decide.coarse import Coarse
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_record import deep_proof
 from mcinj.decide.deep_search import DeepSearch, Regions
 from mcinj.decide.joint import joint_collision
 from mcinj.decide.pairs_exact import ExactPair
-from mcinj.decide.regions import Counts, DeepDecision, count_regions, decide_regional, rank_regions
+from mcinj.decide.regions import (
+    Counts,
+    DeepDecision,
+    coarse_decision,
+    count_regions,
+    decide_regional,
+    rank_regions,
+)
 from mcinj.decide.verdict import Certified, Outcome, Reason
 from mcinj.decide.watch import current
 from mcinj.errors import InputError
@@ -268,7 +276,14 @@ def _any_weights(
 def _closed_cells(
     network: Network, nodes: int, limit: int, fence: FractionMatrix, certificate: bool
 ) -> DeepDecision:
-    """Rank on all regions, then pairs of closed cells."""
+    """Coarse cells; where they do not do, rank on all regions, then pairs of closed cells."""
+    if not certificate:
+        current().enter("coarse cells and their pairs")
+        coarse = Coarse(DeepModel.of(network, fence), network, limit - nodes)
+        found = coarse.pairs()
+        nodes += coarse.nodes
+        if found is not None:
+            return coarse_decision(found, coarse.layer, nodes)
     ranked, searches = rank_regions(network, limit, nodes, fence, record=certificate, list_cells=True)
     if ranked.outcome is not Outcome.INJECTIVE:
         return ranked

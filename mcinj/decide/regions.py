@@ -15,6 +15,7 @@ from mcinj.certify.deep_checker import write_regional
 from mcinj.certify.witness import Witness
 from mcinj.decide.box_proof import BoxProof
 from mcinj.decide.budget import limit_of
+from mcinj.decide.coarse import Coarse
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_record import deep_proof
 from mcinj.decide.deep_search import DeepSearch
@@ -160,6 +161,14 @@ def rank_regions(
     model = DeepModel.of(network, fence)
     if model.residues is None:
         return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, 0.0, reason=Reason.PRIME), []
+    if model.depth > 1 and not record and not list_cells:
+        coarse = Coarse(model, network, limit - nodes)
+        found = coarse.ranks()
+        nodes += coarse.nodes
+        if found is not None:
+            if found is True:
+                current().prove(f"every region has rank {network.n}")
+            return coarse_decision(found, coarse.layer, nodes), []
     search = DeepSearch(model, model.n, ranked=True, list_cells=list_cells and model.depth > 1, record=record)
     answer = _answer(search, limit - nodes, network)
     nodes += search.nodes
@@ -171,6 +180,16 @@ def rank_regions(
         return DeepDecision(Outcome.NOT_INJECTIVE, layer, Certified.EXACT, nodes, 0.0, witness), []
     current().prove(f"every region has rank {network.n}")
     return DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0), [search]
+
+
+def coarse_decision(found: Witness | Literal[True] | Reason, layer: int | None, nodes: int) -> DeepDecision:
+    """What coarse cells have found (`mcinj.decide.coarse`) as a decision."""
+    if isinstance(found, Reason):
+        reason = Reason.RANK if found is Reason.BUDGET else found
+        return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, 0.0, reason=reason)
+    if isinstance(found, Witness):
+        return DeepDecision(Outcome.NOT_INJECTIVE, layer, Certified.EXACT, nodes, 0.0, found)
+    return DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0)
 
 
 def _answer(search: DeepSearch, limit: int, network: Network) -> tuple[Witness, int] | Literal[True] | Reason:

@@ -1,0 +1,155 @@
+"""Rank on all regions and injectivity for any weights without visiting all regions: coarse cells and pairs of them.
+
+A closed cell on which only some hidden units are decided holds many regions. With T, the units of the last layer that
+are proved positive on it, and unknowns for what is undecided, one rank modulo a prime settles all of them
+(`mcinj.decide.coarse_rank`), and likewise all collisions of one such cell with another. Cells are split only where that
+fails; complete cells (full patterns of the hidden layers) on which it fails go to the searches that need no luck:
+`DeepSearch` for rank, `joint` for pairs.
+
+Any two inputs lie in a pair of cells of the tree, since closed cells cover their parent. A pair of a cell with itself
+that is closed by rank says too that the Jacobian has rank n on its regions; where all are settled, an input 0 of a
+network without biases collides with nothing (see `mcinj.decide.joint`), so that units in T differ from 0 may be taken for
+granted.
+
+Where weights have structure, ranks may fail everywhere: then coarse cells are given up early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mcinj.certify.witness import Witness
+from mcinj.decide import coarse_kernel as ck
+from mcinj.decide import coarse_store as cs
+from mcinj.decide.deep_model import DeepModel
+from mcinj.decide.deep_search import DeepSearch, Regions
+from mcinj.decide.joint import Joint
+from mcinj.decide.verdict import Reason
+from mcinj.decide.watch import Pace, current
+from mcinj.networks import Network
+
+_TRY = 6  # undecided units whose patterns are gone through, at most
+_CELLS = 1024  # cells for which there is room at first
+_FIRST, _MOST = 256, 8192  # complete pairs in a batch: few at first, for a collision that is found early
+_SLICE = 20_000  # most nodes between two looks at the outside world
+_PATIENCE = 500  # failed ranks and pairs left over before coarse cells may be given up
+_SHARE = 0.25  # of failed ranks among all, at which they are
+
+
+class _GivenUp(Exception):
+    """Coarse cells do not do here."""
+
+
+class Coarse:
+    """The cells of `model`, a network of at least two layers whose regions all have n active units.
+
+    Parameters
+    ----------
+    model, network
+        The network; witnesses are checked on `network`.
+    limit
+        Most nodes: pairs of cells that are looked at, and those of the other searches.
+    """
+
+    def __init__(self, model: DeepModel, network: Network, limit: int) -> None:
+        self.model, self.network, self.limit = model, network, limit
+        self.search = DeepSearch(model, model.n)
+        self.tree = cs.make_tree(model, self.search.st.SIGN.shape[1], _CELLS, _MOST)
+        self._ranks: DeepSearch | None = None
+        self._others = 0
+        self.layer = model.depth
+
+    @property
+    def nodes(self) -> int:
+        """Nodes so far."""
+        own = 0 if self.tree is None else int(self.tree.ti[cs.NODES])
+        return own + self._others + (0 if self._ranks is None else self._ranks.nodes)
+
+    def ranks(self) -> Witness | Literal[True] | Reason | None:
+        """Rank n on all regions: a verified collision, True, a reason; None where coarse cells do not do."""
+        return self._answer(diagonal=True)
+
+    def pairs(self) -> Witness | Literal[True] | Reason | None:
+        """Rank n and injectivity, answers as those of `ranks`."""
+        return self._answer(diagonal=False)
+
+    def _answer(self, *, diagonal: bool) -> Witness | Literal[True] | Reason | None:
+        try:
+            for found in self._left_over(diagonal):
+                same = found[:, 0] == found[:, 1]
+                answer = self._rank_on(found[same, 0])
+                if answer is True and not same.all():
+                    answer = self._joint(found[~same])
+                if answer is not True:
+                    return answer
+        except _GivenUp:
+            return None
+        except OverflowError:
+            return Reason.RANGE
+        return Reason.BUDGET if self.tree is not None and self.tree.ti[cs.TOP] else True
+
+    def _left_over(self, diagonal: bool) -> Iterator[npt.NDArray[np.int64]]:
+        """Batches of pairs of complete cells that are not closed."""
+        if self.tree is None or self.model.residues is None:
+            raise _GivenUp
+        ti, room, watch, pace = self.tree.ti, _FIRST, current(), Pace(most=_SLICE)
+        out = self.tree.out
+        ti[cs.TRY], ti[cs.DIAGONAL] = _TRY, diagonal
+        if not ck.plant(self.search.st, self.tree):
+            raise _GivenUp
+        left = 0
+        while True:
+            before = int(ti[cs.NODES])
+            ti[cs.LIMIT] = min(self.limit - self.nodes + before, before + pace.begin())
+            reason = ck.pairs(self.search.st, self.tree._replace(out=out[:room]), self.model.n)
+            pace.end(int(ti[cs.NODES]) - before)
+            watch.poll(self.nodes, int(ti[cs.TOP]))
+            failed = int(ti[cs.FAILS]) + left + int(ti[cs.OUT])
+            if reason == ck.FAILED or (failed > _PATIENCE and failed > _SHARE * int(ti[cs.TESTS])):
+                raise _GivenUp
+            if reason == ck.GROW:
+                self.tree = cs.grown(self.tree)
+            elif reason == ck.FULL or (reason == ck.DONE and ti[cs.OUT]):
+                found = out[: int(ti[cs.OUT])].copy()
+                left += len(found)
+                ti[cs.OUT] = 0
+                room = min(2 * room, _MOST)
+                yield found
+            elif reason == ck.DONE or self.nodes >= self.limit:
+                return
+
+    def _rank_on(self, cells: npt.NDArray[np.int64]) -> Witness | Literal[True] | Reason:
+        """Rank n on complete cells, each by its own search."""
+        if not len(cells):
+            return True
+        tree = self.tree
+        if self._ranks is None:
+            self._ranks = DeepSearch(self.model, self.model.n, ranked=True)
+        for c in cells.tolist():
+            self._ranks.begin_at(tree.SG[c], tree.PATH[c, : tree.LEN[c]])  # type: ignore[union-attr]
+            answer = self._ranks.decide(self._ranks.nodes + self.limit - self.nodes)
+            if answer is None:
+                return Reason.BUDGET
+            if answer is not True:
+                witness, self.layer = answer  # type: ignore[misc]
+                return witness
+        return True
+
+    def _joint(self, pairs: npt.NDArray[np.int64]) -> Witness | Literal[True] | Reason:
+        """Pairs of complete cells."""
+        tree = self.tree
+        used, index = np.unique(pairs, return_inverse=True)
+        sizes = np.stack([tree.LEN[used], np.zeros_like(used)], axis=1)  # type: ignore[union-attr]
+        regions = Regions(tree.SG[used, : self.model.depth - 1], tree.CX[used], tree.PATH[used], sizes)  # type: ignore[union-attr]
+        joint = Joint(self.model, self.network, [regions], 0)
+        both = np.sort(index.reshape(-1, 2), axis=1)[:, ::-1]
+        listed = np.concatenate([both, np.zeros((len(both), 1), dtype=np.int64)], axis=1)
+        answer = joint.run(np.ascontiguousarray(listed), self.limit - self.nodes)
+        self._others += joint.nodes
+        if isinstance(answer, Witness):
+            self.layer = answer.layer(self.network)
+        return Reason.BUDGET if answer is None else answer

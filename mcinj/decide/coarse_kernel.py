@@ -1,0 +1,329 @@
+"""Coarse cells, split where they must be, and pairs of them: one compiled loop (`mcinj.decide.coarse`).
+
+A cell is split at a hidden unit, layer by layer; its children are made when a pair wants them. What is known of a cell
+are signs of hidden units and of last-layer units, proved by the bounds of `mcinj.decide.deep_bounds`.
+"""
+
+from __future__ import annotations
+
+from mcinj._jit import njit
+from mcinj.decide.coarse_rank import closed, full_rank
+from mcinj.decide.coarse_store import CELLS, DIAGONAL, EMPTY, HEAD, LIMIT, NODES, OUT, TOP, UNKNOWN, Ints, Tree
+from mcinj.decide.deep_bounds import (
+    above_row,
+    block,
+    bounds,
+    choose_basis,
+    dot,
+    evaluate,
+    forward,
+    install,
+    lower_row,
+    sign_on_basis,
+    undo,
+)
+from mcinj.decide.deep_kernel import copy_center, make_child, nearest_unit, solve_with
+from mcinj.decide.deep_store import FIRST, INNER, LAYER, LAYERS, PATH, PHASE, TRAIL, Store
+from mcinj.decide.deep_store import UNIT as UNIT_FIELD
+from mcinj.decide.kernel_bits import has, popcount, put
+
+# Why `pairs` returned.
+DONE, PAUSED, FULL, GROW, FAILED = range(5)
+
+
+@njit(**INNER)
+def _complete(st: Store, p: int) -> bool:
+    for i in range(st.m[p]):  # noqa: SIM110
+        if st.SIGN[p, i] == 0:
+            return False
+    return True
+
+
+@njit(**INNER)
+def _load(st: Store, t: Tree, a: int) -> bool:
+    """Cell a as frame 0 of the search; False where rows of its layer are not known well in floats."""
+    L = st.gi[LAYERS]
+    p = t.LAYER[a]
+    for k in range(L):
+        for i in range(st.m[k]):
+            st.SIGN[k, i] = t.SG[a, k, i]
+    st.gi[TRAIL] = 0
+    if t.ti[HEAD] != t.HEAD[a]:
+        for k in range(1, p + 1):
+            if not block(st, k):
+                t.ti[HEAD] = -1
+                return False
+            install(st, k)
+        t.ti[HEAD] = t.HEAD[a]
+        st.gi[TRAIL] = 0
+        for i in range(st.m[p]):
+            st.SIGN[p, i] = t.SG[a, p, i]
+    length = t.LEN[a]
+    for s in range(length):
+        st.PATHS[s] = t.PATH[a, s]
+        st.PINDEX[t.PATH[a, s]] = s
+    for f in range(st.FI.shape[1]):
+        st.FI[0, f] = 0
+    st.FI[0, PHASE] = FIRST
+    st.FI[0, LAYER] = p
+    st.FI[0, PATH] = length
+    g = st.FM.shape[1]
+    for j in range(st.FX.shape[1]):
+        for q in range(g):
+            st.FM[0, q, j] = t.CM[a, q, j]
+        st.FX[0, j] = t.CX[a, j]
+        st.FU[0, j] = t.CU[a, j]
+        st.FIDS[0, j] = t.CI[a, j]
+    for k in range(p, L - 1):
+        for i in range(st.m[k]):
+            st.UV[0, k, i] = t.UV[a, k, i]
+            if t.UV[a, k, i]:
+                st.UE[0, k, i] = t.UE[a, k, i]
+                for q in range(g):
+                    st.UP[0, k, i, q] = t.UP[a, k, i, q]
+    return True
+
+
+@njit(**INNER)
+def _keep(st: Store, t: Tree, p: int, c: int) -> None:
+    """Frame 1 of the search as cell c."""
+    L = st.gi[LAYERS]
+    g = st.FM.shape[1]
+    for k in range(L - 1):
+        for i in range(st.m[k]):
+            t.SG[c, k, i] = st.SIGN[k, i] if k <= p else 0
+    t.LAYER[c] = p
+    t.LEN[c] = st.FI[1, PATH]
+    for s in range(st.FI[1, PATH]):
+        t.PATH[c, s] = st.PATHS[s]
+    for j in range(st.FX.shape[1]):
+        for q in range(g):
+            t.CM[c, q, j] = st.FM[1, q, j]
+        t.CX[c, j] = st.FX[1, j]
+        t.CU[c, j] = st.FU[1, j]
+        t.CI[c, j] = st.FIDS[1, j]
+    for k in range(p, L - 1):
+        for i in range(st.m[k]):
+            t.UV[c, k, i] = st.UV[1, k, i]
+            if st.UV[1, k, i]:
+                t.UE[c, k, i] = st.UE[1, k, i]
+                for q in range(g):
+                    t.UP[c, k, i, q] = st.UP[1, k, i, q]
+
+
+@njit(**INNER)
+def _strictly_positive(st: Store) -> bool:
+    """Whether the functional that `sign_on_basis` has looked at is positive on the closed cone but at 0."""
+    for k in range(st.ROWS.shape[2]):  # noqa: SIM110
+        if not st.vec[2, k] - st.vec[3, k] > 0.0:
+            return False
+    return True
+
+
+@njit(**INNER)
+def _outputs(st: Store, t: Tree, c: int, p: int, top: float) -> None:
+    """Signs of last-layer units on frame 1, cell c, from its basis."""
+    last = st.gi[LAYERS] - 1
+    x = st.FX[1]
+    w = st.vec[6]
+    forward(st, p, x)
+    evaluate(st, 1, p, x)
+    for j in range(st.m[last]):
+        if has(t.ABOVE[c], j) or has(t.BELOW[c], j):
+            continue
+        if st.low[last, j] > 0.0:
+            error = lower_row(st, 1, p, last, j, w)
+            if sign_on_basis(st, top, w, error) > 0 and _strictly_positive(st):
+                put(t.ABOVE[c], j)
+        elif st.val[last, j] < 0.0:
+            if p == last:
+                error = lower_row(st, 1, p, last, j, w)
+            else:
+                error = above_row(st, 1, p, last, j, w)
+                if not dot(w, x, st.ROWS.shape[2]) < 0.0:
+                    continue
+            if sign_on_basis(st, top, w, error) < 0:
+                put(t.BELOW[c], j)
+
+
+@njit(**INNER)
+def _all_outputs(st: Store, t: Tree, c: int) -> None:
+    """Signs of last-layer units on frame 1, a complete cell c: each by its own linear program."""
+    last = st.gi[LAYERS] - 1
+    s = st.FM.shape[0] - 1
+    for j in range(st.m[last]):
+        if has(t.ABOVE[c], j) or has(t.BELOW[c], j):
+            continue
+        if st.SIGN[last, j] < 0:  # 0 on the whole cell
+            put(t.BELOW[c], j)
+            continue
+        up = dot(st.ROWS[last, j], st.FX[1], st.ROWS.shape[2]) > 0.0
+        if solve_with(st, 1, s, st.FI[1, PATH], st.BASE[last] + 2 * j + (0 if up else 1)) == 0:
+            put(t.ABOVE[c] if up else t.BELOW[c], j)
+
+
+@njit(**INNER)
+def _describe(st: Store, t: Tree, a: int, c: int) -> bool:
+    """Work out what is known of frame 1, a child of cell a (or the root: a = c), as cell c; False as `_load`."""
+    L = st.gi[LAYERS]
+    head = t.HEAD[a]
+    p = st.FI[1, LAYER]
+    if a != c:
+        for w in range(t.ON.shape[1]):
+            t.ON[c, w] = t.ON[a, w]
+            t.OFF[c, w] = t.OFF[a, w]
+        for w in range(t.ABOVE.shape[1]):
+            t.ABOVE[c, w] = t.ABOVE[a, w]
+            t.BELOW[c, w] = t.BELOW[a, w]
+    while True:
+        while p < L - 1 and _complete(st, p):
+            if not block(st, p + 1):
+                t.ti[HEAD] = -1
+                return False
+            install(st, p + 1)
+            p += 1
+            head = c
+            t.ti[HEAD] = c
+            st.FI[1, LAYER] = p
+        found, top = choose_basis(st, 1, 1)
+        if p == L - 1:
+            if found:
+                _outputs(st, t, c, p, top)
+            _all_outputs(st, t, c)
+            break
+        for k in range(p + 1, L - 1):
+            for i in range(st.m[k]):
+                st.HS[k, i] = 0
+        known = found and bounds(st, 1, p, top, st.FX[1])
+        if _complete(st, p):
+            continue
+        for k in range(p + 1, L - 1):
+            for i in range(st.m[k]):
+                if st.HS[k, i] > 0:
+                    put(t.ON[c], t.FIRST[k] + i)
+                elif st.HS[k, i] < 0:
+                    put(t.OFF[c], t.FIRST[k] + i)
+        if known:
+            _outputs(st, t, c, p, top)
+        break
+    for k in range(min(p + 1, L - 1)):
+        for i in range(st.m[k]):
+            if st.SIGN[k, i] > 0:
+                put(t.ON[c], t.FIRST[k] + i)
+            elif st.SIGN[k, i] < 0:
+                put(t.OFF[c], t.FIRST[k] + i)
+    _keep(st, t, p, c)
+    t.HEAD[c] = head
+    t.RID[c] = UNKNOWN
+    t.KID[c, 0] = UNKNOWN
+    t.KID[c, 1] = UNKNOWN
+    decided = 0
+    for w in range(t.ON.shape[1]):
+        decided += popcount(t.ON[c, w] | t.OFF[c, w])
+    t.OPEN[c] = t.FIRST[L - 1] - decided if p < L - 1 else 0
+    return True
+
+
+@njit(**INNER)
+def _split(st: Store, t: Tree, a: int) -> bool:
+    """Make the children of cell a; False as `_load`. There must be room for two cells."""
+    if not _load(st, t, a):
+        return False
+    p = t.LAYER[a]
+    unit = nearest_unit(st, p, st.FX[0])
+    for side in range(2):
+        # The first child may have gone on to the next layer: then rows of that are in the search.
+        if t.ti[HEAD] != t.HEAD[a] and not _load(st, t, a):
+            return False
+        undo(st, 0)
+        st.FI[0, UNIT_FIELD] = unit
+        status = make_child(st, 0, -1 if side == 0 else 1)
+        if status == 0:
+            t.KID[a, side] = EMPTY
+            continue
+        c = t.ti[CELLS]
+        if not _describe(st, t, a, c):
+            return False
+        t.ti[CELLS] = c + 1
+        t.KID[a, side] = c
+    return True
+
+
+@njit()
+def plant(st: Store, t: Tree) -> bool:
+    """The root, cell 0, from frame 0 of a search that has not begun, and the pair of it with itself; False as `pairs`.
+
+    FAILED there means FAILED here.
+    """
+    copy_center(st, 0, 1)
+    for f in range(st.FI.shape[1]):
+        st.FI[1, f] = st.FI[0, f]
+    for k in range(st.gi[LAYERS] - 1):
+        for i in range(st.m[k]):
+            st.UV[1, k, i] = 0
+    t.HEAD[0] = 0
+    t.ti[HEAD] = 0
+    if not _describe(st, t, 0, 0):
+        return False
+    t.ti[CELLS] = 1
+    t.ti[TOP] = 1
+    t.stack[0, 0] = 0
+    t.stack[0, 1] = 0
+    return True
+
+
+@njit(**INNER)
+def _push(t: Tree, a: int, b: int) -> None:
+    if a >= 0 and b >= 0:
+        top = t.ti[TOP]
+        t.stack[top, 0] = a
+        t.stack[top, 1] = b
+        t.ti[TOP] = top + 1
+
+
+@njit()
+def pairs(st: Store, t: Tree, n: int) -> int:
+    """Look at the pairs on the stack until none is left; returns one of the reasons.
+
+    With ti[DIAGONAL] cells alone, for rank n on all their regions. FULL: `out` is to be emptied. GROW: there is no room
+    for two more cells. PAUSED: ti[LIMIT] nodes are used up. FAILED: rows are not known well in floats.
+    """
+    widths: Ints = st.m
+    while t.ti[TOP] > 0:
+        if t.ti[NODES] >= t.ti[LIMIT]:
+            return PAUSED
+        if t.ti[OUT] >= t.out.shape[0]:
+            return FULL
+        if t.ti[CELLS] + 2 > t.KID.shape[0]:
+            return GROW
+        if t.ti[TOP] + 4 > t.stack.shape[0]:
+            return FAILED
+        top = t.ti[TOP] - 1
+        a = t.stack[top, 0]
+        b = t.stack[top, 1]
+        t.ti[NODES] += 1
+        if full_rank(t, a, n, widths) if t.ti[DIAGONAL] else closed(t, a, b, n, widths):
+            t.ti[TOP] = top
+            continue
+        if t.OPEN[a] == 0 and t.OPEN[b] == 0:
+            t.out[t.ti[OUT], 0] = a
+            t.out[t.ti[OUT], 1] = b
+            t.ti[OUT] += 1
+            t.ti[TOP] = top
+            continue
+        if t.OPEN[a] < t.OPEN[b]:
+            a, b = b, a
+        if t.KID[a, 0] == UNKNOWN and not _split(st, t, a):
+            return FAILED
+        t.ti[TOP] = top
+        low = t.KID[a, 0]
+        high = t.KID[a, 1]
+        if a == b:
+            if t.ti[DIAGONAL] == 0:
+                _push(t, low, high)
+            _push(t, low, low)
+            _push(t, high, high)
+        else:
+            _push(t, low, b)
+            _push(t, high, b)
+    return DONE
