@@ -8,8 +8,7 @@ fails; complete cells (full patterns of the hidden layers) on which it fails go 
 
 Any two inputs lie in a pair of cells of the tree, since closed cells cover their parent. A pair of a cell with itself
 that is closed by rank says too that the Jacobian has rank n on its regions; where all are settled, an input 0 of a
-network without biases collides with nothing (see `mcinj.decide.joint`), so that units in T differ from 0 may be taken for
-granted.
+network without biases collides with nothing (see `mcinj.decide.joint`), so that inputs other than 0 are enough.
 
 Where weights have structure, ranks may fail everywhere: then coarse cells are given up early.
 """
@@ -61,13 +60,12 @@ class Coarse:
         self.tree = cs.make_tree(model, self.search.st.SIGN.shape[1], _CELLS, _MOST)
         self._ranks: DeepSearch | None = None
         self._others = 0
-        self.layer = model.depth
+        self.layer: int | None = model.depth
 
     @property
     def nodes(self) -> int:
         """Nodes so far."""
-        own = 0 if self.tree is None else int(self.tree.ti[cs.NODES])
-        return own + self._others + (0 if self._ranks is None else self._ranks.nodes)
+        return int(self.tree.ti[cs.NODES]) + self._others + (0 if self._ranks is None else self._ranks.nodes)
 
     def ranks(self) -> Witness | Literal[True] | Reason | None:
         """Rank n on all regions: a verified collision, True, a reason; None where coarse cells do not do."""
@@ -90,11 +88,11 @@ class Coarse:
             return None
         except OverflowError:
             return Reason.RANGE
-        return Reason.BUDGET if self.tree is not None and self.tree.ti[cs.TOP] else True
+        return Reason.BUDGET if self.tree.ti[cs.TOP] else True
 
     def _left_over(self, diagonal: bool) -> Iterator[npt.NDArray[np.int64]]:
         """Batches of pairs of complete cells that are not closed."""
-        if self.tree is None or self.model.residues is None:
+        if self.model.field_residues is None or self.model.residues is None:
             raise _GivenUp
         ti, room, watch, pace = self.tree.ti, _FIRST, current(), Pace(most=_SLICE)
         out = self.tree.out
@@ -130,12 +128,12 @@ class Coarse:
         if self._ranks is None:
             self._ranks = DeepSearch(self.model, self.model.n, ranked=True)
         for c in cells.tolist():
-            self._ranks.begin_at(tree.SG[c], tree.PATH[c, : tree.LEN[c]])  # type: ignore[union-attr]
+            self._ranks.begin_at(tree.SG[c], tree.PATH[c, : int(tree.LEN[c])])
             answer = self._ranks.decide(self._ranks.nodes + self.limit - self.nodes)
             if answer is None:
                 return Reason.BUDGET
-            if answer is not True:
-                witness, self.layer = answer  # type: ignore[misc]
+            if not isinstance(answer, bool):
+                witness, self.layer = answer
                 return witness
         return True
 
@@ -143,8 +141,8 @@ class Coarse:
         """Pairs of complete cells."""
         tree = self.tree
         used, index = np.unique(pairs, return_inverse=True)
-        sizes = np.stack([tree.LEN[used], np.zeros_like(used)], axis=1)  # type: ignore[union-attr]
-        regions = Regions(tree.SG[used, : self.model.depth - 1], tree.CX[used], tree.PATH[used], sizes)  # type: ignore[union-attr]
+        sizes = np.stack([tree.LEN[used], np.zeros_like(used)], axis=1)
+        regions = Regions(tree.SG[used, : self.model.depth - 1], tree.CX[used], tree.PATH[used], sizes)
         joint = Joint(self.model, self.network, [regions], 0)
         both = np.sort(index.reshape(-1, 2), axis=1)[:, ::-1]
         listed = np.concatenate([both, np.zeros((len(both), 1), dtype=np.int64)], axis=1)

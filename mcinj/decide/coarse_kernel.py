@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mcinj._jit import njit
 from mcinj.decide.coarse_rank import closed, full_rank
-from mcinj.decide.coarse_store import CELLS, DIAGONAL, EMPTY, HEAD, LIMIT, NODES, OUT, TOP, UNKNOWN, Ints, Tree
+from mcinj.decide.coarse_store import CELLS, DIAGONAL, EMPTY, HEAD, LIMIT, NODES, OUT, TOP, UNKNOWN, Floats, Ints, Tree
 from mcinj.decide.deep_bounds import (
     above_row,
     block,
@@ -22,8 +22,8 @@ from mcinj.decide.deep_bounds import (
     sign_on_basis,
     undo,
 )
-from mcinj.decide.deep_kernel import copy_center, make_child, nearest_unit, solve_with
-from mcinj.decide.deep_store import FIRST, INNER, LAYER, LAYERS, PATH, PHASE, TRAIL, Store
+from mcinj.decide.deep_kernel import copy_center, imply, make_child, nearest_unit, set_cut, solve_with
+from mcinj.decide.deep_store import CUTS, FIRST, INNER, LAYER, LAYERS, PATH, PHASE, TRAIL, Store
 from mcinj.decide.deep_store import UNIT as UNIT_FIELD
 from mcinj.decide.kernel_bits import has, popcount, put
 
@@ -121,44 +121,58 @@ def _strictly_positive(st: Store) -> bool:
 
 
 @njit(**INNER)
-def _outputs(st: Store, t: Tree, c: int, p: int, top: float) -> None:
-    """Signs of last-layer units on frame 1, cell c, from its basis."""
+def _row(st: Store, j: int, p: int, above: bool, w: Floats) -> float:
+    """w = a linear bound of last-layer unit j on frame 1, from above or from below; its error."""
     last = st.gi[LAYERS] - 1
-    x = st.FX[1]
+    if above and p < last:
+        return above_row(st, 1, p, last, j, w)
+    return lower_row(st, 1, p, last, j, w)
+
+
+@njit(**INNER)
+def _by_basis(st: Store, t: Tree, c: int, p: int, top: float) -> None:
+    """Signs of last-layer units on frame 1, cell c, from the simplicial cone of its basis."""
+    last = st.gi[LAYERS] - 1
     w = st.vec[6]
-    forward(st, p, x)
-    evaluate(st, 1, p, x)
+    forward(st, p, st.FX[1])
+    evaluate(st, 1, p, st.FX[1])
     for j in range(st.m[last]):
         if has(t.ABOVE[c], j) or has(t.BELOW[c], j):
             continue
         if st.low[last, j] > 0.0:
-            error = lower_row(st, 1, p, last, j, w)
+            error = _row(st, j, p, False, w)
             if sign_on_basis(st, top, w, error) > 0 and _strictly_positive(st):
                 put(t.ABOVE[c], j)
         elif st.val[last, j] < 0.0:
-            if p == last:
-                error = lower_row(st, 1, p, last, j, w)
-            else:
-                error = above_row(st, 1, p, last, j, w)
-                if not dot(w, x, st.ROWS.shape[2]) < 0.0:
-                    continue
-            if sign_on_basis(st, top, w, error) < 0:
+            error = _row(st, j, p, True, w)
+            if dot(w, st.FX[1], st.ROWS.shape[2]) < 0.0 and sign_on_basis(st, top, w, error) < 0:
                 put(t.BELOW[c], j)
 
 
 @njit(**INNER)
-def _all_outputs(st: Store, t: Tree, c: int) -> None:
-    """Signs of last-layer units on frame 1, a complete cell c: each by its own linear program."""
+def _by_programs(st: Store, t: Tree, c: int, p: int) -> None:
+    """Signs of the other last-layer units, each by a linear program. Works on the basis, which is of no use after."""
     last = st.gi[LAYERS] - 1
+    g = st.ROWS.shape[2]
+    w = st.vec[6]
     s = st.FM.shape[0] - 1
+    forward(st, p, st.FX[1])
+    evaluate(st, 1, p, st.FX[1])
     for j in range(st.m[last]):
         if has(t.ABOVE[c], j) or has(t.BELOW[c], j):
             continue
-        if st.SIGN[last, j] < 0:  # 0 on the whole cell
+        if p == last and st.SIGN[last, j] < 0:  # 0 on the whole cell
             put(t.BELOW[c], j)
             continue
-        up = dot(st.ROWS[last, j], st.FX[1], st.ROWS.shape[2]) > 0.0
-        if solve_with(st, 1, s, st.FI[1, PATH], st.BASE[last] + 2 * j + (0 if up else 1)) == 0:
+        up = st.low[last, j] > 0.0
+        if not up and not st.val[last, j] < 0.0:
+            continue
+        error = _row(st, j, p, not up, w)
+        if not up:
+            for q in range(g):
+                w[q] = -w[q]
+        # With the row of -w the cell is empty: w > 0 on it but at 0.
+        if set_cut(st, 0, w, error) and solve_with(st, 1, s, st.FI[1, PATH], st.gi[CUTS]) == 0:
             put(t.ABOVE[c] if up else t.BELOW[c], j)
 
 
@@ -185,11 +199,16 @@ def _describe(st: Store, t: Tree, a: int, c: int) -> bool:
             head = c
             t.ti[HEAD] = c
             st.FI[1, LAYER] = p
+        if p < L - 1:
+            # It works on the basis too: the basis is chosen afterwards.
+            imply(st, 1, p, 1)
+            if _complete(st, p):
+                continue
         found, top = choose_basis(st, 1, 1)
         if p == L - 1:
             if found:
-                _outputs(st, t, c, p, top)
-            _all_outputs(st, t, c)
+                _by_basis(st, t, c, p, top)
+            _by_programs(st, t, c, p)
             break
         for k in range(p + 1, L - 1):
             for i in range(st.m[k]):
@@ -204,7 +223,8 @@ def _describe(st: Store, t: Tree, a: int, c: int) -> bool:
                 elif st.HS[k, i] < 0:
                     put(t.OFF[c], t.FIRST[k] + i)
         if known:
-            _outputs(st, t, c, p, top)
+            _by_basis(st, t, c, p, top)
+            _by_programs(st, t, c, p)
         break
     for k in range(min(p + 1, L - 1)):
         for i in range(st.m[k]):

@@ -198,7 +198,6 @@ def all_patterns(t: Tree, a: int, n: int, tried: int, widths: Ints) -> bool:
     They are of the last hidden layer; all units before it are decided.
     """
     L = t.WT.shape[0]
-    g = t.V2.shape[0]
     m = widths[L - 1]
     k = L - 2
     r = residues(t, a, widths)

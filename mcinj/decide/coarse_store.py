@@ -1,4 +1,4 @@
-"""The arrays of a tree of coarse cells, as a named tuple that compiled code takes, and the integers that name its parts.
+"""The arrays of a tree of coarse cells, a named tuple that compiled code takes, and the integers that name its parts.
 
 A coarse cell is a closed cone on which some hidden units are decided (`mcinj.decide.coarse`). Residues are taken modulo
 `kernel_choices.FIELD`, of least absolute value, in float64.
@@ -20,8 +20,8 @@ Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
 # ti: integers of a tree: cells so far, sets of residues so far, the cell whose pattern the search's rows are for (-1:
-# none), pairs on the stack, nodes, their limit, pairs put out, how many hidden units may be gone through, whether only cells
-# by themselves are looked at, tests of ranks and how many of them failed.
+# none), pairs on the stack, nodes, their limit, pairs put out, how many hidden units may be gone through, whether only
+# cells by themselves are looked at, tests of ranks and how many of them failed.
 CELLS, RESIDUES, HEAD, TOP, NODES, LIMIT, OUT, TRY, DIAGONAL, TESTS, FAILS = range(11)
 INTEGERS = 16
 # KID: no child yet, and none because the cell is empty.
@@ -31,11 +31,11 @@ UNKNOWN, EMPTY = -1, -2
 class Tree(NamedTuple):
     """N cells of a network of L layers of at most m units (padded), g dimensions padded to W.
 
-    SG (N, L, m): signs of the hidden units decided so far; LAYER, HEAD (N,): the layer that is being decided, and the
-    cell at which that began. PATH (N, ·), LEN (N,): rows that define the cell. CM (N, g, W), CX, CU, CI (N, W): center.
+    SG (N, L, m): signs of the hidden units decided so far. LAYER, HEAD (N,): the layer that is being decided, the cell
+    at which that began. PATH (N, ·), LEN (N,): rows that define the cell. CM (N, g, W), CX, CU, CI (N, W): center.
     UP (N, L - 1, m, g), UE, UV (N, L - 1, m): upper bounds as in `deep_store`. KID (N, 2), OPEN (N,): children, hidden
     units that are not decided. ON, OFF (N, HW): hidden units that are nonnegative, nonpositive; ABOVE, BELOW (N, MW):
-    units of the last layer that are positive but at 0, nowhere positive. RID (N,): where the cell's residues are, or -1.
+    units of the last layer that are positive but at 0, nowhere positive. RID (N,): where its residues are, or -1.
     RES (N, g + C, m): residues of the last layer's rows, one coordinate a row, and of its response to units of hidden
     layers but the last; HR (N, g, m): those of the last hidden layer's rows. WT (L, m, m): weights, from unit to unit.
     FIRST (L,): number of a layer's first hidden unit.
@@ -80,20 +80,17 @@ _PER_CELL = (
 )  # fmt: skip
 
 
-def make_tree(model: DeepModel, padded: int, cells: int, out: int) -> Tree | None:
-    """An empty tree with room for so many cells and complete pairs; None if a denominator is 0 modulo the prime.
+def make_tree(model: DeepModel, padded: int, cells: int, out: int) -> Tree:
+    """An empty tree with room for so many cells and complete pairs; `padded`: the width the search pads its layers to.
 
-    `padded`: the width to which the search pads its layers.
+    Where a denominator is 0 modulo the prime, residues are 0: no rank is proved with them.
     """
-    residues = model.field_residues
-    if residues is None:
-        return None
     L, g, widths = model.depth, model.g, model.widths
     W = cell.padded(g)
     m = padded
     hidden = sum(widths[:-1])
     WT = np.zeros((L, max(m, g), m))
-    for k, r in enumerate(residues):
+    for k, r in enumerate(model.field_residues or []):
         WT[k, : r.shape[1], : r.shape[0]] = centered(r)
     ones = lambda *shape: np.zeros((cells, *shape))  # noqa: E731
     whole = lambda *shape: np.zeros((cells, *shape), dtype=np.int64)  # noqa: E731
@@ -102,12 +99,13 @@ def make_tree(model: DeepModel, padded: int, cells: int, out: int) -> Tree | Non
     return Tree(
         ti=np.zeros(INTEGERS, dtype=np.int64), SG=np.zeros((cells, L, m), dtype=np.int8), LAYER=whole(), HEAD=whole(),
         PATH=np.zeros((cells, hidden + len(model.fence) + 2), dtype=np.int32), LEN=whole(), CM=ones(g, W), CX=ones(W),
-        CU=ones(W), CI=whole(W), UP=ones(L - 1, m, g), UE=ones(L - 1, m), UV=np.zeros((cells, L - 1, m), dtype=np.int8),
-        KID=whole(2), OPEN=whole(), ON=bits(hidden), OFF=bits(hidden), ABOVE=bits(widths[-1]), BELOW=bits(widths[-1]),
+        CU=ones(W), CI=whole(W), UP=ones(L - 1, m, g), UE=ones(L - 1, m),
+        UV=np.zeros((cells, L - 1, m), dtype=np.int8), KID=whole(2), OPEN=whole(), ON=bits(hidden), OFF=bits(hidden),
+        ABOVE=bits(widths[-1]), BELOW=bits(widths[-1]),
         RID=whole(), RES=ones(g + hidden - widths[-2], m), HR=ones(g, m), WT=WT,
         FIRST=np.concatenate([[0], np.cumsum(widths[:-1])]).astype(np.int64),
-        stack=np.zeros((8 * hidden + 64, 2), dtype=np.int64), out=np.zeros((out, 2), dtype=np.int64), V=np.zeros((columns, m)),
-        V2=np.zeros((g, m)), mask=np.zeros(m),
+        stack=np.zeros((8 * hidden + 64, 2), dtype=np.int64), out=np.zeros((out, 2), dtype=np.int64),
+        V=np.zeros((columns, m)), V2=np.zeros((g, m)), mask=np.zeros(m),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Coarse cells and their pairs: what is said of them holds at points of theirs, and verdicts are those of the other way."""
+"""Coarse cells and their pairs: what is said of them holds at their points, verdicts are those of all regions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,6 @@ def test_signs_hold_at_points_of_a_cell(n: int, widths: tuple[int, ...], biased:
     coarse = Coarse(DeepModel.of(network), network, LIMIT)
     coarse.pairs()
     tree = coarse.tree
-    assert tree is not None
     rng = np.random.default_rng(5)
     points = [[Fraction(float(v)).limit_denominator(1000) for v in x] for x in 3 * rng.standard_normal((150, n))]
     seen = 0
