@@ -31,7 +31,7 @@ from mcinj.decide.verdict import Reason
 from mcinj.decide.watch import Pace, current
 from mcinj.networks import Network
 
-_TRY = 6  # undecided units whose patterns are gone through, at most
+_TRY = 8  # undecided units whose patterns are gone through, at most
 _CELLS = 1024  # cells for which there is room at first
 _FIRST, _MOST = 256, 8192  # complete pairs in a batch: few at first, for a collision that is found early
 _SLICE = 20_000  # most nodes between two looks at the outside world
