@@ -92,9 +92,16 @@ def make_tree(model: DeepModel, padded: int, cells: int, out: int) -> Tree:
     WT = np.zeros((L, max(m, g), m))
     for k, r in enumerate(model.field_residues or []):
         WT[k, : r.shape[1], : r.shape[0]] = centered(r)
-    ones = lambda *shape: np.zeros((cells, *shape))  # noqa: E731
-    whole = lambda *shape: np.zeros((cells, *shape), dtype=np.int64)  # noqa: E731
-    bits = lambda count: np.zeros((cells, (count + 63) // 64), dtype=np.uint64)  # noqa: E731
+
+    def ones(*shape: int) -> Floats:
+        return np.zeros((cells, *shape))
+
+    def whole(*shape: int) -> Ints:
+        return np.zeros((cells, *shape), dtype=np.int64)
+
+    def bits(count: int) -> Words:
+        return np.zeros((cells, (count + 63) // 64), dtype=np.uint64)
+
     columns = 2 * g + 2 * hidden + 2
     return Tree(
         ti=np.zeros(INTEGERS, dtype=np.int64), SG=np.zeros((cells, L, m), dtype=np.int8), LAYER=whole(), HEAD=whole(),
