@@ -27,6 +27,8 @@ TAIL = """
 * Agreement of a million random instances bounds the share of wrong verdicts *among such instances* by 3 in a million
   (95 %), no more. Structured families are there because random ones hide coincidences.
 * Versions matter: a count is about the commit and the libraries that it names.
+* What went wrong stays in the record, with the commit at which it was found. The error of the disturbed experiments
+  (a stop signal that Python dropped; the run went on to its end) is mended, and has a test.
 * Moments of kills are not the same on another machine: numbers of disturbed experiments draw what is done to them, not
   when it strikes.
 """
