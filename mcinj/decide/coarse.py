@@ -35,6 +35,7 @@ _TRY = 8  # undecided units whose patterns are gone through, at most
 _CELLS = 1024  # cells for which there is room at first
 _FIRST, _MOST = 256, 8192  # complete pairs in a batch: few at first, for a collision that is found early
 _SLICE = 20_000  # most nodes between two looks at the outside world
+_CHECK = 4_096  # nodes after which the share of failed ranks is looked at
 _PATIENCE = 500  # failed ranks and pairs left over before coarse cells may be given up
 _SHARE = 0.25  # of failed ranks among all, at which they are
 
@@ -102,12 +103,15 @@ class Coarse:
         left = 0
         while True:
             before = int(ti[cs.NODES])
-            ti[cs.LIMIT] = min(self.limit - self.nodes + before, before + pace.begin())
+            # Slices depend on time, and what comes out must not: it is given up at multiples of _CHECK or full batches.
+            check = (before // _CHECK + 1) * _CHECK
+            ti[cs.LIMIT] = min(self.limit - self.nodes + before, before + pace.begin(), check)
             reason = ck.pairs(self.search.st, self.tree._replace(out=out[:room]), self.model.n)
             pace.end(int(ti[cs.NODES]) - before)
             watch.poll(self.nodes, int(ti[cs.TOP]))
             failed = int(ti[cs.FAILS]) + left + int(ti[cs.OUT])
-            if reason == ck.FAILED or (failed > _PATIENCE and failed > _SHARE * int(ti[cs.TESTS])):
+            judged = reason in (ck.FULL, ck.DONE) or int(ti[cs.NODES]) == check
+            if reason == ck.FAILED or (judged and failed > _PATIENCE and failed > _SHARE * int(ti[cs.TESTS])):
                 raise _GivenUp
             if reason == ck.GROW:
                 self.tree = cs.grown(self.tree)
