@@ -164,7 +164,7 @@ def test_layer_one_of_a_large_network_is_decided_first() -> None:
         assert facts in known.proved
         assert known.layers_alone == ((1,) if domain is None else ())
     # Rank 3 of 4 with half of the units positive everywhere: no count tells.
-    flat = np.random.default_rng(0).standard_normal((40, 3)) @ np.random.default_rng(1).standard_normal((3, 4))
+    flat = np.random.default_rng(0).integers(-9, 10, (40, 3)) @ np.random.default_rng(1).integers(-9, 10, (3, 4))
     hidden = mcinj.Network([np.vstack([flat, -flat]), np.random.default_rng(2).standard_normal((90, 80))])
     found = mcinj.check(hidden)
     assert (found.verdict, found.layer) == (mcinj.Outcome.NOT_INJECTIVE, 1)
