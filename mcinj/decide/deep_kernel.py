@@ -55,7 +55,6 @@ from mcinj.decide.deep_store import (
     ENUMERATE,
     FIRST,
     FULL,
-    IMPLY,
     INNER,
     LAYER,
     LAYERS,
@@ -365,7 +364,7 @@ def solve_with(st: Store, source: int, target: int, length: int, row: int) -> in
 
 @njit(**INNER)
 def imply(st: Store, d: int, p: int, slot: int) -> None:
-    """Decide units of layer p whose other sign is proved impossible on the cell."""
+    """Decide units of layer p whose other sign is proved impossible on the cell; the chosen basis is lost."""
     length = st.FI[d, PATH]
     s = st.FM.shape[0] - 1
     g = st.ROWS.shape[2]
@@ -533,11 +532,6 @@ def node(st: Store, d: int) -> tuple[int, int]:
                 if unit < 0:
                     continue
                 return _OPEN, unit
-            mark = st.gi[TRAIL]
-            if st.gi[IMPLY] and st.gi[RECORD] == 0:  # a certificate has no instruction for it
-                imply(st, d, p, slot)
-                if st.gi[TRAIL] > mark:
-                    found, top = choose_basis(st, d, slot)
             if not bounds(st, d, p, top, x):
                 unit = nearest_unit(st, p, x)
                 if unit < 0:

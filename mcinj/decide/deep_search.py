@@ -110,7 +110,7 @@ class DeepSearch:
         words = (m + 63) // 64
         gi = np.zeros(ds.GLOBALS, dtype=np.int64)
         gi[ds.TARGET], gi[ds.LAYERS], gi[ds.ENUMERATE], gi[ds.RANKED] = target, L, enumerate_regions, ranked
-        gi[ds.INTEGRAL], gi[ds.CUTS], gi[ds.IMPLY], gi[ds.REFRESH] = model.integral, cuts, 0, 1
+        gi[ds.INTEGRAL], gi[ds.CUTS], gi[ds.REFRESH] = model.integral, cuts, 1
         gi[ds.SHARPEN] = 1
         weights = np.zeros((L, m, m))
         for k, w in enumerate(model.floats):
