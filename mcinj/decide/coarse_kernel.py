@@ -11,6 +11,7 @@ from mcinj.decide.coarse_rank import closed, full_rank
 from mcinj.decide.coarse_store import CELLS, DIAGONAL, EMPTY, HEAD, LIMIT, NODES, OUT, TOP, UNKNOWN, Floats, Ints, Tree
 from mcinj.decide.deep_bounds import (
     above_row,
+    assign,
     block,
     bounds,
     choose_basis,
@@ -91,7 +92,7 @@ def _keep(st: Store, t: Tree, p: int, c: int) -> None:
     g = st.FM.shape[1]
     for k in range(L - 1):
         for i in range(st.m[k]):
-            t.SG[c, k, i] = st.SIGN[k, i] if k <= p else 0
+            t.SG[c, k, i] = st.SIGN[k, i]  # beyond layer p: constant units
     t.LAYER[c] = p
     t.LEN[c] = st.FI[1, PATH]
     for s in range(st.FI[1, PATH]):
@@ -177,6 +178,21 @@ def _by_programs(st: Store, t: Tree, c: int, p: int) -> None:
 
 
 @njit(**INNER)
+def _known(st: Store, t: Tree, c: int, p: int) -> None:
+    """Decide units of layer p whose sign bounds had proved on cell c, or a cell that holds it, before p was reached.
+
+    What is proved twice may be proved in floats once only. A cell is complete where all units are known (`OPEN`), and
+    then the searches that take it over read a full pattern from SIGN: both must say the same.
+    """
+    for i in range(st.m[p]):
+        if p < st.gi[LAYERS] - 1 and st.SIGN[p, i] == 0:
+            if has(t.ON[c], t.FIRST[p] + i):
+                assign(st, p, i, 1)
+            elif has(t.OFF[c], t.FIRST[p] + i):
+                assign(st, p, i, -1)
+
+
+@njit(**INNER)
 def _describe(st: Store, t: Tree, a: int, c: int) -> bool:
     """Work out what is known of frame 1, a child of cell a (or the root: a = c), as cell c; False as `_load`."""
     L = st.gi[LAYERS]
@@ -199,6 +215,7 @@ def _describe(st: Store, t: Tree, a: int, c: int) -> bool:
             head = c
             t.ti[HEAD] = c
             st.FI[1, LAYER] = p
+            _known(st, t, c, p)
         if p < L - 1:
             # It works on the basis too: the basis is chosen afterwards.
             imply(st, 1, p, 1)
@@ -226,7 +243,7 @@ def _describe(st: Store, t: Tree, a: int, c: int) -> bool:
             _by_basis(st, t, c, p, top)
             _by_programs(st, t, c, p)
         break
-    for k in range(min(p + 1, L - 1)):
+    for k in range(L - 1):
         for i in range(st.m[k]):
             if st.SIGN[k, i] > 0:
                 put(t.ON[c], t.FIRST[k] + i)

@@ -139,3 +139,41 @@ def test_structure_that_defeats_ranks_is_left_to_the_other_way() -> None:
     assert verdict.verdict == "not_injective"
     assert verdict.witness is not None
     assert verdict.witness.collides(network)
+
+
+def mostly_positive(seed: int) -> Network:
+    """Few negative weights behind the first layer: bounds decide units of later layers on large cells."""
+    rng = np.random.default_rng(seed)
+    size, weights = 2, []
+    for m in rng.integers(5, 10, int(rng.choice([3, 4]))).tolist():
+        w = rng.standard_normal((m, size))
+        if weights:
+            w = np.abs(w) * np.where(rng.random(w.shape) < 0.15, -1, 1)
+        weights.append(np.round(4 * w) if rng.random() < 0.3 else w)
+        size = m
+    biases = [rng.standard_normal(len(w)) for w in weights] if rng.random() < 0.5 else None
+    return Network(weights, biases)
+
+
+@pytest.mark.parametrize("first", range(0, 100, 10))
+def test_complete_cells_have_a_sign_for_every_hidden_unit(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Signs that bounds had proved before a layer was reached were not signs of the pattern afterwards: cells counted as
+    # complete, and what took them over read units as not active that were, constant units among them.
+    monkeypatch.setattr("mcinj.decide.coarse._PATIENCE", 10**9)
+    for seed in range(first, first + 10):
+        network = mostly_positive(seed)
+        model = DeepModel.of(network)
+        coarse = Coarse(model, network, 3_000)
+        found = coarse.pairs()
+        tree = coarse.tree
+        for c in range(int(tree.ti[cs.CELLS])):
+            if tree.OPEN[c]:
+                continue
+            assert tree.LAYER[c] == model.depth - 1
+            for k, width in enumerate(model.widths[:-1]):
+                assert (tree.SG[c, k, :width] != 0).all()
+        if found is True:
+            assert decide_regional(network).outcome == "injective"
+            assert joint_collision(model, network, LIMIT)[0] is True
+        elif isinstance(found, Witness):
+            assert found.collides(network)
