@@ -12,9 +12,9 @@ estimates from the order statistics of the K runs. The rest is extrapolation, do
   second best of each stream (the end-point estimate of Robson and Whitlock, Biometrika 51, 1964), too small if hard
   streams are more frequent than that.
 
-Widths that runs almost never reach leave no trace in them. On streams with proved thresholds the miss lies between the
-two where two thirds of four runs agree on the best, and above the gap where less than half of them do
-(docs/searched.md): `reach` tells one from the other.
+Widths that runs almost never reach leave no trace in them. On streams with proved thresholds the miss lay between the
+two, or within errors of the gap, where two thirds of four runs agree on the best, and above the gap where less than
+half of them do (docs/searched.md): `reach` tells one from the other.
 """
 
 from __future__ import annotations
