@@ -32,7 +32,8 @@ from mcinj.decide.watch import Pace, current
 from mcinj.networks import Network
 
 _TRY = 8  # undecided units whose patterns are gone through, at most
-_CELLS = 1024  # cells for which there is room at first
+_CELLS = 64  # cells for which there is room at first
+_BYTES = 1 << 29  # of a tree beyond which it gets no more room: it is given up
 _FIRST, _MOST = 256, 8192  # complete pairs in a batch: few at first, for a collision that is found early
 _SLICE = 20_000  # most nodes between two looks at the outside world
 _CHECK = 4_096  # nodes after which the share of failed ranks is looked at
@@ -114,6 +115,8 @@ class Coarse:
             if reason == ck.FAILED or (judged and failed > _PATIENCE and failed > _SHARE * int(ti[cs.TESTS])):
                 raise _GivenUp
             if reason == ck.GROW:
+                if cs.bytes_of(self.tree) > _BYTES:
+                    raise _GivenUp
                 self.tree = cs.grown(self.tree)
             elif reason == ck.FULL or (reason == ck.DONE and ti[cs.OUT]):
                 found = out[: int(ti[cs.OUT])].copy()

@@ -6,7 +6,7 @@ A coarse cell is a closed cone on which some hidden units are decided (`mcinj.de
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -118,5 +118,16 @@ def make_tree(model: DeepModel, padded: int, cells: int, out: int) -> Tree:
 
 def grown(tree: Tree) -> Tree:
     """The same tree with room for twice as many cells."""
-    double = {name: np.concatenate([v := getattr(tree, name), np.zeros_like(v)]) for name in _PER_CELL}
-    return tree._replace(**double)
+    used = int(tree.ti[CELLS])
+
+    def double(v: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        wider = np.zeros((2 * len(v), *v.shape[1:]), dtype=v.dtype)  # no memory is taken before it is written to
+        wider[:used] = v[:used]
+        return wider
+
+    return tree._replace(**{name: double(getattr(tree, name)) for name in _PER_CELL})
+
+
+def bytes_of(tree: Tree) -> int:
+    """Size of the arrays that grow with the number of cells."""
+    return sum(int(getattr(tree, name).nbytes) for name in _PER_CELL)

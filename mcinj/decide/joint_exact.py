@@ -112,7 +112,8 @@ class ExactCells:
                 # x = x', or one of them is 0: then (without biases) both lie in one cell, and nothing collides there.
                 return None
             span = flint.fmpz_mat([list(entries) for entries in zip(*basis, strict=True)])
-            projected = (flint.fmpz_mat([list(row) for row in [*strict, *rows]]) * span).tolist()
+            inequalities = flint.fmpz_mat(len(strict) + len(rows), 2 * g, [v for row in [*strict, *rows] for v in row])
+            projected = (inequalities * span).tolist()  # none where all inequalities have become equations
             if any(not any(row) for row in projected[: len(strict)]):
                 return None
             kept = [i for i, row in enumerate(projected) if any(row)]

@@ -12,11 +12,13 @@ from naive.planar import collides
 
 import mcinj
 from mcinj.certify import verify
+from mcinj.certify.witness import Witness
 from mcinj.decide import joint_kernel as jk
 from mcinj.decide.deep_domain import Domain, decide_on
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_search import DeepSearch
 from mcinj.decide.joint import Joint
+from mcinj.decide.joint_exact import ExactCells
 from mcinj.decide.pairs import decide_global
 from mcinj.decide.regions import DeepDecision, decide_regional
 from mcinj.decide.verdict import Certified, Outcome
@@ -333,3 +335,13 @@ def test_exact_on_request() -> None:
         assert mcinj.check(net, criterion, exact=True).certified is Certified.EXACT
     box = mcinj.check(sample(2, (12, 12), seed=1), exact=True, domain="box:0.5,1")
     assert (box.verdict, box.certified) == (Outcome.INJECTIVE, Certified.EXACT)
+
+
+def test_all_inequalities_of_a_pair_become_equations() -> None:
+    # |x_1|: two copies of the line x_1 = 0, a closed cell without interior, on which the output is 0.
+    network = Network([[[1.0, 0.0], [-1.0, 0.0]], [[1.0, 1.0]]])
+    paths, lengths = np.array([[0, 2], [0, 2]], dtype=np.int32), np.array([2, 2])
+    cells = ExactCells(DeepModel.of(network), network, np.zeros((2, 2), dtype=np.int8), paths, lengths)
+    witness = cells.decide(0, 1, [jk.OFF])
+    assert isinstance(witness, Witness)
+    assert witness.collides(network)
