@@ -441,7 +441,7 @@ def test_truncation_and_changed_bytes_never_crash(passing):
         data = bytes(changed) + hashlib.sha256(changed).digest()
         if verify(data, network).accepted:  # a slope or a bound that does as well
             assert verify(data, network, exact=True).certified == verify(data, network).certified
-    other = certificate[:6] + b"03" + certificate[8:]
+    other = certificate[:6] + b"09" + certificate[8:]
     assert "version" in verify(other, network).reason
 
 
