@@ -53,7 +53,7 @@ def test_ship_replaces_only_what_it_has_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("hatchling") is None, reason="hatchling builds the wheel (extra dev)")
-@pytest.mark.skipif(importlib.util.find_spec("pip") is None, reason="pip builds the wheel, and is not in this environment")
+@pytest.mark.skipif(importlib.util.find_spec("pip") is None, reason="pip builds the wheel, and is not here")
 def test_a_wheel_with_compiled_code_decides_at_once(tmp_path: Path) -> None:
     """Made from a copy, installed without network or compiler, first verdict timed in processor seconds."""
     source = tmp_path / "source"
