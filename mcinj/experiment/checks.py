@@ -22,6 +22,8 @@ _WORDS = {
     "certified": {"exact", "generic", "none"},
     "verdict": {"injective", "not_injective", "unknown"},
 }
+# Numbers that may be negative (margins; infinite where rows are dependent, or nothing is known): least, most, in words.
+_RANGES = dict.fromkeys(("margin_lo", "margin_hi"), (-math.inf, math.inf, "a number"))
 
 
 def checked_meta(found: Mapping[Any, Any], where: object) -> dict[str, str]:
@@ -172,9 +174,7 @@ def _check_column(series: pandas.Series[Any], name: str, kind: str, where: objec
     if not len(filled):
         return
     if kind == "float64":
-        # A margin may be negative, and infinite where the rows are dependent.
-        lowest, word = (-math.inf, "a number") if name.startswith("margin") else (0, "a number from 0")
-        highest = math.inf if name.startswith("margin") else 1e300
+        lowest, highest, word = _RANGES.get(name, (0.0, 1e300, "a number from 0"))
         if held not in ("floating", "integer", "mixed-integer-float") or not filled.between(lowest, highest).all():
             raise _damaged(where, name, f"something else than {word}")
         return

@@ -14,8 +14,41 @@ import mcinj
 from mcinj.networks import RowStream, Seed
 
 
+class OneLayerSet:
+    """What sets of one-layer searches share unless they say otherwise: their names, one row per trial, no settings."""
+
+    n: int
+    ensemble: str
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Columns that name the set, and their values."""
+        return {"n": self.n, "ensemble": self.ensemble}
+
+    @property
+    def parts(self) -> tuple[dict[str, Any], ...]:
+        """What tells the rows of one trial apart: a trial is one row."""
+        return ({},)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Columns that a kept row must agree in."""
+        return {}
+
+
+class WidthsSet(OneLayerSet):
+    """Sets that look at several widths of each stream."""
+
+    widths: tuple[int, ...]
+
+    @property
+    def parts(self) -> tuple[dict[str, Any], ...]:
+        """What tells the rows of one trial apart: a row per width."""
+        return tuple({"m": m} for m in self.widths)
+
+
 @dataclass(frozen=True)
-class ProbeSet:
+class ProbeSet(OneLayerSet):
     """Witness searches (`mcinj.decide.probe`) at one n with one budget of moves."""
 
     n: int
@@ -27,16 +60,6 @@ class ProbeSet:
     def keys(self) -> dict[str, Any]:
         """Columns that name the set, and their values."""
         return {"n": self.n, "ensemble": self.ensemble, "moves": self.moves}
-
-    @property
-    def parts(self) -> tuple[dict[str, Any], ...]:
-        """What tells the rows of one trial apart: a trial is one row."""
-        return ({},)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Columns that a kept row must agree in."""
-        return {}
 
     def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
         """Rows of the table for one trial."""
@@ -56,7 +79,7 @@ class ProbeSet:
 
 
 @dataclass(frozen=True)
-class SearchedSet:
+class SearchedSet(OneLayerSet):
     """Searched thresholds (`mcinj.decide.searched`) at one n: several independent witness searches per stream."""
 
     n: int
@@ -74,11 +97,6 @@ class SearchedSet:
     def parts(self) -> tuple[dict[str, Any], ...]:
         """What tells the rows of one trial apart: a row per run."""
         return tuple({"run": run} for run in range(self.runs))
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Columns that a kept row must agree in."""
-        return {}
 
     def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
         """Rows of the table for one trial."""
@@ -99,7 +117,7 @@ class SearchedSet:
 
 
 @dataclass(frozen=True)
-class ActiveSet:
+class ActiveSet(WidthsSet):
     """Least active counts (`mcinj.decide.active`) at one n and several widths."""
 
     n: int
@@ -107,16 +125,6 @@ class ActiveSet:
     widths: tuple[int, ...]
     trials: int
     node_budget: int | None
-
-    @property
-    def keys(self) -> dict[str, Any]:
-        """Columns that name the set, and their values."""
-        return {"n": self.n, "ensemble": self.ensemble}
-
-    @property
-    def parts(self) -> tuple[dict[str, Any], ...]:
-        """What tells the rows of one trial apart: a row per width."""
-        return tuple({"m": m} for m in self.widths)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -146,7 +154,7 @@ class ActiveSet:
 
 
 @dataclass(frozen=True)
-class MarginSet:
+class MarginSet(WidthsSet):
     """Margins (`mcinj.margin`) at one n and several widths."""
 
     n: int
@@ -155,16 +163,6 @@ class MarginSet:
     tolerance: float
     trials: int
     node_budget: int | None
-
-    @property
-    def keys(self) -> dict[str, Any]:
-        """Columns that name the set, and their values."""
-        return {"n": self.n, "ensemble": self.ensemble}
-
-    @property
-    def parts(self) -> tuple[dict[str, Any], ...]:
-        """What tells the rows of one trial apart: a row per width."""
-        return tuple({"m": m} for m in self.widths)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -195,7 +193,7 @@ class MarginSet:
 
 
 @dataclass(frozen=True)
-class CellSet:
+class CellSet(WidthsSet):
     """Numbers of cells with 0 … most positive rows (`mcinj.decide.lowcells`) at one n and several widths."""
 
     n: int
@@ -205,19 +203,9 @@ class CellSet:
     trials: int
 
     @property
-    def keys(self) -> dict[str, Any]:
-        """Columns that name the set, and their values."""
-        return {"n": self.n, "ensemble": self.ensemble}
-
-    @property
     def parts(self) -> tuple[dict[str, Any], ...]:
         """What tells the rows of one trial apart: a row per width and number of positives."""
         return tuple({"m": m, "j": j} for m in self.widths for j in range(self.most + 1))
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Columns that a kept row must agree in."""
-        return {}
 
     def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
         """Rows of the table for one trial; nodes and exact are those of the width, seconds a row's share."""

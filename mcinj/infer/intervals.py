@@ -75,3 +75,13 @@ def quantile_ranks(trials: int, q: float, level: float = 0.95) -> tuple[int, int
     below = int(np.searchsorted(binom.cdf(np.arange(trials), trials, q), tail, side="right"))
     above = trials + 1 - int(np.searchsorted(binom.cdf(np.arange(trials), trials, 1.0 - q), tail, side="right"))
     return below, above
+
+
+def student_half(values: ArrayLike, level: float = 0.95) -> float:
+    """Half the length of Student's interval of a mean; nan below two values."""
+    from scipy.stats import t as student
+
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.size < 2:
+        return float("nan")
+    return float(student.ppf(0.5 + level / 2, sample.size - 1) * np.std(sample, ddof=1) / np.sqrt(sample.size))

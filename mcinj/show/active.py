@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mcinj.infer.intervals import student_half
 from mcinj.networks import Ensemble
 from mcinj.show.bounds import ELSEWHERE
+from mcinj.show.distance import distance_axes, error_bars, shared_by_sizes
 from mcinj.show.groups import groups_by, size_name
-from mcinj.show.lines import spread
+from mcinj.show.lines import name_ends
 from mcinj.show.style import MARKERS, figure, legend_outside, named, save, shade
 from mcinj.theory import GroundStateCurve, ground_state_curve
 
@@ -29,8 +31,6 @@ def active_summary(table: pandas.DataFrame) -> pandas.DataFrame:
     upper end is then missing.
     """
     import pandas
-    from scipy.stats import t as student
-
     curve = ground_state_curve(sorted({m / n for n, m in zip(table["n"], table["m"], strict=True)}))
     place = {float(a): k for k, a in enumerate(curve.alphas)}
     rows = []
@@ -38,9 +38,7 @@ def active_summary(table: pandas.DataFrame) -> pandas.DataFrame:
         least = part["active_lo"].to_numpy(dtype=float)
         undecided = int(part["active_hi"].isna().sum())
         size = len(part)
-        half = np.nan
-        if size > 1:
-            half = float(student.ppf(0.975, size - 1) * least.std(ddof=1) / np.sqrt(size)) / n
+        half = student_half(least) / n
         mean, k = float(least.mean()) / n, place[m / n]
         row = [n, ensemble, m, m / n, size, undecided, mean, mean - half, np.nan if undecided else mean + half]
         row += [least.min() / n, least.max() / n, float((least >= n).mean())]
@@ -58,7 +56,7 @@ def active_axes(axes: Any, summary: pandas.DataFrame, curve: GroundStateCurve) -
         axes.errorbar(
             part["alpha"],
             part["mean"],
-            yerr=_error_bars(part, 0.0),
+            yerr=error_bars(part),
             color=shade(k, len(groups)),
             marker=MARKERS[k % len(MARKERS)],
             markersize=4,
@@ -67,7 +65,7 @@ def active_axes(axes: Any, summary: pandas.DataFrame, curve: GroundStateCurve) -
             label=f"{size_name(n, ensemble)}, {part['streams'].max()} streams" if k in entries else None,
         )
     own = all(Ensemble.parse(e).rotation_invariant for e in set(summary["ensemble"]))
-    ends: dict[str, tuple[float, Any]] = {}
+    ends: list[tuple[float, str]] = []
     for values, name, status, look in (
         (curve.rs, "RS", "rigorous lower bound", {"color": "0.0", "linestyle": ":", "linewidth": 2.0}),
         (curve.one_rsb, "1RSB", "heuristic", {"color": "0.6", "linestyle": "-", "linewidth": 3.0}),
@@ -77,15 +75,9 @@ def active_axes(axes: Any, summary: pandas.DataFrame, curve: GroundStateCurve) -
         text = f"e(α), {name} ({status if own else ELSEWHERE})"
         axes.plot(curve.alphas, values, label="_" + text, zorder=1.5, **look)
         if np.isfinite(values[-1]):
-            ends[text] = (float(values[-1]), look["color"])
+            ends.append((float(values[-1]), text + ", n → ∞"))
     low, high = axes.get_ylim()
-    for (text, (value, _)), y in zip(
-        sorted(ends.items(), key=lambda item: item[1][0]),
-        spread(sorted((v - low) / (high - low) for v, _ in ends.values()), 0.05),
-        strict=True,
-    ):
-        axes.annotate(text + ", n → ∞", (curve.alphas[-1], value), (1.02, y), textcoords="axes fraction", fontsize=8,
-                      va="center", arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6})  # fmt: skip
+    name_ends(axes, curve.alphas[-1], ends, 0.05)
     axes.set_ylim(low, high)
     axes.axhline(1.0, color="0.6", linewidth=0.8)
     axes.annotate("injective above", (summary["alpha"].min(), 1.0), fontsize=8, va="bottom", color="0.35")
@@ -96,37 +88,11 @@ def active_axes(axes: Any, summary: pandas.DataFrame, curve: GroundStateCurve) -
 
 def active_gap_axes(axes: Any, summary: pandas.DataFrame) -> Any:
     """Mean of min_x |S(x)|/n minus the 2RSB value against 1/n, one line per ratio that several n share."""
-    shared = summary[summary["ensemble"] == "gaussian"].groupby("alpha").filter(lambda part: len(part) > 2)
+    shared = shared_by_sizes(summary)
     ratios = [a for a in sorted(shared["alpha"].unique()) if abs(a - round(a)) < 1e-9 and a > 2]
-    entries = named(len(ratios))
-    for k, alpha in enumerate(ratios):
-        part = shared[shared["alpha"] == alpha]
-        axes.errorbar(
-            1.0 / part["n"] * (1 + 0.012 * (k - len(ratios) / 2)),
-            part["mean"] - part["two_rsb"],
-            yerr=_error_bars(part, 0.0),
-            color=shade(k, len(ratios)),
-            marker=MARKERS[k % len(MARKERS)],
-            markersize=4,
-            linewidth=0.9,
-            capsize=2,
-            label=f"α = {alpha:g}" if k in entries else None,
-        )
-    axes.axhline(0.0, color="0.25", linewidth=0.9, linestyle="--")
-    axes.annotate("2RSB value", (1.0, 0.0), (2, 0), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
-                  va="center", fontsize=8)  # fmt: skip
-    sizes = sorted(int(n) for n in shared["n"].unique())
-    if sizes:
-        axes.set_xlim(1.08 / sizes[0], 0.0)
-        axes.set_xticks([*(1.0 / n for n in sizes), 0.0], [*map(str, sizes), "∞"])
-    axes.set_xlabel("inputs n, spaced as 1/n")
+    distance_axes(axes, shared, ratios, "α")
     axes.set_ylabel("min |S(x)| / n  -  e(α) of 2RSB")
     return axes
-
-
-def _error_bars(part: pandas.DataFrame, missing: float) -> list[Any]:
-    low = (part["mean"] - part["mean_lo"]).fillna(missing)
-    return [low, (part["mean_hi"] - part["mean"]).fillna(missing)]
 
 
 def active_part(page: Page, table: pandas.DataFrame, figures: Path, suffix: str) -> tuple[list[Path], pandas.DataFrame]:

@@ -55,6 +55,19 @@ def spread(places: Sequence[float], gap: float, low: float = 0.0, high: float = 
     return [round(c + gap * (i - (s - 1) / 2), 9) for c, s in groups for i in range(int(s))]
 
 
+def name_ends(axes: Any, x: float, ends: Sequence[tuple[float, str]], gap: float) -> None:
+    """Names right of `axes` for curves that end at x, each given as its value there and its name, `gap` apart.
+
+    Values outside the y-limits, which must be set, are named at the edge.
+    """
+    low, high = axes.get_ylim()
+    ordered = sorted((min(max(value, low), high), text) for value, text in ends)
+    places = spread([(value - low) / (high - low) for value, _ in ordered], gap)
+    for (value, text), y in zip(ordered, places, strict=True):
+        axes.annotate(text, (x, value), (1.02, y), textcoords="axes fraction", fontsize=8, va="center",
+                      arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6})  # fmt: skip
+
+
 def draw_vertical(axes: Any, bounds: Sequence[Bound], ensembles: Collection[str]) -> None:
     """Bounds as vertical lines, named along them; those right of the axes as a note. The x-limits must be set."""
     low, high = axes.get_xlim()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mcinj.infer.intervals import quantile_ranks
+from mcinj.infer.intervals import quantile_ranks, student_half
+from mcinj.show.distance import distance_axes, shared_by_sizes
 from mcinj.show.groups import groups_by, size_name
-from mcinj.show.lines import spread
+from mcinj.show.lines import name_ends
 from mcinj.show.style import MARKERS, figure, legend_outside, named, save, shade
 from mcinj.theory import field_table
 
@@ -55,7 +56,6 @@ def margin_summary(table: pandas.DataFrame) -> pandas.DataFrame:
     (NaN for other laws).
     """
     import pandas
-    from scipy.stats import t as student
 
     rows = []
     for (n, ensemble, m), part in groups_by(table, "n", "ensemble", "m"):
@@ -65,9 +65,7 @@ def margin_summary(table: pandas.DataFrame) -> pandas.DataFrame:
         first, last = quantile_ranks(size, 0.5)
         ends = (low[first - 1] if first > 0 else np.nan, high[last - 1] if last <= size else np.nan)
         widest = float((part["margin_hi"] - part["margin_lo"]).max())
-        half = np.nan
-        if size > 1:
-            half = float(student.ppf(0.975, size - 1) * middle.std(ddof=1) / np.sqrt(size)) + widest / 2
+        half = student_half(middle) + widest / 2
         mean, median = float(middle.mean()), float(np.median(middle))
         theory = [float(level_at(m / n, k)) if ensemble == "gaussian" else np.nan for k in range(len(_CURVES))]
         row = [n, ensemble, m, m / n, size, int((part["complete"] == 0).sum()), median, *ends]
@@ -106,10 +104,8 @@ def margin_axes(axes: Any, summary: pandas.DataFrame) -> Any:
         for column, (name, status, look) in enumerate(_CURVES):
             axes.plot(ratios[:, column], levels, label=f"_{name}", zorder=1.5, **look)
             ends.append((float(level_at(right, column)), f"{name} ({status}), n → ∞"))
-        ends = sorted((min(max(v, low), high), text) for v, text in ends if np.isfinite(v))
-        for (value, text), y in zip(ends, spread([(v - low) / (high - low) for v, _ in ends], 0.055), strict=True):
-            axes.annotate(text, (right, value), (1.02, y), textcoords="axes fraction", fontsize=8, va="center",
-                          arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6})  # fmt: skip
+        axes.set_ylim(low, high)
+        name_ends(axes, right, [(value, text) for value, text in ends if np.isfinite(value)], 0.055)
     axes.set_ylim(low, high)
     axes.set_xlim(left, right)
     axes.annotate("injective above", (0.01, 0.0), (0, 2), xycoords=axes.get_yaxis_transform(),
@@ -121,31 +117,8 @@ def margin_axes(axes: Any, summary: pandas.DataFrame) -> Any:
 
 def margin_gap_axes(axes: Any, summary: pandas.DataFrame) -> Any:
     """Mean margin minus the 2RSB margin against 1/n, one line per ratio that several n share."""
-    part = summary[(summary["ensemble"] == "gaussian") & summary["two_rsb"].notna()]
-    shared = part.groupby("alpha").filter(lambda rows: len(rows) > 2)
-    ratios = sorted(shared["alpha"].unique())
-    entries = named(len(ratios))
-    for k, alpha in enumerate(ratios):
-        rows = shared[shared["alpha"] == alpha].sort_values("n")
-        axes.errorbar(
-            1.0 / rows["n"] * (1 + 0.012 * (k - len(ratios) / 2)),
-            rows["mean"] - rows["two_rsb"],
-            yerr=(rows["mean_hi"] - rows["mean"]).fillna(0.0),
-            color=shade(k, len(ratios)),
-            marker=MARKERS[k % len(MARKERS)],
-            markersize=4,
-            linewidth=0.9,
-            capsize=2,
-            label=f"m/n = {alpha:g}" if k in entries else None,
-        )
-    axes.axhline(0.0, color="0.25", linewidth=0.9, linestyle="--")
-    axes.annotate("2RSB value", (1.0, 0.0), (2, 0), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
-                  va="center", fontsize=8)  # fmt: skip
-    sizes = sorted(int(n) for n in shared["n"].unique())
-    if sizes:
-        axes.set_xlim(1.08 / sizes[0], 0.0)
-        axes.set_xticks([*(1.0 / n for n in sizes), 0.0], [*map(str, sizes), "∞"])
-    axes.set_xlabel("inputs n, spaced as 1/n")
+    shared = shared_by_sizes(summary[summary["two_rsb"].notna()])
+    distance_axes(axes, shared, sorted(shared["alpha"].unique()), "m/n")
     axes.set_ylabel("mean margin minus the 2RSB value")
     return axes
 

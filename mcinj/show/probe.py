@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mcinj.infer.intervals import student_half
 from mcinj.show.bounds import about, for_plot
 from mcinj.show.groups import groups_by, size_name
 from mcinj.show.lines import infinity_strip, reach
@@ -39,16 +40,6 @@ def probe_summary(table: pandas.DataFrame) -> pandas.DataFrame:
 
 # Student's interval of two values is some ten times their distance long, and says nothing that can be drawn.
 FEW = 3
-
-
-def student_half(values: Any, level: float = 0.95) -> float:
-    """Half the length of Student's interval of a mean; nan below two values."""
-    from scipy.stats import t as student
-
-    size = len(values)
-    if size < 2:
-        return float("nan")
-    return float(student.ppf(0.5 + level / 2, size - 1) * np.std(values, ddof=1) / np.sqrt(size))
 
 
 def probe_axes(axes: Any, table: pandas.DataFrame) -> Any:

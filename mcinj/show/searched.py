@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mcinj.infer.intervals import student_half
 from mcinj.infer.searched import Searches, best_of, summarise_searches
 from mcinj.show.bounds import for_plot
 from mcinj.show.groups import groups_by, size_name
 from mcinj.show.lines import infinity_strip, reach
 from mcinj.show.names import law_name
-from mcinj.show.probe import student_half
 from mcinj.show.style import COLOURS, MARKERS, figure, legend_outside, named, save, shade
 from mcinj.theory import table as theory_table
 

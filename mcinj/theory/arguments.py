@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Callable
 
 from mcinj.errors import InputError
 
@@ -24,27 +25,22 @@ def whole(name: str, value: object, least: int, most: int | None = None) -> int:
 
 def positive(name: str, value: object, remedy: str = "give a finite number above 0") -> float:
     """`value` as a finite float above 0, else `InputError` naming the argument."""
+    return _number(name, value, remedy, lambda x: math.isfinite(x) and x > 0)
+
+
+def within(name: str, value: object, least: float, most: float, why: str) -> float:
+    """`value` as a float within [least, most], else `InputError` naming the argument and saying why."""
+    return _number(name, value, f"give a number from {least:g} to {most:g} ({why})", lambda x: least <= x <= most)
+
+
+def _number(name: str, value: object, remedy: str, good: Callable[[float], bool]) -> float:
     if isinstance(value, bool | str | bytes):
         raise InputError(f"{name} is {value!r}; {remedy}")
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name} is {value!r}; {remedy}") from None
-    if not math.isfinite(number) or number <= 0:
-        raise InputError(f"{name} is {number}; {remedy}")
-    return number
-
-
-def finite(name: str, value: object, least: float, most: float, why: str) -> float:
-    """`value` as a float within [least, most], else `InputError` naming the argument and saying why."""
-    remedy = f"give a number from {least:g} to {most:g} ({why})"
-    try:
-        if isinstance(value, bool | str | bytes):
-            raise TypeError
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{name} is {value!r}; {remedy}") from None
-    if not least <= number <= most:
+    if not good(number):
         raise InputError(f"{name} is {number}; {remedy}")
     return number
 

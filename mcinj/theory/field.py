@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mcinj.theory.arguments import finite, whole
+from mcinj.theory.arguments import whole, within
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,7 @@ class Field:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "wide_layers", whole("wide_layers_before", self.wide_layers, 0, MOST_WIDE_LAYERS))
-        level = finite("level", self.level, -_FARTHEST_LEVEL, _FARTHEST_LEVEL, "pre-activations have variance 1")
+        level = within("level", self.level, -_FARTHEST_LEVEL, _FARTHEST_LEVEL, "pre-activations have variance 1")
         object.__setattr__(self, "level", level)
 
     def correlations(self, overlaps: Array) -> tuple[Array, Array]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from mcinj.theory.arguments import whole
 from mcinj.theory.bounds import Bound, Kind, Laws, Status, computed_or_not
@@ -32,12 +34,7 @@ def table(layers: int = 1, *, use_cache: bool = True) -> list[Bound]:
     'first moment (union bound)'
     """
     layers = whole("layers", layers, 1, 8)
-    if not use_cache:
-        return _table(layers)
-    return remember(
-        "table", {"layers": layers}, lambda: _table(layers), _encode, _decode,
-        keep=lambda rows: not any(row.reason for row in rows),
-    )  # fmt: skip
+    return _remembered("table", {"layers": layers}, lambda: _table(layers), use_cache)
 
 
 def field_table(wide_layers_before: int = 0, level: float = 0.0, *, use_cache: bool = True) -> list[Bound]:
@@ -54,12 +51,16 @@ def field_table(wide_layers_before: int = 0, level: float = 0.0, *, use_cache: b
     """
     field = Field(wide_layers_before, level)
     arguments = {"wide_layers_before": field.wide_layers, "level": field.level}
+    return _remembered("field", arguments, lambda: _field_table(field), use_cache)
+
+
+def _remembered(
+    what: str, arguments: dict[str, Any], compute: Callable[[], list[Bound]], use_cache: bool
+) -> list[Bound]:
+    """Rows from the disk cache, or computed; rows with a value missing are not kept."""
     if not use_cache:
-        return _field_table(field)
-    return remember(
-        "field", arguments, lambda: _field_table(field), _encode, _decode,
-        keep=lambda rows: not any(row.reason for row in rows),
-    )  # fmt: skip
+        return compute()
+    return remember(what, arguments, compute, _encode, _decode, keep=lambda rows: not any(row.reason for row in rows))
 
 
 def _field_table(field: Field) -> list[Bound]:
@@ -73,7 +74,7 @@ def _field_table(field: Field) -> list[Bound]:
         rows.append(computed_or_not(lambda: lifted.partially_lifted(1.0, level), blank))
     for steps in (1, 2):
         blank = _row(field.named(f"{steps}RSB"), "heuristic", "estimate", layers=layers)
-        rows.append(computed_or_not(lambda steps=steps: rsb.k_rsb(steps, 1.0, behind, level), blank))  # type: ignore[misc]
+        rows.append(computed_or_not(partial(rsb.k_rsb, steps, 1.0, behind, level), blank))
     return rows
 
 
