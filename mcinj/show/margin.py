@@ -60,16 +60,20 @@ def margin_summary(table: pandas.DataFrame) -> pandas.DataFrame:
     rows = []
     for (n, ensemble, m), part in groups_by(table, "n", "ensemble", "m"):
         low, high = np.sort(part["margin_lo"].to_numpy()), np.sort(part["margin_hi"].to_numpy())
-        middle = (part["margin_lo"].to_numpy() + part["margin_hi"].to_numpy()) / 2
+        middle = ((part["margin_lo"] + part["margin_hi"]) / 2).to_numpy()
+        # Dependent rows have margin -inf, and of trials set aside nothing is known: no interval of the mean then, and
+        # no interpolation between quantiles.
+        finite = bool(np.isfinite(middle).all())
         size = len(part)
         first, last = quantile_ranks(size, 0.5)
         ends = (low[first - 1] if first > 0 else np.nan, high[last - 1] if last <= size else np.nan)
         widest = float((part["margin_hi"] - part["margin_lo"]).max())
-        half = student_half(middle) + widest / 2
+        half = student_half(middle) + widest / 2 if finite else np.nan
+        tails = np.quantile(middle, [0.1, 0.9], method="linear" if finite else "inverted_cdf")
         mean, median = float(middle.mean()), float(np.median(middle))
         theory = [float(level_at(m / n, k)) if ensemble == "gaussian" else np.nan for k in range(len(_CURVES))]
         row = [n, ensemble, m, m / n, size, int((part["complete"] == 0).sum()), median, *ends]
-        row += [mean, mean - half, mean + half, *np.quantile(middle, [0.1, 0.9]).tolist()]
+        row += [mean, mean - half, mean + half, *tails.tolist()]
         rows.append([*row, float((low > 0).mean()), float((high > 0).mean()), widest, *theory])
     names = ["n", "ensemble", "m", "alpha", "streams", "undecided", "median", "median_lo", "median_hi"]
     names += ["mean", "mean_lo", "mean_hi", "q10", "q90", "share_positive", "share_positive_most", "widest"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,23 @@ def test_reports(kind: str, tmp_path: Path) -> None:
             assert row.mean == pytest.approx(part["cells"].mean())
         assert summary["overall_p"].iloc[0] > 1e-3
     assert "report of several" not in made.page.read_text(encoding="utf-8")
+
+
+def test_margins_of_dependent_rows_are_told_without_noise(tmp_path: Path) -> None:
+    block = {"n": [2, 3], "trials": 8, "ratios": [1.5, 4.0], "ensemble": "sparse:0.4", "tolerance": 0.01}
+    table = mcinj.run({"name": "m", "seed": 1, "margin": [block]}, jobs=1, results=tmp_path)
+    assert np.isneginf(table["margin_lo"]).any()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        report([tmp_path])
+    summary = pd.read_csv(tmp_path / "summary.csv")
+    for row in summary.itertuples():
+        part = table[(table["n"] == row.n) & (table["m"] == row.m)]
+        middle = np.sort((part["margin_lo"] + part["margin_hi"]) / 2)
+        if np.isneginf(middle[0]):
+            assert np.isnan(row.mean_lo)
+            assert row.q10 == pytest.approx(middle[0])  # 10 % of 8: the least
+            assert row.q90 == pytest.approx(middle[-1])
 
 
 def test_a_lying_enumeration_is_found(tmp_path: Path) -> None:
