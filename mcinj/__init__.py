@@ -10,7 +10,7 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from mcinj._version import __version__
 
 # What the library has to say goes to the logger "mcinj" and those below it; who wants to hear it adds a handler.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mcinj.certify.witness import Witness
 
 if TYPE_CHECKING:
-    from mcinj.certify.checker import Verification
+    from mcinj.certify.verification import Verification
     from mcinj.networks import Network
 
 __all__ = ["Witness", "verify"]

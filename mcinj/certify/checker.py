@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mcinj.certify.circuits import Rows
 from mcinj.certify.format import DEEP_VERSION, RAISED_VERSION, LayerProof, MalformedError, unpack
 from mcinj.certify.position import network_relation
+from mcinj.certify.verification import Verification, accepted
 from mcinj.certify.walk import OK, REASONS, walk
-from mcinj.networks import Network, Premise
-
-
-@dataclass(frozen=True)
-class Verification:
-    """Whether a certificate proves its claim for a network, and why (not).
-
-    `certified` is what the proof shows: `exact`, `generic` (counts; rank follows from `assumption`) or, if it is no
-    proof, `none`. `criterion` is what it shows it of: `layerwise`, `regional` or `global` (for one layer the three are
-    the same), empty if it shows nothing. `assumption` is what a `generic` proof takes for granted, in words. A sound
-    `generic` proof is not accepted where an exact one is asked for: `accepted` False, `certified` "generic".
-    """
-
-    accepted: bool
-    reason: str
-    certified: str = "none"
-    criterion: str = ""
-    assumption: str | None = None
-
-
-def accepted(shown: str, premise: Premise | None, criterion: str, exact: bool) -> Verification:
-    """A sound proof: of the network itself (`premise` None), or of counts that are ranks if the premise holds."""
-    if premise is None:
-        return Verification(True, shown + "every step is proved", "exact", criterion)
-    reason = f"{shown}counts are proved; that they are ranks is taken for granted: {premise}"
-    return Verification(not exact, reason, "generic", criterion, str(premise))
+from mcinj.networks import Network
 
 
 def verify(certificate: bytes, network: Network, exact: bool = False) -> Verification:
@@ -99,8 +73,17 @@ def _layer_fault(proof: LayerProof, layer: Network, exact: bool) -> str | None:
         return f"counts are no proof for these weights: {relation}"
     used = np.zeros(proof.sizes.size, dtype=np.bool_)
     fault = walk(
-        proof.tree, start.astype(np.int64), proof.rows, rows.n, proof.ranked, proof.raised, rows.biased, rows.idle,
-        rows.zero, rows.residues, used,
+        proof.tree,
+        start.astype(np.int64),
+        proof.rows,
+        rows.n,
+        proof.ranked,
+        proof.raised,
+        rows.biased,
+        rows.idle,
+        rows.zero,
+        rows.residues,
+        used,
     )
     if fault != OK:
         return REASONS[int(fault)]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.certify.checker import Verification, accepted
 from mcinj.certify.deep_pairs import PairsProof, check_pairs
 from mcinj.certify.deep_proof import DeepProof, Signs, check
 from mcinj.certify.deep_rows import PrefixRows
@@ -15,6 +14,7 @@ from mcinj.certify.format import DEEP_VERSION, NAMELESS, MalformedError, pack, p
 from mcinj.certify.joint_proof import JointProof, check_joint
 from mcinj.certify.position import network_relation
 from mcinj.certify.varints import decode, encode
+from mcinj.certify.verification import Verification, accepted
 from mcinj.networks import Network, Premise
 
 _CRITERIA = {1: "regional", 2: "global"}

@@ -11,7 +11,7 @@ from mcinj.decide.watch import current
 from mcinj.networks import Network
 
 if TYPE_CHECKING:
-    from mcinj.decide.deep_domain import Domain
+    from mcinj.decide.domain import Domain
 
 _INPUTS = 3  # pairs of boxes have twice as many dimensions
 _OUTPUTS = 128  # outputs that are looked at: the others would tell little more

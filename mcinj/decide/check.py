@@ -121,7 +121,7 @@ def check(
         net = _assumed(net)
     place = None
     if domain is not None:
-        from mcinj.decide.deep_domain import Domain
+        from mcinj.decide.domain import Domain
 
         place = Domain.parse(domain)
     watch = Watch(time_limit_of(time_limit), progress)
@@ -173,7 +173,7 @@ def _decided(
         return *sampled, False
     used = 0
     if engine is Engine.TREE and rule is not Criterion.LAYERWISE and not slope and not (special and certificate):
-        from mcinj.decide.deep_domain import Domain
+        from mcinj.decide.domain import Domain
         from mcinj.decide.first import layer_one_first
 
         witness, used = layer_one_first(net, None if domain is None else Domain.parse(domain), budget)
@@ -210,7 +210,7 @@ def _sampled(net: Network, domain: str | None, slope: float, certificate: bool) 
 
     place = None
     if domain is not None:
-        from mcinj.decide.deep_domain import Domain
+        from mcinj.decide.domain import Domain
 
         place = Domain.parse(domain)
     found = sampled_failure(net, place)
@@ -245,7 +245,8 @@ def _special(
     if certificate:
         raise InputError(f"there is no certificate for {what} yet; leave it out")
     if domain is not None:
-        from mcinj.decide.deep_domain import Domain, decide_on
+        from mcinj.decide.deep_domain import decide_on
+        from mcinj.decide.domain import Domain
 
         asked = Criterion.REGIONAL if net.depth == 1 else rule
         found = decide_on(net, Domain.parse(domain), asked, node_budget=budget, exact=exact)

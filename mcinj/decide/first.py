@@ -6,7 +6,8 @@ Where it confuses two inputs, so does the network. Where it does not, that is kn
 from __future__ import annotations
 
 from mcinj.certify.witness import Witness
-from mcinj.decide.deep_domain import Domain, decide_on
+from mcinj.decide.deep_domain import decide_on
+from mcinj.decide.domain import Domain
 from mcinj.decide.regions import DeepDecision
 from mcinj.decide.samples import LARGE
 from mcinj.decide.tree import LayerDecision, decide_one_layer

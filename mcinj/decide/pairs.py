@@ -7,27 +7,24 @@ set S of layer k, |S| < 2n; so those regions are enumerated, grouped by S, and e
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from mcinj.certify.deep_checker import write_global
 from mcinj.certify.deep_pairs import PairsProof
 from mcinj.certify.deep_proof import DeepProof
 from mcinj.certify.format import join
 from mcinj.certify.witness import Witness
-from mcinj.decide import pairs_group as pg
 from mcinj.decide.box_proof import BoxProof
 from mcinj.decide.budget import limit_of
 from mcinj.decide.coarse import Coarse
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_record import deep_proof
 from mcinj.decide.deep_search import DeepSearch, Regions
+from mcinj.decide.few_active import FewActive
 from mcinj.decide.joint import joint_collision
-from mcinj.decide.pairs_exact import ExactPair
+from mcinj.decide.pairs_record import pairs_proof
 from mcinj.decide.regions import (
     Counts,
     DeepDecision,
@@ -47,97 +44,6 @@ Proof = DeepProof | PairsProof
 _LOOK = 256  # regions before the first look at pairs
 _MANY = 500  # regions with one active set, from which their pairs may take long
 _NO_LOG = np.zeros(1, dtype=np.int32)
-
-
-@dataclass
-class FewActive:
-    """Regions of a prefix with few active last-layer units.
-
-    `search` lends its arrays and its numbering of rows; it must not be the one that is still running.
-    """
-
-    search: DeepSearch
-    signs: npt.NDArray[np.int8]
-    paths: npt.NDArray[np.int32]
-    sizes: npt.NDArray[np.int64]
-    counters: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(8, dtype=np.int64))
-
-    @classmethod
-    def of(cls, search: DeepSearch, batches: list[Regions]) -> FewActive:
-        """Join batches of a search of the same model and width as `search`."""
-        if not batches:
-            L, m, _ = search.st.ROWS.shape
-            none = np.zeros((0, 2), dtype=np.int64)
-            return cls(search, np.zeros((0, L, m), dtype=np.int8), none.astype(np.int32), none)
-        joined = Regions.join(batches)
-        return cls(search, joined.signs, joined.paths, joined.sizes)
-
-    def groups(self) -> Iterator[npt.NDArray[np.int64]]:
-        """Indices of regions with one active set, for every set that two regions share."""
-        last = self.search.model.widths[-1]
-        if not len(self.signs):
-            return
-        bits = np.packbits(self.signs[:, -1, :last] > 0, axis=1)
-        _, inverse, counts = np.unique(bits, axis=0, return_inverse=True, return_counts=True)
-        order = np.argsort(inverse.ravel(), kind="stable")
-        start = 0
-        for c in counts.tolist():
-            if c > 1:
-                yield order[start : start + c]
-            start += c
-
-    def collision(self, network: Network) -> Witness | None:
-        """A verified collision of `network` among the pairs, or None: every pair is closed."""
-        st, model = self.search.st, self.search.model
-        point = np.zeros(2 * model.g)
-        for members in self.groups():
-            signs, paths, lengths = self.signs[members], self.paths[members], self.sizes[members, 0]
-            watch = current()
-            count = int(self.sizes[members[0], 1])
-            group, bad = _run(lambda: pg.make_group(st, signs, paths, lengths, count, model.biased), len(signs))  # noqa: B023
-            if bad >= 0:
-                witness = self._all_exact(network, members)
-                if witness is not None:
-                    return witness
-                continue
-            self.counters[4:] = 0
-            while True:
-                status = int(_run(lambda: pg.scan(st, group, self.counters, point, _NO_LOG), len(signs)))  # noqa: B023
-                watch.poll()
-                if status == pg.CLOSED:
-                    break
-                first, second = (int(members[i]) for i in self.counters[6:8])
-                pair = self.pair(network, first, second)
-                witness = pair.near(point.tolist()) if status == pg.MEETS else None
-                if witness is None:
-                    witness = pair.decide()
-                if witness is not None:
-                    return witness
-        return None
-
-    def pair(self, network: Network, a: int, b: int) -> ExactPair:
-        """Two regions, to be decided exactly."""
-        return ExactPair(
-            self.search, network, (self.signs[a], self.signs[b]),
-            (self.paths[a, : self.sizes[a, 0]], self.paths[b, : self.sizes[b, 0]]),
-        )  # fmt: skip
-
-    def _all_exact(self, network: Network, members: npt.NDArray[np.int64]) -> Witness | None:
-        for i, a in enumerate(members.tolist()):
-            for b in members[:i].tolist():
-                current().poll()
-                witness = self.pair(network, a, b).decide()
-                if witness is not None:
-                    return witness
-        return None
-
-
-_Result = TypeVar("_Result")
-
-
-def _run(work: Callable[[], _Result], regions: int) -> _Result:
-    """Compiled work on the pairs of so many regions: many take long."""
-    return current().aside(work) if regions > _MANY else work()
 
 
 def pair_collision(
@@ -171,8 +77,6 @@ def pair_collision(
         if witness is not None:
             return witness, search.nodes
     if proofs is not None:
-        from mcinj.decide.pairs_record import pairs_proof
-
         proofs += [deep_proof(search), pairs_proof(FewActive.of(rows, batches))]
     return True, search.nodes
 
@@ -273,9 +177,7 @@ def _any_weights(
     return passed if found.outcome is Outcome.UNKNOWN else found
 
 
-def _closed_cells(
-    network: Network, nodes: int, limit: int, fence: FractionMatrix, certificate: bool
-) -> DeepDecision:
+def _closed_cells(network: Network, nodes: int, limit: int, fence: FractionMatrix, certificate: bool) -> DeepDecision:
     """Coarse cells; where they do not do, rank on all regions, then pairs of closed cells."""
     if not certificate:
         current().enter("coarse cells and their pairs")

@@ -10,7 +10,7 @@ from mcinj.certify.deep_regions import Regions
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.decide import pairs_group as pg
 from mcinj.decide.deep_search import patterns
-from mcinj.decide.pairs import FewActive
+from mcinj.decide.few_active import FewActive
 
 Ints = npt.NDArray[np.int64]
 
@@ -89,9 +89,7 @@ class _Recorder:
         k = int(np.searchsorted(self.st.BASE, row, side="right")) - 1
         return int(self.base[k]) + (row - int(self.st.BASE[k])) // 2
 
-    def _pairs(
-        self, group: pg.Group, members: Ints, closed: dict[tuple[int, int], list[int]], boxed: bool
-    ) -> None:
+    def _pairs(self, group: pg.Group, members: Ints, closed: dict[tuple[int, int], list[int]], boxed: bool) -> None:
         c, size = group.lo.shape
         used = np.zeros((c, 2 * size), dtype=bool)
         for i, rest in self.regions.ranks_open(members):

@@ -18,7 +18,7 @@ from mcinj.decide.watch import current
 from mcinj.networks import Network
 
 if TYPE_CHECKING:
-    from mcinj.decide.deep_domain import Domain
+    from mcinj.decide.domain import Domain
 
 Floats = npt.NDArray[np.float64]
 

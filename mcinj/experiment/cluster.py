@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-import mcinj
+from mcinj._version import __version__
 from mcinj.errors import InputError
 from mcinj.experiment.config import Group
 from mcinj.experiment.pools import Event
@@ -30,8 +30,8 @@ _KEEP_GOING = "the finished trials are kept, the same command goes on from there
 
 def remote_task(version: str, task: Task) -> tuple[float, list[dict[str, Any]]]:
     """Do a task on a worker, if that runs the same version: the rows of one table have one."""
-    if version != mcinj.__version__:
-        raise InputError(f"a Dask worker runs mcinj {mcinj.__version__}, this process {version}; install one version")
+    if version != __version__:
+        raise InputError(f"a Dask worker runs mcinj {__version__}, this process {version}; install one version")
     return run_task(task)
 
 
@@ -105,7 +105,7 @@ class Cluster:
         return max(1, QUEUED * self._threads) - len(self._tasks)
 
     def submit(self, task: Task) -> None:
-        future = self._client.submit(remote_task, mcinj.__version__, task, pure=False)
+        future = self._client.submit(remote_task, __version__, task, pure=False)
         self._tasks[future.key] = (task, time.monotonic(), future)
         self._watch(future)
 

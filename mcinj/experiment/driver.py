@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import mcinj
+from mcinj._version import __version__
 from mcinj.errors import InputError
 from mcinj.experiment.checks import quarantined_of
 from mcinj.experiment.config import Experiment, Group, load, parse
@@ -231,7 +231,7 @@ class _Run:
         remote = self._backend == "dask" and bool(os.environ.get("DASK_SCHEDULER_ADDRESS"))
         log.info(
             "mcinj %s: %s, seed %d, %s, %s with %s workers",
-            mcinj.__version__,
+            __version__,
             self._experiment.name,
             self._experiment.seed,
             f"shard {self._shard}" if str(self._shard) else "all trials",

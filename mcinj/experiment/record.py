@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mcinj
+from mcinj._version import __version__
 from mcinj.errors import InputError
 from mcinj.experiment.checks import quarantined_of
 from mcinj.experiment.config import Experiment, Group, Series, StackSet
@@ -202,7 +202,7 @@ def unknown_rows(group: Group, root: int, trial: int) -> Iterator[dict[str, Any]
         "seed": str(Seed(root).child(group.n, trial)),
         "nodes": 0,
         "seconds": 0.0,
-        "version": mcinj.__version__,
+        "version": __version__,
     }
     if isinstance(group, Series):
         yield {

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import mcinj
+from mcinj._version import __version__
 from mcinj.networks import RowStream, Seed
 
 
@@ -74,7 +74,7 @@ class ProbeSet(OneLayerSet):
             "seed": str(seed),
             "m_found": found.m_found,
             "seconds": found.seconds,
-            "version": mcinj.__version__,
+            "version": __version__,
         }
 
 
@@ -112,7 +112,7 @@ class SearchedSet(OneLayerSet):
                 "seed": str(seed),
                 "m_found": each.m_found,
                 "seconds": each.seconds,
-                "version": mcinj.__version__,
+                "version": __version__,
             }
 
 
@@ -149,7 +149,7 @@ class ActiveSet(WidthsSet):
                 "node_budget": self.node_budget,
                 "nodes": curve.nodes,
                 "seconds": curve.seconds / len(curve.widths),
-                "version": mcinj.__version__,
+                "version": __version__,
             }
 
 
@@ -171,11 +171,13 @@ class MarginSet(WidthsSet):
 
     def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
         """Rows of the table for one trial: the first m rows of its stream, for every width m."""
+        from mcinj.quantify.margin import margin
+
         seed = Seed(root).child(self.n, trial)
         stream = RowStream(self.ensemble, self.n, seed)
         for m in self.widths:
             started = time.perf_counter()
-            found = mcinj.margin(stream.take(m), tolerance=self.tolerance, node_budget=self.node_budget)
+            found = margin(stream.take(m), tolerance=self.tolerance, node_budget=self.node_budget)
             yield {
                 **self.keys,
                 "m": m,
@@ -188,7 +190,7 @@ class MarginSet(WidthsSet):
                 "node_budget": self.node_budget,
                 "nodes": found.nodes,
                 "seconds": time.perf_counter() - started,
-                "version": mcinj.__version__,
+                "version": __version__,
             }
 
 
@@ -228,7 +230,7 @@ class CellSet(WidthsSet):
                     "nodes": found.nodes,
                     "exact": found.exact,
                     "seconds": seconds / len(found.counts),
-                    "version": mcinj.__version__,
+                    "version": __version__,
                 }
 
 

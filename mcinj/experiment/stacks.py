@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import mcinj
+from mcinj._version import __version__
 from mcinj.certify.witness import Witness
 from mcinj.decide.check import check
 from mcinj.decide.enumeration import Enumeration, enumerate_regions
@@ -41,7 +41,7 @@ def stack_rows(stacks: StackSet, root: int, trial: int) -> Iterator[dict[str, An
                 "enumeration": _agreement(network, verdict, regions),
                 "nodes": verdict.nodes,
                 "seconds": verdict.seconds,
-                "version": mcinj.__version__,
+                "version": __version__,
             }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import mcinj
+from mcinj._version import __version__
 from mcinj.decide.check import check
 from mcinj.decide.verdict import Certified, Criterion, Engine, Outcome
 from mcinj.errors import InputError
@@ -134,7 +134,7 @@ def threshold(
         seconds=time.perf_counter() - started,
         certified=str(draw.certified),
         engine=str(Engine.TREE),
-        version=mcinj.__version__,
+        version=__version__,
     )
 
 

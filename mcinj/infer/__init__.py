@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mcinj.infer.celltest import CellTest, cell_tests, mean_test, overall_p
 from mcinj.infer.collapse import WidthScaling, collapse_quality, collapse_table, width_scaling
-from mcinj.infer.curves import SeriesCurve, TransitionCurve, curve_of, curves_by_series, transition_curve
+from mcinj.infer.curves import TransitionCurve, curve_of, transition_curve
 from mcinj.infer.families import Family, extrapolate_family, extrapolate_family_means, families
 from mcinj.infer.fit_tables import fit_table, fitted_curves, residual_table
 from mcinj.infer.means import MeanSeries, SearchedMean, means
@@ -19,6 +19,7 @@ from mcinj.infer.regularised import BasisLimit, MeanExtrapolation, extrapolate_m
 from mcinj.infer.sample import SeriesKey, ThresholdSample, samples_by_series
 from mcinj.infer.scaling import PROCEDURE, Extrapolation, ScalingFit, extrapolate
 from mcinj.infer.series import summarise
+from mcinj.infer.series_curves import SeriesCurve, curves_by_series
 from mcinj.infer.stopping import Decision, FixedCount, WidthTarget, decide, doubling_looks, parse_rule
 from mcinj.infer.verdicts import Comparison, Word, compare, comparison_table
 

@@ -7,7 +7,7 @@ earlier layer can fail, the curve levels off below 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -17,11 +17,11 @@ from numpy.typing import ArrayLike
 
 from mcinj.errors import InputError
 from mcinj.infer.intervals import check_level, clopper_pearson, dkw_halfwidth
-from mcinj.infer.sample import FloatArray, IntArray, SeriesKey, ThresholdSample, samples_by_series
+from mcinj.infer.sample import FloatArray, IntArray, ThresholdSample
 from mcinj.infer.turnbull import npmle
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,15 +70,6 @@ class TransitionCurve:
     def interpolated(self, m: ArrayLike) -> FloatArray:
         """The curve at real widths, linear between integers (0 before the grid, its last value after)."""
         return np.asarray(np.interp(np.asarray(m, dtype=np.float64), self.m, self.p, left=0.0), dtype=np.float64)
-
-
-@dataclass(frozen=True, eq=False)
-class SeriesCurve:
-    """A series' key, its draws and its transition curve."""
-
-    key: SeriesKey
-    sample: ThresholdSample
-    curve: TransitionCurve
 
 
 def transition_curve(
@@ -157,20 +148,3 @@ def worst_case(sample: ThresholdSample, m: IntArray) -> tuple[FloatArray, FloatA
     lower = np.searchsorted(np.sort(sample.most), grid, side="right") / sample.trials
     upper = np.searchsorted(np.sort(sample.least), grid, side="right") / sample.trials
     return np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
-
-
-def curves_by_series(
-    table: pd.DataFrame, *, level: float = 0.95, rules: Mapping[SeriesKey, str] | None = None
-) -> list[SeriesCurve]:
-    """One transition curve per series (n, widths_before, criterion, ensemble) of a trials table, sorted by key.
-
-    rules: texts of the stopping rules of some series. Their samples end at the stop and their curves have the level
-    (`curve.level`) at which the bands cover with `level` under the rule.
-    """
-    from mcinj.infer.stopping import parse_rule, sample_under  # which is about quantiles, which are about curves
-
-    found = []
-    for key, sample in samples_by_series(table):
-        part, at = sample_under(parse_rule(rules[key]), sample, level) if rules and key in rules else (sample, level)
-        found.append(SeriesCurve(key, part, curve_of(part, level=at)))
-    return found

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mcinj.infer.curves import curves_by_series
 from mcinj.infer.quantiles import QuantileEstimate, quantile, transition_width
 from mcinj.infer.sample import SeriesKey, ThresholdSample
+from mcinj.infer.series_curves import curves_by_series
 
 if TYPE_CHECKING:
     import pandas as pd

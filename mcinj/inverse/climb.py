@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from mcinj.certify.witness import Witness
-from mcinj.decide.deep_domain import Domain
+from mcinj.decide.domain import Domain
 from mcinj.decide.samples import towards_fewer
 from mcinj.decide.scaling import in_units_of, power_of_two
 from mcinj.inverse.pair_exact import ExactPairs, ray_holds

@@ -12,7 +12,7 @@ import numpy as np
 from mcinj.certify.collision import active_jacobians
 from mcinj.certify.rational import rank
 from mcinj.decide.check import as_network
-from mcinj.decide.deep_domain import Domain
+from mcinj.decide.domain import Domain
 from mcinj.errors import InputError
 from mcinj.infer.intervals import check_level, clopper_pearson
 from mcinj.networks import Network, Seed

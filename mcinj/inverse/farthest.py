@@ -12,7 +12,7 @@ import numpy as np
 
 from mcinj.decide.budget import limit_of
 from mcinj.decide.check import as_network, check
-from mcinj.decide.deep_domain import Domain
+from mcinj.decide.domain import Domain
 from mcinj.decide.verdict import Outcome
 from mcinj.decide.watch import time_limit_of
 from mcinj.errors import InputError
@@ -172,9 +172,7 @@ def farthest(
     return _answer(net, climb, free, injective, samples, started)
 
 
-def _answer(
-    net: Network, climb: Climb, free: bool, injective: bool | None, samples: int, started: float
-) -> Farthest:
+def _answer(net: Network, climb: Climb, free: bool, injective: bool | None, samples: int, started: float) -> Farthest:
     pair, rays = climb.best, None
     if pair is None:
         zero = Fraction(0)

@@ -12,7 +12,7 @@ import numpy as np
 
 from mcinj.decide.budget import limit_of
 from mcinj.decide.check import as_network
-from mcinj.decide.deep_domain import Domain
+from mcinj.decide.domain import Domain
 from mcinj.decide.watch import time_limit_of
 from mcinj.errors import InputError
 from mcinj.inverse.fit import LeastSquares, fitted

@@ -18,7 +18,7 @@ from typing import Any
 import flint
 import numpy as np
 
-from mcinj.decide.deep_domain import Domain
+from mcinj.decide.domain import Domain
 from mcinj.inverse.algebra import Line, matrix, primitive_rows
 from mcinj.inverse.layers import before
 from mcinj.networks import Network
@@ -67,9 +67,7 @@ class Relaxation:
         if domain is not None:
             rows += self._chords(domain)
         self._base = self._ready(rows)
-        self._sides = {
-            (unit, on): self._ready(self._side(unit, on)) for unit in self.units for on in (False, True)
-        }
+        self._sides = {(unit, on): self._ready(self._side(unit, on)) for unit in self.units for on in (False, True)}
         self._z_floats = _as_floats([self._z[u] for u in self.units])
 
     def look(self, signs: Mapping[Unit, bool]) -> FloatArray | None:

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from mcinj.decide.deep_domain import Domain
+from mcinj.decide.domain import Domain
 from mcinj.networks import Network
 from mcinj.networks.network import FloatArray
 
@@ -72,9 +72,7 @@ def _backwards(network: Network, y: FloatArray, slope: float, linear: bool) -> F
     return np.asarray(v)
 
 
-def _draws(
-    network: Network, y: FloatArray, domain: Domain | None, slope: float, linear: bool
-) -> list[FloatArray]:
+def _draws(network: Network, y: FloatArray, domain: Domain | None, slope: float, linear: bool) -> list[FloatArray]:
     rng = np.random.default_rng(0)
     if domain is not None:
         return [rng.uniform(domain.low, domain.high, network.n) for _ in range(_RANDOM)]

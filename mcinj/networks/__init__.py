@@ -1,7 +1,7 @@
 """Weights, ensembles, seeds, activation patterns, exact forward pass, readers."""
 
-from mcinj.networks.ensembles import ENSEMBLES, Ensemble, RowStream, sample, widths_from_expansions
-from mcinj.networks.laws import register_ensemble
+from mcinj.networks.ensembles import Ensemble, RowStream, sample, widths_from_expansions
+from mcinj.networks.laws import ENSEMBLES, register_ensemble
 from mcinj.networks.network import Network, Premise
 from mcinj.networks.npz import read_npz, write_npz
 from mcinj.networks.seeds import Seed

@@ -137,7 +137,6 @@ _LAWS: dict[str, Law] = {
     "correlated": _gaussian,  # the innovations; the stream correlates them
 }
 _PARAMETERS = {"sparse": 0.3, "correlated": 0.5}
-ENSEMBLES = tuple(_LAWS)
 
 
 class RowStream:

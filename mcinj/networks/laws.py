@@ -24,6 +24,8 @@ from mcinj.errors import InputError
 from mcinj.networks.network import FloatArray
 
 ENTRY_POINTS = "mcinj.ensembles"
+# mcinj's own, drawn by `mcinj.networks.ensembles`.
+ENSEMBLES = ("gaussian", "uniform", "xavier", "rademacher", "sphere", "sparse", "correlated")
 RowLaw = Callable[[np.random.Generator, int], ArrayLike]
 F = TypeVar("F", bound=RowLaw)
 
@@ -99,8 +101,6 @@ def register_ensemble(name: str, function: RowLaw | None = None) -> Any:
     >>> mcinj.sample(3, (12,), "laplace", seed=1).widths
     (12,)
     """
-    from mcinj.networks.ensembles import ENSEMBLES
-
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(f"an ensemble's name has lower-case letters, digits, '-' and '_', got {name!r}")
     if name in ENSEMBLES:
@@ -117,8 +117,6 @@ def user_law(name: str, digest: str = "") -> UserLaw:
     """The law of that name, with that digest if one is given; `InputError` if there is none."""
     law = _KNOWN.get(name) or _installed(name)
     if law is None:
-        from mcinj.networks.ensembles import ENSEMBLES
-
         raise InputError(
             f"unknown ensemble {name!r}; choose one of {', '.join(ENSEMBLES)}, or register a law of your own "
             "(mcinj.register_ensemble)"

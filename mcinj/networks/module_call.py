@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,14 +14,22 @@ from mcinj.networks.limits import check_weights
 from mcinj.networks.reading import shown
 from mcinj.networks.torch import array_of
 
-if TYPE_CHECKING:
-    from mcinj.networks.module import _Trace
+
+class Trace(Protocol):
+    """What an operator asks of the trace that it is in: torch itself, and what is known of each node of the graph."""
+
+    torch: Any
+    values: dict[Any, Any]
+    constants: dict[Any, Any]
+    names: dict[Any, str]
+    example_shape: tuple[int, ...]
+    assembly: Assembly
 
 
 class Call:
     """An operator with its arguments; those that are left out have their defaults."""
 
-    def __init__(self, trace: _Trace, node: Any) -> None:
+    def __init__(self, trace: Trace, node: Any) -> None:
         self.trace, self.node = trace, node
         schema = node.target._schema.arguments
         arguments = {a.name: a.default_value for a in schema if a.has_default_value()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from mcinj.networks.exact import Array, numbers
 from mcinj.networks.limits import check_weights
 from mcinj.networks.optional import first_line
 from mcinj.networks.reading import shown
-
-if TYPE_CHECKING:
-    from mcinj.networks.onnx import Graph
 
 FLOATS: dict[str, np.dtype[Any]] = {
     "FLOAT": np.dtype(np.float32), "DOUBLE": np.dtype(np.float64), "FLOAT16": np.dtype(np.float16)
@@ -62,6 +59,15 @@ class Flow:
 
 
 Value = Constant | Flow
+
+
+class Graph(Protocol):
+    """What an operator asks of the graph that it is in: onnx, the version of the operators, types by code."""
+
+    onnx: Any
+    opset: int
+    types: dict[int, np.dtype[Any]]
+    assembly: Assembly
 
 
 class Call:

@@ -29,7 +29,7 @@ import numpy as np
 
 from mcinj.certify.rational import kernel, rank
 from mcinj.decide.check import as_network, check
-from mcinj.decide.deep_domain import Domain
+from mcinj.decide.domain import Domain
 from mcinj.decide.verdict import Outcome
 from mcinj.errors import InputError
 from mcinj.networks import Network

@@ -27,7 +27,7 @@ from mcinj.certify.rational import product, to_flint
 from mcinj.certify.witness import Witness
 from mcinj.decide.boxes import BoxPairs
 from mcinj.decide.check import as_network
-from mcinj.decide.deep_domain import Domain
+from mcinj.decide.domain import Domain
 from mcinj.decide.watch import TimeUp
 from mcinj.errors import InputError
 from mcinj.networks import Network

@@ -13,6 +13,7 @@ from mcinj.errors import InputError
 from mcinj.experiment.store import read_table
 from mcinj.files import make_directory
 from mcinj.show.tables import note, write_csv
+from mcinj.show.written import Report
 
 if TYPE_CHECKING:
     import pandas
@@ -22,16 +23,6 @@ if TYPE_CHECKING:
     from mcinj.show.page import Page
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Report:
-    """Where everything was written, and the comparison with the bounds (empty for fixed stacks)."""
-
-    page: Path
-    figures: tuple[Path, ...]
-    tables: tuple[Path, ...]
-    comparison: pandas.DataFrame
 
 
 def report(directories: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str] | None = None) -> Report:
@@ -140,7 +131,7 @@ class _Examined:
 def _family(page: Page, each: _Examined, figures: Path, ending: str) -> list[Path]:
     """The section of one family."""
     from mcinj.infer import curve_of
-    from mcinj.infer.curves import SeriesCurve
+    from mcinj.infer.series_curves import SeriesCurve
     from mcinj.show.bounds import ELSEWHERE, for_plot
     from mcinj.show.collapse import collapse_axes, sharpening, sharpening_axes
     from mcinj.show.comparison import comparison_caption, comparison_view

@@ -15,7 +15,7 @@ from mcinj.show.searched import searched_part
 if TYPE_CHECKING:
     import pandas
 
-    from mcinj.show.report import Report
+    from mcinj.show.written import Report
 
 Loaded = list[tuple[str, "pandas.DataFrame", dict[str, str]]]
 _PARTS: dict[str, Callable[..., tuple[list[Path], Any]]] = {
@@ -32,8 +32,8 @@ def search_report(kind: str, loaded: Loaded, folder: Path, figures: Path) -> Rep
     import pandas
 
     from mcinj.show.page import Page
-    from mcinj.show.report import Report
     from mcinj.show.tables import note, write_csv
+    from mcinj.show.written import Report
 
     page = Page(f"mcinj: {' and '.join(meta.get('name', name) for name, _, meta in loaded)}")
     written: list[Path] = []

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas
 
     from mcinj.show.page import Page
-    from mcinj.show.report import Report
+    from mcinj.show.written import Report
 
 VERDICTS = ("injective", "not_injective", "unknown")
 _FILLS = {"injective": "#9ecae1", "not_injective": "#fdd0a2", "unknown": "0.85"}
@@ -113,8 +113,8 @@ def stacks_report(loaded: list[tuple[str, pandas.DataFrame, dict[str, str]]], fo
     import pandas
 
     from mcinj.show.page import Page
-    from mcinj.show.report import Report
     from mcinj.show.tables import note, write_csv
+    from mcinj.show.written import Report
 
     page = Page(f"mcinj: {' and '.join(meta.get('name', name) for name, _, meta in loaded)}")
     written: list[Path] = []

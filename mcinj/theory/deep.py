@@ -17,8 +17,9 @@ from collections.abc import Iterable
 from mcinj.errors import InputError
 from mcinj.theory.arguments import positive, threshold, whole
 from mcinj.theory.bounds import Bound, Status
-from mcinj.theory.closed_form import gordon_distance
 from mcinj.theory.cone import HiddenLayer, hidden_layer, optimal_slope
+from mcinj.theory.deep_ratio import MOST_LAYERS, checked_ratios, last_ratio, plain_ratio, too_narrow
+from mcinj.theory.lifted_ratio import lifted_ratio_after
 from mcinj.theory.roots import bracketed_root, falling_root
 
 __all__ = [
@@ -31,8 +32,6 @@ __all__ = [
     "standing",
 ]
 
-MOST_LAYERS = 8
-_MOST_RATIO = 1e6  # beyond, the scalar problems lose digits
 _SAME = 1e-10  # a ratio computed as critical counts as critical
 _ERROR = 1e-9  # nested bisections to the last bit; the loss over eight layers stays far below this
 
@@ -79,14 +78,14 @@ def deep_plain_unit(alphas_before: Iterable[float], theta: float = 1.0) -> Bound
     margin, parameters = 1.0, {"M1": 1.0}
     for k, alpha in enumerate(alphas, 1):
         if alpha <= 2 * margin**2:
-            raise InputError(_too_narrow(k, alpha, 2 * margin**2))
+            raise InputError(too_narrow(k, alpha, 2 * margin**2))
         layer = _unit_layer(alpha, margin)
         margin = _next_margin(layer)
         parameters |= {f"lambda{k}": layer.lam, f"mu{k}": layer.mu, f"M{k + 1}": margin}
     return Bound(
         name="deep plain RDT, unit weights",
         layers=len(alphas) + 1,
-        value=_last_ratio(margin**2, theta),
+        value=last_ratio(margin**2, theta),
         status=standing(alphas),
         origin="computed",
         source=f"M_1 = 1 in docs/theory.md §5 after α = {_listed(alphas)}; cf. arXiv:2412.19677",
@@ -111,7 +110,7 @@ def deep_chain(alpha_1: float, layers: int, theta: float = 1.0) -> tuple[Bound, 
     layers = whole("layers", layers, 1, MOST_LAYERS)
     theta = threshold(theta)
     if alpha_1 <= 2:
-        raise InputError(_too_narrow(1, alpha_1, 2))
+        raise InputError(too_narrow(1, alpha_1, 2))
     first = Bound(
         name="first layer, given",
         layers=1,
@@ -127,30 +126,16 @@ def deep_chain(alpha_1: float, layers: int, theta: float = 1.0) -> tuple[Bound, 
     return tuple(chain)
 
 
-def plain_ratio(alphas: tuple[float, ...], theta: float) -> tuple[float, dict[str, float]]:
-    """Value and parameters of `deep_plain` for checked arguments."""
-    distance, parameters = 1.0, {"d1": 1.0}
-    for k, alpha in enumerate(alphas, 1):
-        if alpha <= 2 * distance:
-            raise InputError(_too_narrow(k, alpha, 2 * distance))
-        layer = optimal_slope(distance / alpha)
-        distance = alpha * layer.slope**2
-        parameters |= {f"lambda{k}": layer.lam, f"mu{k}": layer.mu, f"d{k + 1}": distance}
-    return _last_ratio(distance, theta), parameters
-
-
 def standing(alphas_before: Iterable[float]) -> Status:
     """Status of a deep bound after layers of these ratios: each must pass its own count.
 
     Rigorous if every ratio is at least the plain or the partially lifted bound after those before it (up to
     rounding); a first layer at a replica value makes the chain heuristic.
     """
-    from mcinj.theory.lifted_deep import lifted_ratio_after
-
     alphas = tuple(alphas_before)
     distance = 1.0
     for k, alpha in enumerate(alphas):
-        needed = _last_ratio(distance, 1.0)
+        needed = last_ratio(distance, 1.0)
         if alpha < needed:
             try:
                 needed = lifted_ratio_after(alphas[:k], 1.0)
@@ -160,11 +145,6 @@ def standing(alphas_before: Iterable[float]) -> Status:
             return "heuristic"
         distance = alpha * optimal_slope(distance / alpha).slope ** 2
     return "rigorous"
-
-
-def _last_ratio(distance: float, theta: float) -> float:
-    """Root of ``α c_θ(α) = distance``, which rises in α from 0 at 2θ."""
-    return falling_root(lambda a: distance - a * gordon_distance(a, theta), 2 * theta)
 
 
 def _unit_layer(alpha: float, margin: float) -> HiddenLayer:
@@ -196,31 +176,6 @@ def _unit_layer(alpha: float, margin: float) -> HiddenLayer:
 
 def _next_margin(layer: HiddenLayer) -> float:
     return layer.mu * math.sqrt(layer.power / layer.distance)
-
-
-def checked_ratios(alphas_before: Iterable[float]) -> tuple[float, ...]:
-    """The ratios as floats, each in (0, 10^6], at most 7 of them; else `InputError` naming the layer."""
-    if isinstance(alphas_before, str | bytes):
-        raise InputError(f"alphas_before is {alphas_before!r}; give a list of ratios m_k/n")
-    try:
-        given = tuple(alphas_before)
-    except TypeError:
-        raise InputError(f"alphas_before is {alphas_before!r}; give a list of ratios m_k/n") from None
-    if len(given) >= MOST_LAYERS:
-        raise InputError(f"{len(given)} earlier layers; at most {MOST_LAYERS - 1} are supported")
-    remedy = "give the ratio m_k/n, a number between 2 and a million"
-    alphas = tuple(positive(f"the ratio of layer {k}", alpha, remedy) for k, alpha in enumerate(given, 1))
-    for k, alpha in enumerate(alphas, 1):
-        if alpha > _MOST_RATIO:
-            raise InputError(f"the ratio of layer {k} is {alpha:g}; {remedy}")
-    return alphas
-
-
-def _too_narrow(k: int, alpha: float, least: float) -> str:
-    return (
-        f"layer {k} has ratio {alpha:g}; this comparison bounds the next layer only above {least:.6g}, "
-        "so widen that layer"
-    )
 
 
 def _listed(alphas: tuple[float, ...]) -> str:

@@ -20,7 +20,8 @@ from typing import Any
 from mcinj.theory.arguments import positive
 from mcinj.theory.bounds import Bound
 from mcinj.theory.cone import HiddenLayer, hidden_layer, optimal_multiplier
-from mcinj.theory.deep import checked_ratios, deep_plain
+from mcinj.theory.deep import deep_plain
+from mcinj.theory.deep_ratio import checked_ratios
 from mcinj.theory.roots import bracketed_root, falling_root
 
 __all__ = ["deep_plain_enclosed", "distance_proves"]

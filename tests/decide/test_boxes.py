@@ -14,7 +14,7 @@ from mcinj.decide.box_forms import Boxes, Weights, forms
 from mcinj.decide.box_pairs import by_secants, by_separation
 from mcinj.decide.box_proof import BoxProof
 from mcinj.decide.boxes import BoxPairs
-from mcinj.decide.deep_domain import Domain
+from mcinj.decide.domain import Domain
 from mcinj.decide.pairs import _any_weights
 from mcinj.decide.watch import TimeUp, Watch
 from mcinj.quantify.pairs import ratio_squared

@@ -113,7 +113,7 @@ def test_layers_that_are_too_narrow_fail_at_once(n: int, widths: tuple[int, ...]
 
 @pytest.mark.parametrize("text", ["box:-1,1", "box:0.5,0.75", "ball:0.01"])
 def test_sampled_failures_lie_in_the_domain(text: str) -> None:
-    from mcinj.decide.deep_domain import Domain
+    from mcinj.decide.domain import Domain
 
     network, domain = gaussian(30, (400, 40), 2, biases=True), Domain.parse(text)
     found = sampled_failure(network, domain)

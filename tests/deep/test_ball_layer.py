@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 import mcinj
 from mcinj import Network, Outcome
 from mcinj.decide.ball_layer import decide_layer_on_ball, ranks_on_ball
-from mcinj.decide.deep_domain import Domain
+from mcinj.decide.domain import Domain
 from mcinj.quantify.margin import margin
 
 

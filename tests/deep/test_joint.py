@@ -14,9 +14,10 @@ import mcinj
 from mcinj.certify import verify
 from mcinj.certify.witness import Witness
 from mcinj.decide import joint_kernel as jk
-from mcinj.decide.deep_domain import Domain, decide_on
+from mcinj.decide.deep_domain import decide_on
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_search import DeepSearch
+from mcinj.decide.domain import Domain
 from mcinj.decide.joint import Joint
 from mcinj.decide.joint_exact import ExactCells
 from mcinj.decide.pairs import decide_global
@@ -116,7 +117,10 @@ def test_some_of_these_fail_only_globally() -> None:
 @pytest.mark.parametrize(
     ("n", "widths", "seeds", "bias"),
     [
-        (2, (13, 9), 30, 0.0), (2, (13, 8, 14), 12, 0.0), (2, (9, 9), 12, 1.0), (3, (20, 15), 6, 0.0),
+        (2, (13, 9), 30, 0.0),
+        (2, (13, 8, 14), 12, 0.0),
+        (2, (9, 9), 12, 1.0),
+        (3, (20, 15), 6, 0.0),
         (1, (4, 5), 10, 1.0),
     ],
 )

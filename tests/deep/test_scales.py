@@ -16,11 +16,12 @@ from mcinj.certify import verify
 from mcinj.certify.deep_regions import Regions
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.decide import deep_bounds, joint_cells
-from mcinj.decide.deep_domain import Domain, decide_on
+from mcinj.decide.deep_domain import decide_on
 from mcinj.decide.deep_leaky import as_relu, decide_leaky
 from mcinj.decide.deep_model import DeepModel
 from mcinj.decide.deep_search import DeepSearch
 from mcinj.decide.deep_threshold import deep_threshold
+from mcinj.decide.domain import Domain
 from mcinj.decide.joint_record import _least_squares
 from mcinj.decide.verdict import Outcome
 from mcinj.networks import Network

@@ -68,7 +68,7 @@ def test_wrong_answers_are_not_honest() -> None:
 
 
 def test_a_proof_for_a_failing_network_is_a_false_acceptance(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mcinj.certify.checker import Verification
+    from mcinj.certify.verification import Verification
 
     monkeypatch.setattr(proofs, "verify", lambda *_, **__: Verification(True, "", "exact"))
     network = mcinj.Network([[[2, 1], [1, 3], [-2, -1], [-1, -3]]])

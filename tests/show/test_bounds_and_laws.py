@@ -16,7 +16,7 @@ import mcinj
 from mcinj.cli import main
 from mcinj.infer import Family, families
 from mcinj.networks import Ensemble, RowStream
-from mcinj.networks.ensembles import ENSEMBLES
+from mcinj.networks.laws import ENSEMBLES
 from mcinj.show.bounds import ELSEWHERE, about, for_plot, standing
 from mcinj.show.comparison import comparison_rows, examine
 from mcinj.show.lines import draw_vertical, infinity_strip

@@ -21,7 +21,7 @@ from mcinj.theory import (
     two_layer_lifted_unit,
 )
 from mcinj.theory.lifted import lifted_ratio, lifting_helps, log_expectation, outermost
-from mcinj.theory.lifted_deep import _hidden, _rule, _unit
+from mcinj.theory.lifted_ratio import _hidden, _rule, unit_ratio
 
 RULE = _rule(1)
 
@@ -164,9 +164,9 @@ def test_two_layers_with_unit_weights_explain_the_published_value() -> None:
     for factor in (0.8, 0.9, 1.1, 1.2):
         held = start[:1] + math.log(factor)
         rest = root(
-            lambda v, held=held: _unit(np.append(held, v), 6.7004, 1.0, RULE).gradient[1:], start[1:], tol=1e-12
+            lambda v, held=held: unit_ratio(np.append(held, v), 6.7004, 1.0, RULE).gradient[1:], start[1:], tol=1e-12
         ).x
-        assert _unit(np.append(held, rest), 6.7004, 1.0, RULE).value > row.value
+        assert unit_ratio(np.append(held, rest), 6.7004, 1.0, RULE).value > row.value
 
 
 @pytest.mark.parametrize("alphas", [(6.7004,), (6.7004, 7.408), (7.2, 7.5, 7.4), (9.0,)])
@@ -246,7 +246,7 @@ def test_near_that_threshold_the_error_covers_what_a_scan_of_tilts_finds(theta: 
 @pytest.mark.parametrize(("alphas", "theta"), [((6.7004,), 1.0), ((6.7004,), 30.0), ((7.2, 7.5, 7.4), 30.0)])
 def test_the_quoted_error_covers_a_far_finer_quadrature(alphas: tuple[float, ...], theta: float) -> None:
     # At θ = 30 the integrand has a pole beside the interval: 64 nodes are wrong by 1e-2 there.
-    from mcinj.theory.lifted_deep import _optimised
+    from mcinj.theory.lifted_ratio import _optimised
 
     row = deep_lifted(alphas, theta)
     assert row.error is not None
