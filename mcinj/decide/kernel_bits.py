@@ -15,7 +15,7 @@ Words = npt.NDArray[np.uint64]
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def popcount(typingctx: Any, word: Any) -> Any:  # type: ignore[no-untyped-def]
+def popcount(typingctx: Any, word: Any) -> Any:
     """Number of ones of a uint64."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -25,7 +25,7 @@ def popcount(typingctx: Any, word: Any) -> Any:  # type: ignore[no-untyped-def]
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def lowest(typingctx: Any, word: Any) -> Any:  # type: ignore[no-untyped-def]
+def lowest(typingctx: Any, word: Any) -> Any:
     """Position of the lowest one of a uint64 (64 if there is none)."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -44,7 +44,7 @@ def words(rows: int) -> int:
 @njit(_nrt=False)
 def has(s: Words, j: int) -> bool:
     """Whether row j is in the set."""
-    return (s[j >> 6] >> np.uint64(j & 63)) & np.uint64(1) != 0
+    return bool((s[j >> 6] >> np.uint64(j & 63)) & np.uint64(1) != 0)
 
 
 @njit(_nrt=False)
@@ -73,7 +73,7 @@ def first(s: Words) -> int:
     """The least row of the set, -1 if it is empty."""
     for w in range(s.shape[0]):
         if s[w] != 0:
-            return 64 * w + lowest(s[w])
+            return int(64 * w + lowest(s[w]))
     return -1
 
 

@@ -6,14 +6,15 @@ import numpy as np
 
 from mcinj._jit import njit
 from mcinj.decide import cell
-from mcinj.decide.kernel_bits import has, lowest, put
-from mcinj.decide.kernel_fields import DEGENERATE, FAST, INNER, INTEGERS, LIKELY, RANKED, TARGET
+from mcinj.decide.kernel_arrays import Cells, Floats, Ints
+from mcinj.decide.kernel_bits import Words, has, lowest, put
+from mcinj.decide.kernel_fields import DEGENERATE, FAST, HALF, INNER, INTEGERS, LIKELY, RANKED, ROWS, TARGET
 from mcinj.decide.kernel_proof import proved_basis, proved_integer, proved_on_support
 from mcinj.decide.kernel_rank import rank_of
 
 
 @njit(fastmath=FAST, **INNER)
-def product(A, x, out, m):  # type: ignore[no-untyped-def]
+def product(A: Floats, x: Floats, out: Floats, m: int) -> None:
     """out = a_i·x for all rows."""
     g = A.shape[0]
     m8 = (m + 7) // 8 * 8
@@ -42,7 +43,7 @@ def product(A, x, out, m):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath={"nnan", "nsz"}, **INNER)
-def _worst(s, side, mask, m):  # type: ignore[no-untyped-def]
+def _worst(s: Floats, side: Floats, mask: Floats, m: int) -> float:
     """Largest `side_j s_j + mask_j`: how far the most violated row is on the wrong side."""
     v = -np.inf
     for j in range(m):
@@ -51,13 +52,15 @@ def _worst(s, side, mask, m):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST, **INNER)
-def chain(G, A, M, x, u, ids, s, required, positive, m, r, z, side, mask):  # type: ignore[no-untyped-def]
-    """Add the rows of `required` (as negative) and `positive`, most violated first, until none is violated.
+def chain(c: Cells, m: int, slot: int, required: Words, positive: Words) -> tuple[int, int]:
+    """Add the rows of `required` (as negative) and `positive` to a slot, most violated first, until none is violated.
 
-    s holds the values at x on entry and on FEASIBLE return. Returns (status, row of G).
+    S holds the values at X on entry and on FEASIBLE return. Returns (status, row of G).
     """
     NW = required.shape[0]
-    MP = A.shape[1]
+    MP = c.A.shape[1]
+    M, x, u, ids, s = c.M[slot], c.X[slot], c.U[slot], c.IDS[slot], c.S[slot]
+    r, z, mask, side = c.F[0], c.F[1], c.F[2], c.F[3]
     start = True
     for k in range(x.shape[0]):
         if x[k] != 0.0:
@@ -97,23 +100,25 @@ def chain(G, A, M, x, u, ids, s, required, positive, m, r, z, side, mask):  # ty
                 mask[j] = -np.inf  # satisfied up to rounding
                 continue
             repaired = True
-            cell.rebuild(G, M, x, u, ids, r, z)
+            cell.rebuild(c.G, M, x, u, ids, r, z)
         else:
             repaired = False
-            status = cell.add_row(G, row, 0.0 if start else -worst, M, x, u, ids, r, z)
+            status = cell.add_row(c.G, row, 0.0 if start else -worst, M, x, u, ids, r, z)
             if status != cell.FEASIBLE:
                 return status, row
             start = False
-        product(A, x, s, m)
+        product(c.A, x, s, m)
     return cell.UNSURE, -1
 
 
 @njit(**INNER)
-def circuit(G, row, M, x, u, ids, r, z, Z, scratch, T2, rows, out, gi, required, positive):  # type: ignore[no-untyped-def]
-    """Prove the circuit that `add_row` met and write its rows to `out`; False if it could not be proved here.
+def circuit(c: Cells, gi: Ints, slot: int, row: int, required: Words, positive: Words, out: Words) -> bool:
+    """Prove the circuit that `chain` met at `row` and write its rows to `out`; False if it could not be proved here.
 
     All its rows must be among the `required` (negative or assumed to be) and `positive` ones.
     """
+    G, Z, scratch, rows, T2 = c.G, c.Z, c.F[4], c.J[0], c.T[c.T.shape[0] - 1]
+    M, x, u, ids, r, z = c.M[slot], c.X[slot], c.U[slot], c.IDS[slot], c.F[0], c.F[1]
     g = M.shape[0]
     MP = G.shape[0] // 2
     full = True
@@ -166,47 +171,65 @@ def circuit(G, row, M, x, u, ids, r, z, Z, scratch, T2, rows, out, gi, required,
     return False
 
 
-@njit(**INNER)
-def positives(s, x, m, scratch, zero):  # type: ignore[no-untyped-def]
-    """Rows not proved negative at x, ascending, in `scratch`; returns their number.
+@njit(inline="always", **INNER)  # heavy callees are compiled once for each level that has them
+def push(c: Cells, gi: Ints, slot: int, negative: Words, positive: Words, out: Words) -> int:
+    """Move the center of a slot until rows are negative and positive: a status; EMPTY has its circuit in `out`."""
+    status, row = chain(c, gi[ROWS], slot, negative, positive)
+    if status == cell.EMPTY and not circuit(c, gi, slot, row, negative, positive, out):
+        return cell.UNSURE
+    return status
 
-    |x| 1e-12 bounds every rounding error of s for g up to 1000 and of the rows themselves; rows in `zero` do not count.
+
+@njit(**INNER)
+def positives(c: Cells, m: int, slot: int) -> int:
+    """Rows not proved negative at the center of a slot, ascending, in J[0]; returns their number.
+
+    |x| 1e-12 bounds every rounding error of S for g up to 1000 and of the rows themselves; rows in ZERO do not count.
     """
+    s, x, scratch = c.S[slot], c.X[slot], c.J[0]
     norm = 0.0
     for k in range(x.shape[0]):
         norm += abs(x[k])
     eps = 1e-12 * norm
     count = 0
     for j in range(m):
-        if not s[j] < -eps and not has(zero, j):
+        if not s[j] < -eps and not has(c.ZERO, j):
             scratch[count] = j
             count += 1
     return count
 
 
 @njit(**INNER)
-def is_witness(s, x, m, gi, zero, first_row, Q0, T, scratch):  # type: ignore[no-untyped-def]
-    """Whether x is proved to be a point where the rows that are not negative have rank below n."""
+def count_of(c: Cells, gi: Ints, slot: int) -> int:
+    """How many rows are not proved negative at the center of a slot, in J[0]; -1 if it is no point of the layer's."""
+    x = c.X[slot]
     norm = 0.0
     for k in range(x.shape[0]):
         norm += abs(x[k])
     if not (norm > 0.0 and norm < 1e100):
-        return False
-    if first_row > 0 and not s[0] < -1e-12 * norm:
-        return False  # outside of the half space of a layer with biases
-    count = positives(s, x, m, scratch, zero)
-    n = gi[TARGET]
-    if count < n:
-        return True
-    if gi[RANKED] == 0 or gi[LIKELY]:
-        return False
-    return rank_of(Q0, scratch, count, T[0]) < n
+        return -1
+    if gi[HALF] > 0 and not c.S[slot, 0] < -1e-12 * norm:
+        return -1  # outside of the half space of a layer with biases
+    return positives(c, gi[ROWS], slot)
 
 
 @njit(**INNER)
-def copy_cell(M, X, U, IDS, S, a, b, m):  # type: ignore[no-untyped-def]
-    cell.copy(M[a], X[a], U[a], IDS[a], M[b], X[b], U[b], IDS[b])
-    s = S[a]
-    t = S[b]
+def is_witness(c: Cells, gi: Ints, slot: int, Q: Ints) -> bool:
+    """Whether the center of a slot is proved to be a point where the rows that are not negative have rank below n."""
+    count = count_of(c, gi, slot)
+    n = gi[TARGET]
+    if count < n:
+        return count >= 0
+    if gi[RANKED] == 0 or gi[LIKELY]:
+        return False
+    return bool(rank_of(Q[Q.shape[0] - 1], c.J[0], count, c.T[0]) < n)
+
+
+@njit(**INNER)
+def copy_cell(c: Cells, a: int, b: int, m: int) -> None:
+    """Copy slot a to slot b."""
+    cell.copy(c.M[a], c.X[a], c.U[a], c.IDS[a], c.M[b], c.X[b], c.U[b], c.IDS[b])
+    s = c.S[a]
+    t = c.S[b]
     for j in range(m):
         t[j] = s[j]

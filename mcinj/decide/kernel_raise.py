@@ -26,19 +26,17 @@ R[4:] are masks (`_L` …), J[1:5] integers: per step its set, per step its circ
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import numpy as np
 
 from mcinj._jit import njit
 from mcinj.decide import cell
-from mcinj.decide.kernel_bits import first, has, lowest, put, size
-from mcinj.decide.kernel_chain import chain, circuit, copy_cell, positives
+from mcinj.decide.kernel_arrays import Cells, Ints, Tree
+from mcinj.decide.kernel_bits import Words, first, has, lowest, put, size
+from mcinj.decide.kernel_chain import copy_cell, count_of, push
 from mcinj.decide.kernel_fields import (
     CIRCUITS,
     COUNT,
     FREE,
-    HALF,
     INNER,
     KEEP,
     LOGGED,
@@ -69,48 +67,15 @@ def masks(families: int, rows: int) -> int:
     return _REST + families + rows
 
 
-class Cells(NamedTuple):
-    """Arrays of the search that a raised step does not change but for scratch; named as in `mcinj.decide.kernel`."""
-
-    G: Any
-    A: Any
-    M: Any
-    X: Any
-    U: Any
-    IDS: Any
-    S: Any
-    Z: Any
-    F: Any
-    J: Any
-    T2: Any
-    ZERO: Any
-
-
-@njit(inline="always", **INNER)  # heavy callees are compiled once for each level that has them
-def _push(c, gi, slot, negative, positive, out):  # type: ignore[no-untyped-def]
-    """Move the center of a slot until rows are negative and positive: a status; EMPTY has its circuit in `out`."""
-    status, row = chain(c.G, c.A, c.M[slot], c.X[slot], c.U[slot], c.IDS[slot], c.S[slot], negative, positive, gi[ROWS],
-                        c.F[0], c.F[1], c.F[3], c.F[2])
-    if status == cell.EMPTY and not circuit(c.G, row, c.M[slot], c.X[slot], c.U[slot], c.IDS[slot], c.F[0], c.F[1], c.Z,
-                                            c.F[4], c.T2, c.J[0], out, gi, negative, positive):
-        return cell.UNSURE
-    return status
-
-
 @njit(**INNER)
-def _fails(c, gi, slot):  # type: ignore[no-untyped-def]
+def _fails(c: Cells, gi: Ints, slot: int) -> bool:
     """Whether the center of a slot is proved to have fewer positives than are wanted."""
-    x = c.X[slot]
-    norm = 0.0
-    for k in range(x.shape[0]):
-        norm += abs(x[k])
-    if not (norm > 0.0 and norm < 1e100) or (gi[HALF] > 0 and not c.S[slot, 0] < -1e-12 * norm):
-        return False
-    return positives(c.S[slot], x, gi[ROWS], c.J[0], c.ZERO) < gi[TARGET]
+    count = count_of(c, gi, slot)
+    return bool(0 <= count < gi[TARGET])
 
 
 @njit(inline="always", **INNER)
-def _round(c, gi, B, PS, CIRC, R, q, made):  # type: ignore[no-untyped-def]
+def _round(c: Cells, gi: Ints, B: Words, PS: Words, CIRC: Words, R: Words, q: int, made: int) -> tuple[int, int, int]:
     """Assume and propagate; returns how it ends, the number of steps, and that of circuits at CIRC[gi[CIRCUITS]:].
 
     Sets of state _LEFT take part; B and PS are the frame's, its rows L are in R. The last circuit is a _CONFLICT's.
@@ -149,13 +114,13 @@ def _round(c, gi, B, PS, CIRC, R, q, made):  # type: ignore[no-untyped-def]
                 best = i
         if best < 0:
             break
-        copy_cell(c.M, c.X, c.U, c.IDS, c.S, point, trial, gi[ROWS])
+        copy_cell(c, point, trial, gi[ROWS])
         for w in range(NW):
             R[_MINUS, w] = B[NEG, w] | R[_DEAD, w] | alive[best, w]
             R[_PLUS, w] = B[POS, w] | R[_ALIVE, w]
         out = CIRC[gi[CIRCUITS] + made]
         c.J[_STATE, best] = _STUCK
-        if _push(c, gi, trial, R[_MINUS], R[_PLUS], out) != cell.EMPTY:
+        if push(c, gi, trial, R[_MINUS], R[_PLUS], out) != cell.EMPTY:
             continue
         some = False
         fresh = False
@@ -182,7 +147,7 @@ def _round(c, gi, B, PS, CIRC, R, q, made):  # type: ignore[no-untyped-def]
         for w in range(NW):
             R[_MINUS, w] = B[NEG, w] | R[_DEAD, w]
             R[_PLUS, w] = B[POS, w] | R[_ALIVE, w]
-        status = _push(c, gi, point, R[_MINUS], R[_PLUS], CIRC[gi[CIRCUITS] + made])
+        status = push(c, gi, point, R[_MINUS], R[_PLUS], CIRC[gi[CIRCUITS] + made])
         if status == cell.EMPTY:
             return _CONFLICT, steps, made + 1
         if status != cell.FEASIBLE:
@@ -193,7 +158,7 @@ def _round(c, gi, B, PS, CIRC, R, q, made):  # type: ignore[no-untyped-def]
 
 
 @njit(**INNER)
-def _rests_on(PS, NEGATIVE, POSITIVE, R, C, q, within):  # type: ignore[no-untyped-def]
+def _rests_on(PS: Words, NEGATIVE: Words, POSITIVE: Words, R: Words, C: Words, q: int, within: Words) -> None:
     """Add what circuit C takes for granted to R[_WANT], but for its negative rows `within`."""
     for w in range(R.shape[1]):
         R[_WANT, w] |= C[0, w] & ~NEGATIVE[w] & ~within[w]
@@ -210,7 +175,7 @@ def _rests_on(PS, NEGATIVE, POSITIVE, R, C, q, within):  # type: ignore[no-untyp
 
 
 @njit(**INNER)
-def _explain(c, B, PS, CIRC, R, q, steps, last):  # type: ignore[no-untyped-def]
+def _explain(c: Cells, B: Words, PS: Words, CIRC: Words, R: Words, q: int, steps: int, last: int) -> tuple[int, int]:
     """Rows that contradiction `last` rests on, in R[_WANT]; marks steps, takes sets; how many sets and steps."""
     NW = R.shape[1]
     before = R[_REST + PS.shape[0] :]
@@ -242,8 +207,9 @@ def _explain(c, B, PS, CIRC, R, q, steps, last):  # type: ignore[no-untyped-def]
 
 
 @njit(**INNER)
-def raised(c, gi, FI, B, PS, PC, PV, CIRC, LOG, R, d):  # type: ignore[no-untyped-def]
+def raised(c: Cells, tree: Tree, gi: Ints, d: int) -> int:
     """Raise the bound of frame d, which has a tail: 1 closed, 3 witness in slot gi[SLOT], else 0, facts declared."""
+    FI, B, PS, PC, PV, CIRC, LOG, R = tree
     NW = R.shape[1]
     q = FI[d, SETS]
     missing = gi[TARGET] - FI[d, COUNT] - q
@@ -256,7 +222,7 @@ def raised(c, gi, FI, B, PS, PC, PV, CIRC, LOG, R, d):  # type: ignore[no-untype
     if keep:
         LOG[at] = PLAIN + 1
         at += 2
-    copy_cell(c.M, c.X, c.U, c.IDS, c.S, 2 * d + 1, point, gi[ROWS])
+    copy_cell(c, 2 * d + 1, point, gi[ROWS])
     for w in range(NW):
         R[_L, w] = B[d, FREE, w] & ~PV[d, w]
     for i in range(q):
@@ -292,8 +258,8 @@ def raised(c, gi, FI, B, PS, PC, PV, CIRC, LOG, R, d):  # type: ignore[no-untype
         for w in range(NW):
             R[_L, w] &= ~R[_WANT, w]
             R[_MINUS, w] = B[d, NEG, w] | R[_L, w]
-        copy_cell(c.M, c.X, c.U, c.IDS, c.S, 2 * d, point, gi[ROWS])
-        if _push(c, gi, point, R[_MINUS], B[d, POS], CIRC[gi[CIRCUITS] + made]) != cell.FEASIBLE:
+        copy_cell(c, 2 * d, point, gi[ROWS])
+        if push(c, gi, point, R[_MINUS], B[d, POS], CIRC[gi[CIRCUITS] + made]) != cell.FEASIBLE:
             return 0
     forced = got == missing - 1 and end == _STILL
     if got < missing and not forced:
@@ -318,13 +284,14 @@ def raised(c, gi, FI, B, PS, PC, PV, CIRC, LOG, R, d):  # type: ignore[no-untype
         gi[CIRCUITS] += made
     if not forced:
         return 1
-    _declare(c, gi, FI, B, PS, PC, PV, R, d)
+    _declare(c, tree, gi, d)
     return 0
 
 
 @njit(**INNER)
-def _declare(c, gi, FI, B, PS, PC, PV, R, d):  # type: ignore[no-untyped-def]
+def _declare(c: Cells, tree: Tree, gi: Ints, d: int) -> None:
     """What the last round assumed and found becomes the path of frame d, its point center and tail."""
+    FI, B, PS, PC, PV, _, _, R = tree
     NW = R.shape[1]
     alive = R[_REST:]
     p = 0
@@ -348,6 +315,6 @@ def _declare(c, gi, FI, B, PS, PC, PV, R, d):  # type: ignore[no-untyped-def]
         p += 1
     FI[d, SETS] = p
     point = c.M.shape[0] - 1
-    copy_cell(c.M, c.X, c.U, c.IDS, c.S, point, 2 * d, gi[ROWS])
-    copy_cell(c.M, c.X, c.U, c.IDS, c.S, point, 2 * d + 1, gi[ROWS])
+    copy_cell(c, point, 2 * d, gi[ROWS])
+    copy_cell(c, point, 2 * d + 1, gi[ROWS])
     FI[d, TAIL] = 1

@@ -15,14 +15,14 @@ from mcinj._jit import njit
 Residues = npt.NDArray[np.int64]
 
 PRIME = 2**31 - 1
-_P = np.int64(PRIME)
+_P = PRIME
 
 
 @njit(_nrt=False)
 def reduce(v: int) -> int:
     """`v mod 2^31 - 1` for 0 <= v < 2^62."""
-    v = (v & _P) + (v >> np.int64(31))
-    v = (v & _P) + (v >> np.int64(31))
+    v = (v & _P) + (v >> 31)
+    v = (v & _P) + (v >> 31)
     if v >= _P:
         v -= _P
     return v
@@ -74,7 +74,7 @@ def parallel(Q: Residues, a: int, b: int) -> bool:
     for j in range(p, n):
         if reduce(Q[a, j] * Q[b, p]) != reduce(Q[b, j] * Q[a, p]):
             return False
-    return p < n and Q[b, p] != 0
+    return bool(p < n and Q[b, p] != 0)
 
 
 @njit(_nrt=False)

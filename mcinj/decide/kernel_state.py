@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ from mcinj.decide import kernel
 from mcinj.decide import kernel_fields as fields
 from mcinj.decide.budget import UNLIMITED
 from mcinj.decide.cell import padded
+from mcinj.decide.kernel_arrays import Cells, Ranks, Tree
 from mcinj.decide.kernel_bits import to_rows, to_words, words
 from mcinj.decide.kernel_choices import Choices
 from mcinj.decide.kernel_raise import masks
@@ -19,11 +19,6 @@ from mcinj.decide.kernel_stream import EXHAUSTED, plant, stream
 from mcinj.decide.onelayer import Layer
 from mcinj.decide.onelayer_exact import circuit_or_point, is_circuit
 
-# Compiled functions take arrays that mypy need not follow.
-_advance: Any = kernel.advance
-_leaf: Any = kernel.leaf_of_one
-_plant: Any = plant
-_stream: Any = stream
 _SPAN = 4096  # choices of a leaf with more sets than are missing: these are gone through one at a time
 _FIRST_DEPTH = 512  # frames at first; deeper stacks grow
 
@@ -51,9 +46,16 @@ class Frames:
     """
 
     def __init__(
-        self, layer: Layer, *, ranked: bool, keep: bool, count: int | None = None, products: int = 1 << 16,
+        self,
+        layer: Layer,
+        *,
+        ranked: bool,
+        keep: bool,
+        count: int | None = None,
+        products: int = 1 << 16,
         restart: int = 0,
-        thorough: bool = True, raises: int | None = None,
+        thorough: bool = True,
+        raises: int | None = None,
     ) -> None:
         m, g, n = layer.m, layer.g, layer.n
         self.layer, self.ranked, self.keep = layer, ranked, keep
@@ -111,7 +113,7 @@ class Frames:
         self.best = np.zeros(g)
         self.witnessed = False
         self._restart = np.array([restart, 0], dtype=np.int64)
-        _plant(self.gi, self.FI, self.A, self.X, self.S, self.B, self.PV, self.idle)
+        plant(self.gi, self._cells(), self._tree())
 
     @property
     def nodes(self) -> int:
@@ -127,7 +129,7 @@ class Frames:
         """Advance until `limit` nodes are used up in total or the caller is needed; returns the kernel's reason."""
         self.gi[fields.LIMIT] = limit
         while True:
-            reason = int(_advance(*self._arrays()))
+            reason = kernel.advance(self.gi, self._cells(), self._tree(), self._ranks())
             if reason != fields.GROW:
                 return reason
             self._grow()
@@ -137,17 +139,22 @@ class Frames:
         self.gi[fields.LIMIT] = limit
         before = self.rows
         while True:
-            reason = int(_stream(*self._arrays(), self.layer.m, self._restart, self.best))
+            reason = stream(self.gi, self._cells(), self._tree(), self._ranks(), self.layer.m, self._restart, self.best)
             self.witnessed |= self.rows > before or reason == EXHAUSTED
             if reason != fields.GROW:
                 return reason
             self._grow()
 
-    def _arrays(self) -> tuple[Any, ...]:
-        return (
-            self.gi, self.FI, self.G, self.A, self.M, self.X, self.U, self.IDS, self.S, self.B, self.PS, self.PC,
-            self.PV, self.CIRC, self.LOG, self.R, self.idle, self.Q, self.K, self.T, self.V, self.Z, self.F, self.J,
+    def _cells(self) -> Cells:
+        return Cells(
+            self.G, self.A, self.M, self.X, self.U, self.IDS, self.S, self.idle, self.Z, self.F, self.J, self.T
         )
+
+    def _tree(self) -> Tree:
+        return Tree(self.FI, self.B, self.PS, self.PC, self.PV, self.CIRC, self.LOG, self.R)
+
+    def _ranks(self) -> Ranks:
+        return Ranks(self.Q, self.K, self.V)
 
     def _grow(self) -> None:
         # Double whatever is more than half full.
@@ -231,7 +238,7 @@ class Frames:
         rest = self.CIRC[number, 0] & ~self.B[d, fields.NEG]
         if not rest.any():
             if self.keep:
-                _leaf(self.gi, self.LOG, number)
+                kernel.leaf_of_one(self.gi, self.LOG, number)
             self.gi[fields.DEPTH] -= 1
             return
         q = int(self.FI[d, fields.SETS])

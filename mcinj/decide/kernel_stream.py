@@ -11,6 +11,7 @@ import numpy as np
 
 from mcinj._jit import njit
 from mcinj.decide.kernel import advance
+from mcinj.decide.kernel_arrays import Cells, Floats, Ints, Ranks, Tree
 from mcinj.decide.kernel_bits import has, put
 from mcinj.decide.kernel_fields import (
     DEPTH,
@@ -33,8 +34,10 @@ EXHAUSTED = 6  # the witness outlives all rows at hand
 
 
 @njit()
-def plant(gi, FI, A, X, S, B, PV, ZERO):  # type: ignore[no-untyped-def]
+def plant(gi: Ints, c: Cells, t: Tree) -> None:
     """Make the stack the root of the search over the first gi[ROWS] rows."""
+    A, X, S = c.A, c.X, c.S
+    FI, B, _, _, PV, _, _, _ = t
     m = gi[ROWS]
     g = A.shape[0]
     for k in range(4):
@@ -59,7 +62,7 @@ def plant(gi, FI, A, X, S, B, PV, ZERO):  # type: ignore[no-untyped-def]
         for j in range(g):
             v += A[j, i] * x0[j]
         S[0, i] = v * scale
-        if i >= first and not has(ZERO, i):
+        if i >= first and not has(c.ZERO, i):
             put(B[0, FREE], i)
     PV[0, :] = np.uint64(0)
     FI[0, :] = 0
@@ -68,8 +71,9 @@ def plant(gi, FI, A, X, S, B, PV, ZERO):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def next_width(gi, s, x, have, Q0, ZERO, T, scratch):  # type: ignore[no-untyped-def]
-    """Least width at which x (values s) is no longer a proved witness; -1 if it still is with all `have` rows."""
+def next_width(gi: Ints, c: Cells, slot: int, have: int, Q: Ints) -> int:
+    """Least width at which the center of a slot is no longer a proved witness; -1: it is one with all `have` rows."""
+    s, x, scratch = c.S[slot], c.X[slot], c.J[0]
     n = gi[TARGET]
     norm = 0.0
     for k in range(x.shape[0]):
@@ -77,17 +81,19 @@ def next_width(gi, s, x, have, Q0, ZERO, T, scratch):  # type: ignore[no-untyped
     eps = 1e-12 * norm
     count = 0
     for j in range(have):
-        if not s[j] < -eps and not has(ZERO, j):
+        if not s[j] < -eps and not has(c.ZERO, j):
             scratch[count] = j
             count += 1
-            if count >= n and (gi[RANKED] == 0 or rank_of(Q0, scratch, count, T[0]) >= n):
-                return max(j + 1, gi[ROWS] + 1)
+            if count >= n and (gi[RANKED] == 0 or rank_of(Q[Q.shape[0] - 1], scratch, count, c.T[0]) >= n):
+                return int(max(j + 1, gi[ROWS] + 1))
     return -1
 
 
 @njit()
-def append(gi, FI, A, X, S, B, Q, ZERO, old):  # type: ignore[no-untyped-def]
+def append(gi: Ints, c: Cells, t: Tree, Q: Ints, old: int) -> None:
     """Rows old … gi[ROWS] - 1 become free in every frame of the stack, and the last frame extends again."""
+    A, X, S = c.A, c.X, c.S
+    FI, B = t.FI, t.B
     m = gi[ROWS]
     g = A.shape[0]
     n = gi[TARGET]
@@ -123,7 +129,7 @@ def append(gi, FI, A, X, S, B, Q, ZERO, old):  # type: ignore[no-untyped-def]
                         v = reduce(reduce(v * Q[e - 1, row, pivot]) + reduce(Q[e - 1, row, j] * f))
                     Q[e, i, j] = v
         for i in range(old, m):
-            if not has(ZERO, i) and not (gi[RANKED] and is_zero(Q[e], i)):
+            if not has(c.ZERO, i) and not (gi[RANKED] and is_zero(Q[e], i)):
                 put(B[e, FREE], i)
     d = gi[DEPTH]
     if FI[d, PHASE] != ENTER:
@@ -133,32 +139,32 @@ def append(gi, FI, A, X, S, B, Q, ZERO, old):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def stream(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q, K, T, V, Z, F, J, have, restart, best):  # type: ignore[no-untyped-def]
+def stream(gi: Ints, c: Cells, t: Tree, ranks: Ranks, have: int, restart: Ints, best: Floats) -> int:
     """`kernel.advance` over a growing number gi[ROWS] of the `have` rows in A; returns its reasons or EXHAUSTED.
 
     `best` receives the last witness: it is one at every width below gi[ROWS] (at `have` if EXHAUSTED). The tree starts
     again as long as it has at most `restart[0]` nodes (counted in restart[1]).
     """
     while True:
-        reason = advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q, K, T, V, Z, F, J)
+        reason = advance(gi, c, t, ranks)
         if reason != WITNESS:
             return reason
         k = gi[SLOT]
         for j in range(best.shape[0]):
-            best[j] = X[k, j]
+            best[j] = c.X[k, j]
         old = gi[ROWS]
-        s = S[k]
+        s = c.S[k]
         for i in range(old, have):
             v = 0.0
-            for j in range(A.shape[0]):
-                v += A[j, i] * X[k, j]
+            for j in range(c.A.shape[0]):
+                v += c.A[j, i] * c.X[k, j]
             s[i] = v
-        new = next_width(gi, s, X[k], have, Q[Q.shape[0] - 1], ZERO, T, J[0])
+        new = next_width(gi, c, k, have, ranks.Q)
         if new < 0:
             return EXHAUSTED
         gi[ROWS] = new
         if gi[NODES] - restart[1] <= restart[0]:
             restart[1] = gi[NODES]
-            plant(gi, FI, A, X, S, B, PV, ZERO)
+            plant(gi, c, t)
         else:
-            append(gi, FI, A, X, S, B, Q, ZERO, old)
+            append(gi, c, t, ranks.Q, old)
