@@ -5,21 +5,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from mcinj._jit import njit
 from mcinj.decide.deep_proof import LEAST, UNIT, row_length
 from mcinj.decide.deep_store import LAYERS, Floats, Ints, Store
+from mcinj.decide.pairs_boxes import BoxScratch, Floats32, Ints32, box_of
 from mcinj.decide.pairs_kernel import (
     CLOSED,
     LOGGED,
     MEETS,
     UNPROVED,
-    Floats32,
-    Ints32,
+    KernelScratch,
     Paths,
+    RegionRows,
     Signs,
-    box_of,
     cell_in_kernel,
     independent,
     pivots,
@@ -53,35 +52,32 @@ class Group(NamedTuple):
 
 
 @njit()
-def prepare(
-    st: Store, signs: Signs, paths: Paths, lengths: Ints, constant: bool, P: Floats, PE: Floats, J: Floats, JE: Floats,
-    H: Floats, HE: Floats, lo: Floats32, hi: Floats32, boxes: bool, bases: Ints32,
-) -> int:  # fmt: skip
-    """Fill the arrays of a group; returns -1, or a region whose rows floats do not hold accurately enough."""
+def prepare(st: Store, paths: Paths, constant: bool, boxes: bool, group: Group) -> int:
+    """Fill the arrays of a group but its order; returns -1, or a region whose rows are not held accurately enough."""
+    signs, lengths, P, PE, J, JE, H, HE, lo, hi, _, bases = group
     g = st.ROWS.shape[2]
     s = J.shape[1]
     D = lo.shape[1]
-    K = P.shape[1]
-    V = np.zeros((_RAYS, g))
-    Z = np.zeros((_RAYS, 2), dtype=np.uint64)
-    T = np.zeros((max(_RAYS, 2 * D + 2), 2 * g + 2))
-    TZ = np.zeros((_RAYS, 2), dtype=np.uint64)
-    work = np.zeros((g + 2, 2 * g))
-    inv = np.zeros((g, g))
-    base = np.zeros(g, dtype=np.int64)
-    B = np.zeros((g, g))
-    BE = np.zeros(g)
-    vec = np.zeros((9, 2 * g + K))
-    Y = np.zeros((_RAYS, s))
-    best = np.zeros(2 * D + 2, dtype=np.int64)
+    scratch = BoxScratch(
+        np.zeros((_RAYS, g)),
+        np.zeros((_RAYS, 2), dtype=np.uint64),
+        np.zeros((max(_RAYS, 2 * D + 2), 2 * g + 2)),
+        np.zeros((_RAYS, 2), dtype=np.uint64),
+        np.zeros((g + 2, 2 * g)),
+        np.zeros((g, g)),
+        np.zeros(g, dtype=np.int64),
+        np.zeros((g, g)),
+        np.zeros(g),
+        np.zeros((9, 2 * g + P.shape[1])),
+        np.zeros((_RAYS, s)),
+        np.zeros(2 * D + 2, dtype=np.int64),
+    )
     for a in range(signs.shape[0]):
-        if rows_of(st, signs[a], paths[a], lengths[a], constant, P[a], PE[a], J[a], JE[a], H[a], HE[a]) != s:
+        region = RegionRows(P[a], PE[a], J[a], JE[a], H[a], HE[a])
+        if rows_of(st, signs[a], paths[a], lengths[a], constant, region) != s:
             return a
         if boxes:
-            box_of(
-                P[a], PE[a], lengths[a], J[a], JE[a], s, lo[a], hi[a], V, Z, T, TZ, work, inv, base, B, BE, vec, Y,
-                best, bases[a if bases.shape[0] > 1 else 0],
-            )  # fmt: skip
+            box_of(region, lengths[a], lo[a], hi[a], scratch, bases[a if bases.shape[0] > 1 else 0])
     return -1
 
 
@@ -126,19 +122,22 @@ def scan(st: Store, group: Group, counters: Ints, point: Floats, log: Ints32) ->
     columns = np.zeros(g, dtype=np.int64)
     flips = np.zeros(h + 1, dtype=np.int64)
     side = np.zeros(h + 1)
-    Zn = np.zeros((size, size))
-    A = np.zeros((size, 2 * size))
-    B = np.zeros((size, size))
-    BE = np.zeros(size)
-    inv = np.zeros((size, size))
-    work = np.zeros((size, 2 * size))
-    vec = np.zeros((10, 2 * W))
-    G = np.zeros((most, W))
-    M = np.zeros((size, W))
-    x = np.zeros(W)
-    u = np.zeros(W)
-    ids = np.zeros(W, dtype=np.int64)
-    required = np.zeros(most, dtype=np.int64)
+    scratch = KernelScratch(
+        np.zeros((size, size)),
+        np.zeros((size, 2 * size)),
+        np.zeros((size, size)),
+        np.zeros(size),
+        np.zeros((size, size)),
+        np.zeros((size, 2 * size)),
+        np.zeros((10, 2 * W)),
+        np.zeros((most, W)),
+        np.zeros((size, W)),
+        np.zeros(W),
+        np.zeros(W),
+        np.zeros(W, dtype=np.int64),
+        np.zeros(most, dtype=np.int64),
+    )
+    ids = scratch.ids
     while counters[POSITION_A] < c:
         ia = counters[POSITION_A]
         a = group.order[ia]
@@ -223,9 +222,7 @@ def scan(st: Store, group: Group, counters: Ints, point: Floats, log: Ints32) ->
                             E2[r, q] = E[r, q]
                         for e in range(d):
                             E2[r, g + e] = E[r, g + columns[e]]
-                    status = cell_in_kernel(
-                        E2, EE, s, SR, SE, 2 * d, g + d, Zn, A, B, BE, inv, work, vec, G, M, x, u, ids, required, point
-                    )
+                    status = cell_in_kernel(E2, EE, s, SR, SE, 2 * d, g + d, scratch, point)
                 if status == CLOSED:
                     if log.shape[0] > 1:
                         _log_pair(log, a, b, ids, g + d - s + 1, d, 2 * d)
@@ -252,9 +249,7 @@ def scan(st: Store, group: Group, counters: Ints, point: Floats, log: Ints32) ->
                     SR[count, g + q] = group.P[b, t, q]
                 SE[count] = group.PE[b, t]
                 count += 1
-            status = cell_in_kernel(
-                E, EE, s, SR, SE, count, 2 * g, Zn, A, B, BE, inv, work, vec, G, M, x, u, ids, required, point
-            )
+            status = cell_in_kernel(E, EE, s, SR, SE, count, 2 * g, scratch, point)
             if status != CLOSED:
                 return status
             if log.shape[0] > 1:
@@ -279,9 +274,10 @@ def make_group(
     J, JE = np.zeros((c, s, g)), np.zeros((c, s))
     H, HE = np.zeros((c, hidden, g)), np.zeros((c, hidden))
     bases = np.zeros((c if record else 1, 2 * D if record else 0, g), dtype=np.int32)
-    bad = int(prepare(st, signs, paths, lengths, constant, P, PE, J, JE, H, HE, lo, hi, c >= BOXED, bases))
-    order: npt.NDArray[np.int64] = np.argsort(lo[:, 0], kind="stable").astype(np.int64)
-    return Group(signs, lengths, P, PE, J, JE, H, HE, lo, hi, order, bases), bad
+    unsorted = np.arange(c, dtype=np.int64)
+    group = Group(signs, lengths, P, PE, J, JE, H, HE, lo, hi, unsorted, bases)
+    bad = int(prepare(st, paths, constant, c >= BOXED, group))
+    return group._replace(order=np.argsort(lo[:, 0], kind="stable").astype(np.int64)), bad
 
 
 __all__ = ["BOXES", "CLOSED", "LOGGED", "MEETS", "PAIRS", "RANKS", "TESTS", "UNPROVED", "Group", "make_group", "scan"]
