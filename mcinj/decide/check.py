@@ -172,7 +172,8 @@ def _decided(
     if sampled is not None:
         return *sampled, False
     used = 0
-    if engine is Engine.TREE and rule is not Criterion.LAYERWISE and not slope and not (special and certificate):
+    alone = net.depth == 1  # there is no first layer to be searched before the rest
+    if engine is Engine.TREE and rule is not Criterion.LAYERWISE and not (alone or slope or (special and certificate)):
         from mcinj.decide.domain import Domain
         from mcinj.decide.first import layer_one_first
 

@@ -7,6 +7,7 @@ Wilson's interval is shorter but dips below its level, so it is not used where a
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from functools import lru_cache
 
 import numpy as np
@@ -65,23 +66,32 @@ def quantile_ranks(trials: int, q: float, level: float = 0.95) -> tuple[int, int
     >>> quantile_ranks(4, 0.5)
     (0, 5)
     """
-    from scipy.stats import binom
+    from scipy.special import bdtr  # scipy.stats takes half a second to import
 
     check_level(level)
     if not 0.0 < q < 1.0:
         raise InputError(f"a quantile's q must lie strictly between 0 and 1, got {q}")
     tail = (1.0 - level) / 2.0
     # P(X_(l) > x_q) <= P(Bin(N, q) <= l - 1) and P(X_(u) < x_q) <= P(Bin(N, q) >= u).
-    below = int(np.searchsorted(binom.cdf(np.arange(trials), trials, q), tail, side="right"))
-    above = trials + 1 - int(np.searchsorted(binom.cdf(np.arange(trials), trials, 1.0 - q), tail, side="right"))
-    return below, above
+    below = bisect_right(range(trials), tail, key=lambda k: float(bdtr(k, trials, q)))
+    above = bisect_right(range(trials), tail, key=lambda k: float(bdtr(k, trials, 1.0 - q)))
+    return below, trials + 1 - above
 
 
 def student_half(values: ArrayLike, level: float = 0.95) -> float:
     """Half the length of Student's interval of a mean; nan below two values."""
-    from scipy.stats import t as student
-
     sample = np.asarray(values, dtype=np.float64)
     if sample.size < 2:
         return float("nan")
-    return float(student.ppf(0.5 + level / 2, sample.size - 1) * np.std(sample, ddof=1) / np.sqrt(sample.size))
+    return student_quantile(0.5 + level / 2, sample.size - 1) * float(np.std(sample, ddof=1)) / math.sqrt(sample.size)
+
+
+def student_quantile(probability: float, freedom: int) -> float:
+    """Quantile of Student's law.
+
+    >>> round(student_quantile(0.975, 9), 3)
+    2.262
+    """
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, probability))

@@ -55,10 +55,10 @@ def wendel_quantile(n: int, q: float) -> float:
     m symmetric points in R^n lie in one half-space with probability P(Bin(m - 1, 1/2) < n) (Wendel, Math. Scand. 11,
     1962). The median is 2 n exactly: m = 2 n points do with probability 1/2.
     """
-    from scipy.stats import binom
+    from scipy.special import bdtr
 
     m = np.arange(1, 6 * n + 40)
-    p = np.asarray(1.0 - binom.cdf(n - 1, m - 1, 0.5), dtype=np.float64)
+    p = np.asarray(1.0 - bdtr(n - 1, m - 1, 0.5), dtype=np.float64)
     k = int(np.argmax(p >= q))
     return float(m[k - 1] + (q - p[k - 1]) / (p[k] - p[k - 1])) / n
 

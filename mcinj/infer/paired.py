@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mcinj.errors import InputError
-from mcinj.infer.intervals import check_level
+from mcinj.infer.intervals import check_level, student_quantile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,15 +134,13 @@ def _mean_interval(
     Hall's turns the studentised mean into one without skewness by a monotone cubic; both with Student's quantiles. Of
     equal values nothing is known: no interval.
     """
-    from scipy.stats import t
-
     size = values.size
     if size == 0:
         return math.nan, math.nan, math.nan
     mean, spread = float(values.mean()), float(values.std())
     if size < 2 or spread == 0.0:
         return mean, math.nan, math.nan
-    quantile = float(t.ppf(0.5 + level / 2, size - 1)) / math.sqrt(size - 1)
+    quantile = student_quantile(0.5 + level / 2, size - 1) / math.sqrt(size - 1)
     skew = float(np.mean((values - mean) ** 3)) / spread**3
 
     def inverse(y: float) -> float:

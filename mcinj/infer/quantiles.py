@@ -10,6 +10,7 @@ interval is had by inverting binomial limits (see `interpolated_interval`).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -146,17 +147,26 @@ def interpolated_interval(curve: TransitionCurve, q: float, level: float) -> tup
 @lru_cache(maxsize=4096)
 def _compatible_counts(trials: int, q: float, level: float) -> tuple[float, float]:
     """The real counts [k_min, k_max] whose binomial limits contain q; the limits grow with the count."""
-    from scipy.optimize import brentq
 
-    def excess_low(k: float) -> float:
-        return float(clopper_pearson(k, trials, level)[0]) - q
+    def lower(k: float) -> bool:
+        return float(clopper_pearson(k, trials, level)[0]) > q
 
-    def excess_high(k: float) -> float:
-        return float(clopper_pearson(k, trials, level)[1]) - q
+    def upper(k: float) -> bool:
+        return float(clopper_pearson(k, trials, level)[1]) >= q
 
-    k_min = 0.0 if excess_high(0.0) >= 0 else float(brentq(excess_high, 0.0, trials))
-    k_max = float(trials) if excess_low(float(trials)) <= 0 else float(brentq(excess_low, 0.0, trials))
+    k_min = 0.0 if upper(0.0) else _first(upper, 0.0, float(trials))
+    k_max = _first(lower, 0.0, float(trials)) if lower(float(trials)) else float(trials)
     return k_min, k_max
+
+
+def _first(holds: Callable[[float], bool], low: float, high: float) -> float:
+    """Where a condition on reals begins to hold, to rounding; it fails at `low` and holds at `high`."""
+    while low < (middle := (low + high) / 2.0) < high:
+        if holds(middle):
+            high = middle
+        else:
+            low = middle
+    return high
 
 
 def standard_error(sample: ThresholdSample, q: float = 0.5, *, curve: TransitionCurve | None = None) -> float:

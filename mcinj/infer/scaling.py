@@ -198,7 +198,7 @@ def fit_from(
     level: float = 0.95,
 ) -> ScalingFit:
     """Fit one form to the sizes n >= n_min, raw or as a ratio to the reference series times its limit."""
-    from scipy.stats import chi2 as chi2_law
+    from scipy.special import chdtrc
 
     keep = points.n >= n_min
     n, sizes = points.n[keep], int(np.count_nonzero(keep))
@@ -213,7 +213,7 @@ def fit_from(
     fit = fit_form(form, x, rows, sigma * scale)
     freedom = sizes - PARAMETERS
     chi2 = float(fit.chi2[0])
-    p_value = float(chi2_law.sf(chi2, freedom)) if freedom > 0 else 1.0
+    p_value = float(chdtrc(freedom, chi2)) if freedom > 0 else 1.0
     drawn = fit.limit[3:]
     tail = (1.0 - level) / 2.0
     return ScalingFit(

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.errors import InputError
-from mcinj.infer.intervals import check_level, clopper_pearson
+from mcinj.infer.intervals import check_level, clopper_pearson, student_quantile
 
 Floats = npt.NDArray[np.float64]
 
@@ -98,8 +98,6 @@ def summarise_searches(found: npt.ArrayLike, level: float = 0.95) -> Searches:
 
     Raises `InputError` for other shapes, values that are not finite, and levels outside (0, 1).
     """
-    from scipy.stats import t as student
-
     check_level(level)
     widths = _matrix(found)
     streams, runs = widths.shape
@@ -111,7 +109,7 @@ def summarise_searches(found: npt.ArrayLike, level: float = 0.95) -> Searches:
     gap = runs * (best[:, -1] - best[:, -2])
     lone = int((gap > 0).sum())
     # Student's quantile and the error of a mean; of a single stream neither is known.
-    factor = float(student.ppf(0.5 + level / 2, streams - 1)) if streams > 1 else float("nan")
+    factor = student_quantile(0.5 + level / 2, streams - 1) if streams > 1 else float("nan")
     return Searches(
         streams=streams,
         runs=runs,

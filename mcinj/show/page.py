@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas
 
 _DIGITS = 3
+_SHORT = 16  # characters: a word, or an interval of two numbers
 
 
 @dataclass
@@ -68,12 +69,12 @@ class Page:
         A cell may be a pair (text, number): shown as the text, sorted by the number.
         """
         text = [_is_text(frame[c]) for c in frame.columns]
+        rows = [[_cell(v, digits) for v in row] for row in frame.head(most).itertuples(index=False, name=None)]
+        # A column of words and intervals needs no room to wrap, and a wide table no more than it needs.
+        short = [all(len(row[k]["shown"]) <= _SHORT for row in rows) for k in range(len(text))]
         columns = [
-            {"name": str(c).replace("_", " "), "text": is_text} for c, is_text in zip(frame.columns, text, strict=True)
-        ]
-        rows = [
-            [_cell(v, is_text, digits) for v, is_text in zip(row, text, strict=True)]
-            for row in frame.head(most).itertuples(index=False, name=None)
+            {"name": str(c).replace("_", " "), "kind": ("short" if brief else "text") if is_text else ""}
+            for c, is_text, brief in zip(frame.columns, text, short, strict=True)
         ]
         left = len(frame) - len(rows)
         self._add(kind="table", columns=columns, rows=rows, caption=caption, left=left)
@@ -107,14 +108,14 @@ def _is_text(column: pandas.Series[Any]) -> bool:
     return not all(isinstance(v, tuple) for v in column)
 
 
-def _cell(value: Any, text: bool, digits: int) -> dict[str, Any]:
-    """What is shown, what it is sorted by (None: by what is shown), and whether it is text."""
+def _cell(value: Any, digits: int) -> dict[str, Any]:
+    """What is shown, and what it is sorted by (None: by what is shown)."""
     if isinstance(value, tuple):
-        return {"shown": value[0], "sort": _key(value[1]), "text": False}
+        return {"shown": value[0], "sort": _key(value[1])}
     if isinstance(value, float):
-        return {"shown": number(value, digits), "sort": _key(value), "text": text}
+        return {"shown": number(value, digits), "sort": _key(value)}
     shown = "–" if str(value) == "<NA>" else str(value)
-    return {"shown": shown, "sort": None, "text": text}
+    return {"shown": shown, "sort": None}
 
 
 def _key(value: float) -> str:

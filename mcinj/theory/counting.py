@@ -74,11 +74,11 @@ def expected_euler(m: int, n: int) -> int | Fraction:
     """
     n = whole("n", n, 1)
     m = whole("m", m, n)
-    total = Fraction(0)
+    total = 0  # in units of 2^-m
     for z in range(n):
         faces = comb(m, z) * _partial_sum(m - z, n) * _cells(m - z, n - z)
-        total += (-1) ** (n - 1 - z) * Fraction(faces, 2 ** (m - z))
-    return _reduced(total)
+        total += (-1) ** (n - 1 - z) * (faces << z)
+    return _reduced(Fraction(total, 2**m))
 
 
 def _cells(m: int, n: int) -> int:

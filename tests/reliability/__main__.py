@@ -1,6 +1,6 @@
 """Attack the program, count what comes of it, and write docs/reliability.md.
 
-    python -m tests.reliability one_layer --count 100000                # go on where the last run ended
+    python -m tests.reliability one_layer --count 100000                # go on where the last run of this engine ended
     python -m tests.reliability files certificates --seconds 600        # ten minutes each
     python -m tests.reliability --out docs/reliability.md               # the page, from what is recorded
 
@@ -21,9 +21,9 @@ from reliability.campaigns import CAMPAIGNS, bad
 
 
 def attack(name: str, count: int | None, seconds: float | None, folder: Path, first: int | None = None) -> record.Run:
-    """Run a campaign from where the record ends, until so many instances or seconds are over; keep what came of it."""
-    begin = record.next_instance(name, folder) if first is None else first
-    run = record.Run(name, begin, begin)
+    """Run a campaign from where this engine's record ends, for so many instances or seconds; keep what came of it."""
+    run = record.Run(name, 0, 0)
+    begin = run.first = run.after = record.next_instance(name, run.engine, folder) if first is None else first
     started = saved = 0.0
     for outcome in CAMPAIGNS[name].run(begin):
         started = started or time.perf_counter()  # the first one compiles

@@ -30,7 +30,7 @@ from mcinj.experiment.store import has_record, read_table
 from reliability.verdicts import Outcome
 
 SAME = "the table of an undisturbed run"
-STARTS, SECONDS, PAUSE = 8, 300.0, "0.1"
+STARTS, SECONDS, ENDING, PAUSE = 8, 300.0, 60.0, "0.1"
 # Experiments of every kind, of about a hundred trials.
 EXPERIMENTS = {
     "thresholds": "[[threshold]]\nn = [2, 3]\ntrials = 50\n",
@@ -171,10 +171,18 @@ def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def gone(processes: list[psutil.Process]) -> None:
-    """Nobody is left behind."""
-    _, alive = psutil.wait_procs(processes, timeout=10)
+    """Nobody is left behind. A worker needs a turn of the processor to see that its parent is gone."""
+    _, alive = psutil.wait_procs(processes, timeout=ENDING)
     if alive:
-        raise Faulty("error", f"{len(alive)} processes left behind")
+        raise Faulty(
+            "error", f"{len(alive)} processes left behind after {ENDING:.0f} s: {[_command(p) for p in alive]}"
+        )
+
+
+def _command(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return f"{process.status()}: {' '.join(process.cmdline())[:120]}"
+    return "gone"
 
 
 def kill_parent(place: Place) -> None:

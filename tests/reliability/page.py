@@ -6,17 +6,19 @@ from collections import Counter
 from pathlib import Path
 
 from reliability import record
-from reliability.campaigns import CAMPAIGNS, HONEST
+from reliability.campaigns import CAMPAIGNS, HONEST, bad
 
 HEAD = """# Reliability in figures
 
 What was attacked, how often, and with what result. This page is made by a command from counts that runs append to
-`tests/reliability/record/`; nothing is removed from them, and every run goes on where the last one ended:
+`tests/reliability/record/`; nothing is removed from them:
 
     python -m tests.reliability one_layer --count 100000
     python -m tests.reliability --out docs/reliability.md
 
-Instances are the same on every machine: campaign and number draw one again.
+Instances are the same on every machine: campaign and number draw one again. An *engine* is a state of the sources that
+decide, prove, read and record, named by a digest of them. Counts of one engine say nothing of another: each begins at
+instance 0, and goes on where its last run ended.
 """
 
 TAIL = """
@@ -26,9 +28,8 @@ TAIL = """
   certificates: [how decisions are proved](proofs.md).
 * Agreement of a million random instances bounds the share of wrong verdicts *among such instances* by 3 in a million
   (95 %), no more. Structured families are there because random ones hide coincidences.
-* Versions matter: a count is about the commit and the libraries that it names.
-* What went wrong stays in the record, with the commit at which it was found. The error of the disturbed experiments
-  (a stop signal that Python dropped; the run went on to its end) is mended, and has a test.
+* Versions matter: a count is about the engine and the libraries that it names.
+* What went wrong stays in the record, with the engine in which it was found and what became of it.
 * Moments of kills are not the same on another machine: numbers of disturbed experiments draw what is done to them, not
   when it strikes.
 """
@@ -36,32 +37,44 @@ TAIL = """
 
 def write(path: Path, folder: Path = record.FOLDER) -> None:
     """Write the page (to a temporary name first)."""
-    parts = [HEAD, _overview(folder)]
+    newest = record.newest_engine(CAMPAIGNS, folder)
+    parts = [HEAD, _overview(newest, folder)]
     for name, campaign in CAMPAIGNS.items():
-        runs = record.runs_of(name, folder)
-        if runs:
-            parts.append(_section(campaign.title, campaign.text, runs))
+        runs = [run for run in record.runs_of(name, folder) if run.engine == newest]
+        parts.append(_section(campaign.title, campaign.text, runs))
+    earlier = _earlier(newest, folder)
     fresh = path.with_suffix(".tmp")
-    fresh.write_text("\n".join([*parts, TAIL.lstrip("\n")]), encoding="utf-8")
+    fresh.write_text("\n".join([*parts, *([earlier] if earlier else []), TAIL.lstrip("\n")]), encoding="utf-8")
     fresh.replace(path)
 
 
-def _overview(folder: Path) -> str:
-    rows = ["| campaign | instances | outcomes | false or faulty |", "|---|---|---|---|"]
+def _overview(newest: str, folder: Path) -> str:
+    """What the newest engine went through; campaigns that it has not met are named, not filled with older counts."""
+    lines = [f"With engine {newest}, the newest that was attacked:", ""]
+    lines += ["| campaign | instances | outcomes | false or faulty |", "|---|---|---|---|"]
     for name, campaign in CAMPAIGNS.items():
-        runs = record.runs_of(name, folder)
+        runs = [run for run in record.runs_of(name, folder) if run.engine == newest]
         if runs:
-            counts = _sum(run.counts for run in runs)
-            faults = {kind: count for kind, count in counts.items() if kind not in HONEST}
-            fine = ", ".join(f"{counts[kind]:,} {kind}" for kind in HONEST if counts[kind])
-            wrong = ", ".join(f"**{count:,} {kind}**" for kind, count in sorted(faults.items())) or "none"
-            rows.append(f"| {campaign.title} | {sum(counts.values()):,} | {fine} | {wrong} |")
-    return "\n".join(rows) + "\n"
+            lines.append(f"| {campaign.title} | {_told(runs)} |")
+        else:
+            lines.append(f"| {campaign.title} | 0 | not run with this engine yet | – |")
+    return "\n".join(lines) + "\n"
+
+
+def _told(runs: list[record.Run]) -> str:
+    """Instances, outcomes and faults of runs, as cells of a table."""
+    counts = _sum(run.counts for run in runs)
+    fine = ", ".join(f"{counts[kind]:,} {kind}" for kind in HONEST if counts[kind]) or "–"
+    faults = {kind: count for kind, count in counts.items() if kind not in HONEST}
+    wrong = ", ".join(f"**{count:,} {kind}**" for kind, count in sorted(faults.items())) or "none"
+    return f"{sum(counts.values()):,} | {fine} | {wrong}"
 
 
 def _section(title: str, text: str, runs: list[record.Run]) -> str:
     also = _sum(run.also for run in runs)
     lines = [f"## {title}", "", text, ""]
+    if not runs:
+        return "\n".join([*lines, "Not run with this engine yet."]) + "\n"
     if also:
         lines += ["In numbers: " + ", ".join(f"{also[key]:,} {key}" for key in sorted(also)) + ".", ""]
     lines += ["| date | commit | instances | seconds | on |", "|---|---|---|---|---|"]
@@ -74,7 +87,34 @@ def _section(title: str, text: str, runs: list[record.Run]) -> str:
     if findings:
         lines += ["", f"Not in agreement (of each run the first {record.MOST_FINDINGS} are kept, here up to 12):", ""]
         lines += [f"* {_plain(note)}" for note in findings[:12]]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_remarks(runs)]) + "\n"
+
+
+def _earlier(newest: str, folder: Path) -> str:
+    """Runs of engines that are no more, in short; faults with what became of them."""
+    rows: list[str] = []
+    told: list[str] = []
+    for name, campaign in CAMPAIGNS.items():
+        runs = [run for run in record.runs_of(name, folder) if run.engine != newest]
+        for engine in dict.fromkeys(run.engine for run in runs):
+            its = [run for run in runs if run.engine == engine]
+            rows.append(f"| {campaign.title} | {engine} (commit {its[-1].commit}) | {_told(its)} |")
+            faulty = [run for run in its if bad(run)]
+            notes = [note for run in faulty for note in run.findings[:4]]
+            told += [f"* {campaign.title}, engine {engine}: {_plain(note)}" for note in notes] + _remarks(faulty)
+    if not rows:
+        return ""
+    head = [
+        "## Earlier engines",
+        "",
+        "| campaign | engine | instances | outcomes | false or faulty |",
+        "|---|---|---|---|---|",
+    ]
+    return "\n".join([*head, *rows, *([""] if told else []), *told]) + "\n"
+
+
+def _remarks(runs: list[record.Run]) -> list[str]:
+    return [part for run in runs if run.remark for part in ("", run.remark)]
 
 
 def _plain(note: str) -> str:

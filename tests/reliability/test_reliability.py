@@ -125,18 +125,44 @@ def test_damaged_files_are_refused_or_read(kind: str, tmp_path: Path) -> None:
 
 
 def test_runs_append_and_the_page_tells_them(tmp_path: Path) -> None:
-    first = record.Run("one_layer", 0, 10, Counter(agreed=10))
+    first = record.Run("one_layer", 0, 10, Counter(agreed=10), engine="new")
     record.keep(first, tmp_path)
     first.after, first.counts["agreed"] = 20, 20  # the same run, later
     record.keep(first, tmp_path)
-    assert record.next_instance("one_layer", tmp_path) == 20
+    assert record.next_instance("one_layer", "new", tmp_path) == 20
     wrong = Counter({"agreed": 4, "false pass": 1})
-    record.keep(record.Run("one_layer", 20, 25, wrong, findings=["number 23"]), tmp_path)
+    record.keep(record.Run("one_layer", 20, 25, wrong, findings=["number 23"], engine="new"), tmp_path)
     assert [run.counts.total() for run in record.runs_of("one_layer", tmp_path)] == [20, 5]
     page.write(tmp_path / "page.md", tmp_path)
     text = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert "| One layer, in bulk | 25 | 24 agreed | **1 false pass** |" in text
     assert "number 23" in text
+    assert "Earlier engines" not in text
+
+
+def test_counts_of_one_engine_say_nothing_of_another(tmp_path: Path) -> None:
+    """Every engine begins at instance 0; the head tells of the newest alone, what went wrong before stays in sight."""
+    runs = [
+        record.Run("deep", 0, 5, Counter({"agreed": 4, "false pass": 1}), findings=["seed 3"], engine="old"),
+        record.Run("one_layer", 0, 70, Counter(agreed=70), engine="old"),
+    ]
+    runs[0].remark = "It was mended."
+    for run in runs:
+        record.keep(run, tmp_path)
+    for path in tmp_path.glob("*.json"):  # runs of days ago
+        path.write_text(path.read_text(encoding="utf-8").replace(runs[0].ended[:4], "2020"), encoding="utf-8")
+    assert record.newest_engine(CAMPAIGNS, tmp_path) == "old"
+    assert record.next_instance("deep", "new", tmp_path) == 0
+    record.keep(record.Run("deep", 0, 3, Counter(agreed=3), engine="new"), tmp_path)
+    assert record.newest_engine(CAMPAIGNS, tmp_path) == "new"
+    assert len(record.runs_of("deep", tmp_path)) == 2
+    page.write(tmp_path / "page.md", tmp_path)
+    head, below = (tmp_path / "page.md").read_text(encoding="utf-8").split("## Earlier engines")
+    assert "| Deep networks | 3 | 3 agreed | none |" in head
+    assert "| One layer, in bulk | 0 | not run with this engine yet | – |" in head
+    assert f"| Deep networks | old (commit {runs[0].commit}) | 5 | 4 agreed | **1 false pass** |" in below
+    assert f"| One layer, in bulk | old (commit {runs[1].commit}) | 70 | 70 agreed | none |" in below
+    assert below.index("seed 3") < below.index("It was mended.")
 
 
 def test_the_page_is_that_of_the_record(tmp_path: Path) -> None:

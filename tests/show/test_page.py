@@ -69,7 +69,7 @@ def test_cells_hold_what_they_are_sorted_by() -> None:
     keys = [re.findall(r'data-sort="([^"]*)"', row) for row in rows]
     assert keys == [["2", "1"], ["Infinity", "NaN"], ["NaN", "Infinity"]]
     assert "<td>10</td>" in rows[0]
-    assert '<td class="text">54,67</td>' in rows[0]
+    assert '<td class="short">54,67</td>' in rows[0]
 
 
 def test_a_long_table_says_what_it_leaves_out() -> None:
