@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from mcinj.certify.coarse_proof import CoarseProof, StepsProof, check_ranks
+from mcinj.certify.coarse_proof import check_pairs as check_coarse_pairs
 from mcinj.certify.deep_pairs import PairsProof, check_pairs
 from mcinj.certify.deep_proof import DeepProof, Signs, check
 from mcinj.certify.deep_rows import PrefixRows
@@ -19,6 +21,7 @@ from mcinj.networks import Network, Premise
 
 _CRITERIA = {1: "regional", 2: "global"}
 _JOINT = 3  # global, for any weights
+_COARSE = {4: "regional", 5: "global"}  # by coarse cells, for any weights
 _SHOWN = {
     "regional": "every region of every prefix has rank n",
     "global": "the network is injective",
@@ -43,6 +46,17 @@ def write_joint(network: Network, ranks: DeepProof, cells: DeepProof, pairs: Joi
     return pack(network, DEEP_VERSION, [head, *(proof.to_bytes() for proof in (ranks, cells, pairs))])
 
 
+def write_coarse_regional(network: Network, tree: CoarseProof) -> bytes:
+    """The certificate of a regional pass for any weights by coarse cells."""
+    return pack(network, DEEP_VERSION, [encode(np.array([4, premise_code(None)])), tree.to_bytes()])
+
+
+def write_coarse_global(network: Network, tree: CoarseProof, steps: StepsProof, joint: JointProof) -> bytes:
+    """The certificate of a global pass for any weights by coarse cells and their pairs."""
+    head = encode(np.array([5, premise_code(None)]))
+    return pack(network, DEEP_VERSION, [head, tree.to_bytes(), steps.to_bytes(), joint.to_bytes()])
+
+
 def check_parts(parts: Sequence[bytes | memoryview], network: Network, exact: bool) -> Verification:
     """Check a certificate of version 02 for `network`, whose digest it names; raises `MalformedError` for bad parts."""
     numbers = []
@@ -53,7 +67,7 @@ def check_parts(parts: Sequence[bytes | memoryview], network: Network, exact: bo
             raise MalformedError(str(error)) from None
     # Files of before the premise was named have the first number only: they can hold ranks alone.
     head = [int(v) for v in numbers[0]] if numbers else []
-    if not 1 <= len(head) <= 2 or head[0] not in (*_CRITERIA, _JOINT):
+    if not 1 <= len(head) <= 2 or head[0] not in (*_CRITERIA, _JOINT, *_COARSE):
         raise MalformedError("the certificate does not say what it proves")
     premise = premise_of(head[1]) if len(head) == 2 else None
     if head[0] == _JOINT:
@@ -61,6 +75,11 @@ def check_parts(parts: Sequence[bytes | memoryview], network: Network, exact: bo
         if fault is not None:
             return Verification(False, fault)
         return accepted(f"global: {_SHOWN['global']}; ", None, "global", exact)
+    if head[0] in _COARSE:
+        fault = _coarse_fault(_COARSE[head[0]], numbers[1:], network, exact)
+        if fault is not None:
+            return Verification(False, f"coarse cells: {fault}")
+        return accepted(f"{_COARSE[head[0]]}: {_SHOWN[_COARSE[head[0]]]}; ", None, _COARSE[head[0]], exact)
     relation = None if premise is None else network_relation(network)
     if relation is not None:
         return Verification(False, f"counts are no proof for these weights: {relation}")
@@ -110,6 +129,17 @@ def _joint_fault(parts: Sequence[npt.NDArray[np.int64]], network: Network, exact
         return f"cells: {listed}"
     fault = check_joint(JointProof.from_numbers(parts[2]), whole, listed)
     return None if fault is None else f"pairs: {fault}"
+
+
+def _coarse_fault(criterion: str, parts: Sequence[npt.NDArray[np.int64]], network: Network, exact: bool) -> str | None:
+    """What is wrong with a proof by coarse cells, or None."""
+    if len(parts) != (1 if criterion == "regional" else 3):
+        return f"the certificate has {len(parts)} proofs, this criterion needs another number"
+    tree, rows = CoarseProof.from_numbers(parts[0]), PrefixRows(network, network.depth)
+    if criterion == "regional":
+        return check_ranks(tree, rows, exact)
+    steps, joint = StepsProof.from_numbers(parts[1]), JointProof.from_numbers(parts[2])
+    return check_coarse_pairs(tree, steps, joint, rows, exact)
 
 
 def target_of_listing(rows: PrefixRows) -> int:

@@ -40,22 +40,41 @@ class _Here:
     path: list[Row] = field(default_factory=list)
     uppers: dict[tuple[int, int], Row] = field(default_factory=dict)
     sets: list[frozenset[int]] = field(default_factory=list)
+    # Of coarse cells: signs known beyond the present layer, marks of last-layer units, the cell's number, and whether
+    # this is below a cell whose ranks are being proved.
+    known: dict[tuple[int, int], int] = field(default_factory=dict)
+    marks: dict[int, int] = field(default_factory=dict)
+    cell: int = -1
+    under: bool = False
 
     def copy(self) -> _Here:
         return _Here(
-            self.layer, [list(s) for s in self.signs], self.rows, list(self.path), dict(self.uppers), list(self.sets)
-        )
+            self.layer, [list(s) for s in self.signs], self.rows, list(self.path), dict(self.uppers), list(self.sets),
+            dict(self.known), dict(self.marks), self.cell, self.under,
+        )  # fmt: skip
 
 
 class ExactWalk:
-    """A walk through `stream`; `target`, `ranked`, `enumerate_regions` as the proof says."""
+    """A walk through `stream`; `target`, `ranked`, `enumerate_regions` as the proof says.
+
+    Of a tree of coarse cells, `regions` are the cells, `kids` and `kinds` as in `deep_state`.
+    """
 
     def __init__(
-        self, rows: PrefixRows, stream: npt.NDArray[np.int64], target: int, ranked: bool, enumerate_regions: bool
+        self,
+        rows: PrefixRows,
+        stream: npt.NDArray[np.int64],
+        target: int,
+        ranked: bool,
+        enumerate_regions: bool,
+        *,
+        coarse: bool = False,
     ) -> None:
         self.rows, self.target, self.ranked, self.listing = rows, target, ranked, enumerate_regions
-        self.stream = stream
+        self.stream, self.coarse = stream, coarse
         self.regions: list[list[int]] = []
+        self.kids: list[list[int]] = []
+        self.kinds: list[int] = []
         self.steps = 0
         self.restart()
 
@@ -65,6 +84,7 @@ class ExactWalk:
         self._done: list[tuple[int, int]] = []
         here = self.here = _Here(signs=[[0] * m for m in rows.widths], rows=rows.matrices[0])
         self.stack: list[tuple[_Here, int]] = []
+        self.side = 0
         if rows.biased:
             here.path.append([_ZERO] * rows.n + [flint.fmpq(1)])
             for k in range(rows.depth - 1):
@@ -117,8 +137,13 @@ class ExactWalk:
         op, arg = value & 15, value >> ops.SHIFT
         here, p, last = self.here, self.here.layer, self.rows.depth - 1
         at = place + 1
+        cells = self.coarse and not here.under
+        if op > ops.REGION and not self.coarse:
+            raise Fault(ds.OPCODE)
         if op == ops.BRANCH:
             self._undecided(p, arg)
+            if cells:
+                self._register(ds.DIVIDED)
             self.stack.append((here.copy(), arg))
             self._enter(arg, -1)
         elif op == ops.NEXT:
@@ -129,6 +154,9 @@ class ExactWalk:
             here.rows = self.rows.next_rows(p + 1, here.rows, [s > 0 for s in here.signs[p]])
             here.layer += 1
             self._declare_zero()
+            for (k, i), sign in here.known.items():
+                if k == here.layer < last and here.signs[k][i] == 0:
+                    here.signs[k][i] = sign
             self._new_node()
         elif op == ops.BASIS:
             self.basis = []
@@ -173,7 +201,28 @@ class ExactWalk:
             if self._rest(number) != {arg}:
                 raise Fault(ds.SET_FAULT)
             here.signs[p][arg] = 1
+        elif op == ops.IMPLY:
+            self._undecided(p, arg >> 1)
+            at, rows = self._path_rows(at)
+            sign = 1 if arg & 1 else -1
+            if prove and _sign_of(_solved(rows, self._row(arg >> 1))) != sign:
+                raise Fault(ds.CLAIM)
+            here.signs[p][arg >> 1] = sign
+        elif op == ops.MARK:
+            at = self._mark(at, arg, prove)
+        elif op == ops.LEAF:
+            if not cells:
+                raise Fault(ds.LAYER_FAULT)
+            self._register(ds.WHOLE)
+            return self._back(at)
+        elif op == ops.RANKS:
+            if not cells or p != last:
+                raise Fault(ds.LAYER_FAULT)
+            self._register(ds.RANKED)
+            here.under = True
         elif op in (ops.COUNTED, ops.RANKED, ops.REGION):
+            if op == ops.RANKED and cells:
+                raise Fault(ds.LAYER_FAULT)
             at = self._region(at) if op == ops.REGION else self._leaf(at, arg, op == ops.RANKED, prove)
             return self._back(at)
         else:
@@ -200,6 +249,7 @@ class ExactWalk:
 
     def _enter(self, unit: int, sign: int) -> None:
         here = self.here
+        self.side = 0 if sign < 0 else 1
         here.signs[here.layer][unit] = sign
         here.path.append([sign * v for v in self._row(unit)])
         self._new_node()
@@ -217,6 +267,57 @@ class ExactWalk:
         self._enter(unit, 1)
         return at
 
+    # Coarse cells.
+
+    def _path_rows(self, at: int) -> tuple[int, list[Row]]:
+        """The g path rows named at `at`, and where they end."""
+        names = [self._number(at + k) for k in range(self.rows.g)]
+        if any(t >= len(self.here.path) for t in names):
+            raise Fault(ds.ROW_FAULT)
+        return at + self.rows.g, [self.here.path[t] for t in names]
+
+    def _mark(self, at: int, arg: int, prove: bool) -> int:
+        here, last = self.here, self.rows.depth - 1
+        unit, above = arg >> 2, bool(arg & 2)
+        if unit >= self.rows.widths[last]:
+            raise Fault(ds.UNIT_FAULT)
+        if here.layer < last and self.theta is None:
+            raise Fault(ds.BOUND_FAULT)
+        if arg & 1:
+            if self.basis is None:
+                raise Fault(ds.BASIS_FAULT)
+            rows = self.basis
+        else:
+            at, rows = self._path_rows(at)
+        if prove:
+            exact = above or here.layer == last
+            y = _solved(rows, self._lower(last, unit, self.theta or {}) if exact else self._upper(last, unit))
+            # Above: g independent rows, all with positive coefficients: it is 0 only where all of them are, at 0.
+            if y is None or not (min(y) > 0 if above else max(y) <= 0):
+                raise Fault(ds.CLAIM)
+        here.marks[unit] = here.marks.get(unit, 0) | (ds.ABOVE if above else ds.BELOW)
+        return at
+
+    def _register(self, kind: int) -> None:
+        """The cell of the present node, with what is known on it, in the list of cells."""
+        here, last = self.here, self.rows.depth - 1
+        for k in range(last):
+            for i, s in enumerate(here.signs[k]):
+                found = s or here.known.get((k, i), 0) or (self.states.get((k, i), 0) if k > here.layer else 0)
+                if found:
+                    here.known[k, i] = found
+        if here.layer == last:
+            for j, s in enumerate(here.signs[last]):
+                if s < 0:
+                    here.marks[j] = here.marks.get(j, 0) | ds.BELOW
+        hidden = [here.known.get((k, i), 0) for k in range(last) for i in range(self.rows.widths[k])]
+        self.regions.append([*hidden, *(here.marks.get(j, 0) for j in range(self.rows.widths[last]))])
+        self.kids.append([-1, -1])
+        self.kinds.append(kind)
+        here.cell = len(self.kids) - 1
+        if self.stack:
+            self.kids[self.stack[-1][0].cell][self.side] = here.cell
+
     # Bounds.
 
     def _coefficients(self, a: Row) -> Row:
@@ -229,10 +330,7 @@ class ExactWalk:
 
     def _sign(self, a: Row) -> int:
         """1 if the row is positive on the cone of the basis, -1 if it is negative, else 0."""
-        y = self._coefficients(a)
-        if not any(y):
-            return 0
-        return 1 if min(y) >= 0 else (-1 if max(y) <= 0 else 0)
+        return _sign_of(self._coefficients(a))
 
     def _bits(self, at: int, units: list[tuple[int, int]]) -> tuple[int, dict[tuple[int, int], int]]:
         end = at + (len(units) + ops.BITS - 1) // ops.BITS
@@ -429,3 +527,19 @@ class ExactWalk:
             raise Fault(ds.REGION_FAULT)
         self.regions.append([s for layer in signs for s in layer])
         return at
+
+
+def _solved(rows: list[Row], a: Row) -> Row | None:
+    """The coefficients of a row on others; None where these are dependent."""
+    try:
+        y = flint.fmpq_mat([a]) * flint.fmpq_mat(rows).inv()
+    except ZeroDivisionError:
+        return None
+    return [y[0, k] for k in range(len(rows))]
+
+
+def _sign_of(y: Row | None) -> int:
+    """1 if no coefficient is negative, -1 if none is positive, 0 otherwise, or if all are 0 or there are none."""
+    if y is None or not any(y):
+        return 0
+    return 1 if min(y) >= 0 else (-1 if max(y) <= 0 else 0)

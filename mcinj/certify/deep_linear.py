@@ -201,7 +201,7 @@ def lower_row(st: Walk, layer: int, unit: int, theta: Ints, w: Floats) -> float:
 
 
 @njit(**INNER)
-def _upper_row(st: Walk, layer: int, unit: int, w: Floats) -> float:
+def upper_row(st: Walk, layer: int, unit: int, w: Floats) -> float:
     """w = an upper bound of a pre-activation beyond the present layer, from the bounds of the layer before; its error,
     or -1 where one is missing."""
     p = st.gi[LAYER]
@@ -413,7 +413,7 @@ def set_bounds(st: Walk, stream: Ints, at: int) -> bool:
                     return False
             if state != INACTIVE and form == KEEP:
                 continue
-            error = _upper_row(st, k, j, w)
+            error = upper_row(st, k, j, w)
             if error < 0.0:
                 return False
             s = sign_on_basis(st, w, error)

@@ -64,9 +64,9 @@ def check(proof: DeepProof, rows: PrefixRows, listing: bool = False, exact: bool
     """
     judge = ExactWalk(rows, proof.stream, proof.target, proof.ranked, listing)
     if not exact:
-        found = _check_in_floats(proof, rows, listing, judge)
-        if found is not None:
-            return found
+        walk = walk_in_floats(proof.stream, ds.new_walk(rows, proof.target, proof.ranked, listing), judge)
+        if walk is not None:
+            return walk if isinstance(walk, str) else walk.OUT[: int(walk.gi[ds.REGIONS])]
         judge = ExactWalk(rows, proof.stream, proof.target, proof.ranked, listing)
     fault = judge.run()
     if fault != ds.OK:
@@ -74,21 +74,23 @@ def check(proof: DeepProof, rows: PrefixRows, listing: bool = False, exact: bool
     return np.array(judge.regions, dtype=np.int8).reshape(len(judge.regions), sum(rows.widths))
 
 
-def _check_in_floats(proof: DeepProof, rows: PrefixRows, listing: bool, judge: ExactWalk) -> str | Signs | None:
-    """As `check`; None if floats leave so much open that exact arithmetic from the start is cheaper."""
+def walk_in_floats(stream: Ints, walk: ds.Walk, judge: ExactWalk) -> str | ds.Walk | None:
+    """A walk through a right proof, at its end, or what is wrong; `judge` decides what floats do not.
+
+    None if they leave so much open that exact arithmetic from the start is cheaper.
+    """
     from mcinj.certify import deep_walk  # compiled
 
-    walk = ds.new_walk(rows, proof.target, proof.ranked, listing)
     while True:
-        reason = int(deep_walk.walk(walk, proof.stream))
+        reason = int(deep_walk.walk(walk, stream))
         if reason == ds.OK:
-            return walk.OUT[: int(walk.gi[ds.REGIONS])]
+            return walk
         if reason == ds.GROW:
             if 2 * walk.UP.nbytes > _MEMORY:
                 return "the tree is too deep for the memory that a check may take"
             walk = ds.enlarge(walk)
         elif reason == ds.ASK:
-            if judge.steps > 10 * len(proof.stream) + 1_000:
+            if judge.steps > 10 * len(stream) + 1_000:
                 return None
             if not _ask(judge, walk):
                 return ds.REASONS[ds.CLAIM]

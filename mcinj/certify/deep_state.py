@@ -16,8 +16,9 @@ Bits = npt.NDArray[np.int8]
 # gi: where the walk stands.
 (
     PLACE, DEPTH, LAYER, TRAIL, LENGTH, SETS, ACTIVE, ACCEPT, BASED, BOUNDED, REGIONS, LAYERS, TARGET, RANKS,
-    ENUMERATE, LEAST,
-) = range(16)  # fmt: skip
+    ENUMERATE, LEAST, COARSE, UNDER, LOWERED,
+) = range(19)  # fmt: skip
+INTEGERS = 24
 
 # Why the walk returned: accepted, numbers to be decided exactly, room wanted, or a fault.
 OK, ASK, GROW = range(3)
@@ -47,13 +48,17 @@ REASONS = {
 class Walk(NamedTuple):
     """L layers of at most m units (padded), g dimensions, H hidden units, F frames.
 
-    gi (16,), m (L,), first (L,): number of a layer's first hidden unit. W (L, m, max(m, g)) weights, WE (L,) their
+    gi (24,), m (L,), first (L,): number of a layer's first hidden unit. W (L, m, max(m, g)) weights, WE (L,) their
     errors, LIMIT (L, m) of `sum_limits`. ROWS (L, m, g), ERR (L, m): rows on the present pattern. SIGN (L, m); TL, TU
     the trail of decided units. P (·, g), PE: rows of the path. B, R (2, g, g), BE, DELTA (2, g): the basis, and a
     circuit's. UP (F, H, g), UE, UV (F, H): upper bounds of outputs of hidden units by depth. THETA, CUTS (H,): slopes,
     of the node and of a cut; HS (H,): states. LR (H, g), LE (H,): lower bounds of pre-activations. FR (F, 8): frames.
     SET (·, m_L): sets in force. LIVE (·,): instructions in force. Q (L, m, ·), QR (L + 1, m, n): residues. OUT (R, ·)
     signs of the listed regions. The others are scratch.
+
+    Of a tree of coarse cells OUT (R, H + m_L) are the cells: signs of hidden units, then marks of last-layer units; KID
+    (R, 2) the children, -1 where there is none, KIND (R,) what ends there. KNOWN (F, H), MARKS (F, m_L): what is known
+    on the cell of a frame.
     """
 
     gi: Ints
@@ -88,6 +93,10 @@ class Walk(NamedTuple):
     Q: Ints
     QR: Ints
     OUT: Bits
+    KID: Ints
+    KIND: Ints
+    KNOWN: Bits
+    MARKS: Bits
     C: Floats
     CE: Floats
     vec: Floats
@@ -98,17 +107,22 @@ class Walk(NamedTuple):
 
 
 # FR: what a frame is to be restored to.
-F_UNIT, F_LAYER, F_TRAIL, F_LENGTH, F_SETS, F_ACTIVE, F_SIDE = range(7)
+F_UNIT, F_LAYER, F_TRAIL, F_LENGTH, F_SETS, F_ACTIVE, F_SIDE, F_CELL = range(8)
+# Marks of last-layer units: positive on the closed cell but at 0, nowhere positive.
+ABOVE, BELOW = 1, 2
+# What a coarse cell is: divided, not divided, or one with rank n on all of its regions.
+DIVIDED, WHOLE, RANKED = range(3)
 
 
-def new_walk(rows: PrefixRows, target: int, ranked: bool, enumerate_regions: bool) -> Walk:
-    """The walk at the root of a proof for this prefix."""
+def new_walk(rows: PrefixRows, target: int, ranked: bool, enumerate_regions: bool, *, coarse: bool = False) -> Walk:
+    """The walk at the root of a proof for this prefix; `coarse`: of a tree of coarse cells."""
     L, g, widths = rows.depth, rows.g, rows.widths
     m, total, hidden = max(widths), sum(widths), sum(widths[:-1])
     floats, errors = rows.floats
     residues = rows.residues if ranked else None
-    gi = np.zeros(16, dtype=np.int64)
+    gi = np.zeros(INTEGERS, dtype=np.int64)
     gi[LAYERS], gi[TARGET], gi[ENUMERATE], gi[LEAST] = L, target, enumerate_regions, rows.n
+    gi[COARSE] = coarse
     gi[RANKS] = (2 if residues is not None else 1) if ranked else 0
     weights, limit = np.zeros((L, m, max(m, g))), np.zeros((L, m))
     for k in range(L):
@@ -132,7 +146,9 @@ def new_walk(rows: PrefixRows, target: int, ranked: bool, enumerate_regions: boo
         HS=np.zeros(hidden, dtype=np.int64), LR=np.zeros((hidden, g)), LE=np.zeros(hidden),
         COEF=np.zeros((L, m)), FR=np.zeros((total + 2, 8), dtype=np.int64),
         SET=np.zeros((64, widths[-1]), dtype=np.int8), LIVE=np.zeros(256, dtype=np.int64), Q=q, QR=qr,
-        OUT=np.zeros((1, total), dtype=np.int8), C=np.zeros((g + 1, g)), CE=np.zeros(g + 1),
+        OUT=np.zeros((1, total), dtype=np.int8), KID=np.full((1, 2), -1, dtype=np.int64),
+        KIND=np.zeros(1, dtype=np.int64), KNOWN=np.zeros((4, hidden), dtype=np.int8),
+        MARKS=np.zeros((4, widths[-1]), dtype=np.int8), C=np.zeros((g + 1, g)), CE=np.zeros(g + 1),
         vec=np.zeros((8, max(g, m))), work=np.zeros((g, 2 * g)), mask=np.zeros(widths[-1], dtype=np.int8),
         PICK=np.zeros(widths[-1] + 1, dtype=np.int64), QW=np.zeros((rows.n + 1, rows.n), dtype=np.int64),
     )  # fmt: skip
@@ -155,13 +171,13 @@ def enlarge(walk: Walk) -> Walk:
     """The same walk with more room where it is about to run out."""
     gi, changed = walk.gi, dict[str, Any]()
     if gi[DEPTH] + 2 >= len(walk.UP):
-        changed |= {name: _doubled(getattr(walk, name)) for name in ("UP", "UE", "UV")}
+        changed |= {name: _doubled(getattr(walk, name)) for name in ("UP", "UE", "UV", "KNOWN", "MARKS")}
     if gi[SETS] + 2 >= len(walk.SET):
         changed["SET"] = _doubled(walk.SET)
     if gi[ACTIVE] + 2 >= len(walk.LIVE):
         changed["LIVE"] = _doubled(walk.LIVE)
     if gi[REGIONS] >= len(walk.OUT):
-        changed["OUT"] = _doubled(walk.OUT)
+        changed |= {name: _doubled(getattr(walk, name)) for name in ("OUT", "KID", "KIND")}
     return walk._replace(**changed)
 
 

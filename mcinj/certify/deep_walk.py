@@ -6,6 +6,7 @@ Every index that a file can contain is checked before it is used.
 from __future__ import annotations
 
 from mcinj._jit import njit
+from mcinj.certify.coarse_walk import decide_known, imply, mark, register
 from mcinj.certify.deep_linear import (
     INNER,
     bounds_end,
@@ -24,6 +25,9 @@ from mcinj.certify.deep_ops import (
     BRANCH,
     COUNTED,
     DECIDE,
+    IMPLY,
+    LEAF,
+    MARK,
     NEXT,
     POSITIVE,
     RANKED,
@@ -32,6 +36,7 @@ from mcinj.certify.deep_ops import (
     SHIFT,
     SINGLE,
 )
+from mcinj.certify.deep_ops import RANKS as RANKS_BELOW
 from mcinj.certify.deep_ranks import next_residues, rank_of
 from mcinj.certify.deep_state import (
     ACCEPT,
@@ -41,9 +46,11 @@ from mcinj.certify.deep_state import (
     BASIS_FAULT,
     BOUND_FAULT,
     BOUNDED,
+    COARSE,
     CUT,
     DECLARED,
     DEPTH,
+    DIVIDED,
     ENUMERATE,
     F_ACTIVE,
     F_LAYER,
@@ -59,6 +66,7 @@ from mcinj.certify.deep_state import (
     LEAST,
     LENGTH,
     LONG,
+    LOWERED,
     OK,
     OPCODE,
     OVERLAP,
@@ -72,10 +80,13 @@ from mcinj.certify.deep_state import (
     SHORT,
     TARGET,
     TRAIL,
+    UNDER,
     UNIT_FAULT,
+    WHOLE,
     Ints,
     Walk,
 )
+from mcinj.certify.deep_state import RANKED as RANKED_CELL
 from mcinj.certify.enclosure import UNIT, coefficients, invert, spread
 
 
@@ -170,6 +181,11 @@ def _to_child(st: Walk, sign: int) -> None:
             st.UE[d, h] = st.UE[d - 1, h]
             for q in range(st.UP.shape[2]):
                 st.UP[d, h, q] = st.UP[d - 1, h, q]
+    if st.gi[COARSE]:
+        for h in range(st.KNOWN.shape[1]):
+            st.KNOWN[d, h] = st.KNOWN[d - 1, h]
+        for j in range(st.MARKS.shape[1]):
+            st.MARKS[d, j] = st.MARKS[d - 1, j]
     st.gi[BASED] = 0
     st.gi[BOUNDED] = 0
 
@@ -179,12 +195,14 @@ def _back(st: Walk) -> bool:
     """Leave a leaf for the next positive child; False if there is none."""
     while st.gi[DEPTH] > 0:
         f = st.gi[DEPTH] - 1
-        mark = st.FR[f, F_TRAIL]
+        if f < st.gi[UNDER] - 1:
+            st.gi[UNDER] = 0
+        before = st.FR[f, F_TRAIL]
         t = st.gi[TRAIL]
-        while t > mark:
+        while t > before:
             t -= 1
             st.SIGN[st.TL[t], st.TU[t]] = 0
-        st.gi[TRAIL] = mark
+        st.gi[TRAIL] = before
         st.gi[LENGTH] = st.FR[f, F_LENGTH]
         st.gi[SETS] = st.FR[f, F_SETS]
         st.gi[LAYER] = st.FR[f, F_LAYER]
@@ -289,9 +307,14 @@ def walk(st: Walk, stream: Ints) -> int:
         accept = st.gi[ACCEPT] != 0
         st.gi[ACCEPT] = 0
         leaf = False
+        cells = st.gi[COARSE] != 0 and st.gi[UNDER] == 0
+        if op > REGION and st.gi[COARSE] == 0:
+            return OPCODE
         if op == BRANCH:
             if arg >= st.m[p] or st.SIGN[p, arg] != 0:
                 return UNIT_FAULT
+            if cells:
+                register(st, DIVIDED)
             st.FR[d, F_UNIT] = arg
             st.FR[d, F_LAYER] = p
             st.FR[d, F_TRAIL] = st.gi[TRAIL]
@@ -315,6 +338,7 @@ def walk(st: Walk, stream: Ints) -> int:
             st.gi[BASED] = 0
             st.gi[BOUNDED] = 0
             declare_zero(st)
+            decide_known(st)
         elif op == BASIS:
             if at + g > size:
                 return CUT
@@ -349,6 +373,7 @@ def walk(st: Walk, stream: Ints) -> int:
             if not accept and not set_bounds(st, stream, place + 1):
                 return ASK
             st.gi[BOUNDED] = 1
+            st.gi[LOWERED] = 0
         elif op == SINGLE:
             if arg >= st.m[L - 1]:
                 return UNIT_FAULT
@@ -397,7 +422,7 @@ def walk(st: Walk, stream: Ints) -> int:
             at += arg
             leaf = True
         elif op == RANKED:
-            if p != L - 1 or st.gi[RANKS] == 0:
+            if p != L - 1 or st.gi[RANKS] == 0 or cells:
                 return LAYER_FAULT
             fault, empty, count = _counted(st, stream, at, arg, True)
             if fault != OK:
@@ -416,6 +441,26 @@ def walk(st: Walk, stream: Ints) -> int:
             if not _list_region(st):
                 return REGION_FAULT
             leaf = True
+        elif op == IMPLY:
+            fault = imply(st, stream, at, arg, accept)
+            if fault != OK:
+                return int(fault)
+            at += g
+        elif op == MARK:
+            fault = mark(st, stream, at, arg, accept)
+            if fault != OK:
+                return int(fault)
+            at += 0 if arg & 1 else g
+        elif op == LEAF:
+            if not cells:
+                return LAYER_FAULT
+            register(st, WHOLE)
+            leaf = True
+        elif op == RANKS_BELOW:
+            if not cells or p != L - 1:
+                return LAYER_FAULT
+            register(st, RANKED_CELL)
+            st.gi[UNDER] = d + 1
         else:
             return OPCODE
         if leaf:

@@ -9,7 +9,7 @@ and become equations. All matrices are exact (FLINT).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -55,9 +55,9 @@ class ClosedCells:
         self.lines = lru_cache(maxsize=_KEPT)(self._lines)
 
     def _with_constants(self, signs: Signs) -> Signs:
-        """The patterns with all constant units: the list has none in its last layer, or none at all where only the
-        last layer has biases."""
-        if not self.biased:
+        """The patterns with all constant units: a list of regions of earlier layers has none in its last layer, or none
+        at all where only the last layer has biases."""
+        if not self.biased or signs.shape[1] == self.hidden:
             return signs
         own = [width - 1 for width in self.widths[:-1]]
         step = 0 if signs.shape[1] == sum(own) else 1
@@ -103,8 +103,19 @@ class ClosedCells:
         items = [lines[r] for r in rows]
         return is_circuit(flint.fmpz_mat([*items, own if kind == BELOW else [-v for v in own]]))
 
+    def open_pairs(self) -> Iterator[tuple[int, int]]:
+        """All pairs a < b of cells that are not `apart`."""
+        for a in range(len(self.signs)):
+            for b in self.open_after(a):
+                yield a, b
+
+    def apart(self, a: int, b: int) -> bool:
+        """Whether a unit is ABOVE on one of two cells and BELOW on the other."""
+        one, two = self.kinds[a], self.kinds[b]
+        return bool((((one == ABOVE) & (two == BELOW)) | ((one == BELOW) & (two == ABOVE))).any())
+
     def open_after(self, a: int) -> list[int]:
-        """Later cells b such that no unit is ABOVE on one of a, b and BELOW on the other."""
+        """Later cells b that are not `apart` from a."""
         mine, others = self.kinds[a], self.kinds[a + 1 :]
         apart = ((others == ABOVE) & (mine == BELOW)).any(axis=1) | ((others == BELOW) & (mine == ABOVE)).any(axis=1)
         return (np.flatnonzero(~apart) + a + 1).tolist()

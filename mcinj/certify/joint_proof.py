@@ -7,6 +7,7 @@ Without biases 0 lies in every closed cell, so in a pair of different cells both
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,19 +68,33 @@ def check_joint(proof: JointProof, rows: PrefixRows, signs: Signs) -> str | None
     return _Check(proof, ClosedCells(rows, signs)).fault()
 
 
+def in_order(pairs: Ints) -> tuple[Ints, list[tuple[int, int]]]:
+    """The cells in a list of pairs (·, 2), in the order in which they are met, and the pairs as places in it."""
+    place: dict[int, int] = {}
+    found = [(place.setdefault(a, len(place)), place.setdefault(b, len(place))) for a, b in pairs.tolist()]
+    return np.array(list(place), dtype=np.int64), found
+
+
+def check_given(proof: JointProof, rows: PrefixRows, signs: Signs, pairs: Sequence[tuple[int, int]]) -> str | None:
+    """As `check_joint`, for the given pairs of cells alone; `signs` (C, hidden units) of these cells are complete."""
+    if proof.layers != rows.depth:
+        return "the pairs of another network"
+    return _Check(proof, ClosedCells(rows, signs)).fault(pairs)
+
+
 class _Check:
     def __init__(self, proof: JointProof, cells: ClosedCells) -> None:
         self.cursor = Cursor(proof.stream, "a proof about pairs of cells")
         self.cells = cells
 
-    def fault(self) -> str | None:
+    def fault(self, pairs: Sequence[tuple[int, int]] | None = None) -> str | None:
         cells = self.cells
         for c in range(len(cells.signs)):
             fault = self._claims(c)
             if fault is not None:
                 return fault
-        for a in range(len(cells.signs)):
-            for b in cells.open_after(a):
+        for a, b in cells.open_pairs() if pairs is None else pairs:
+            if pairs is None or not cells.apart(a, b):
                 fault = self._tree(CellPair(cells, a, b))
                 if fault is not None:
                     return fault

@@ -36,6 +36,7 @@ _CELLS = 64  # cells for which there is room at first
 _BYTES = 1 << 29  # of a tree beyond which it gets no more room: it is given up
 _FIRST, _MOST = 256, 8192  # complete pairs in a batch: few at first, for a collision that is found early
 _SLICE = 20_000  # most nodes between two looks at the outside world
+_STEPS = 1 << 16  # steps of a certificate that wait in the tree
 _CHECK = 4_096  # nodes after which the share of failed ranks is looked at
 _PATIENCE = 500  # failed ranks and pairs left over before coarse cells may be given up
 _SHARE = 0.25  # of failed ranks among all, at which they are
@@ -54,13 +55,19 @@ class Coarse:
         The network; witnesses are checked on `network`.
     limit
         Most nodes: pairs of cells that are looked at, and those of the other searches.
+    record
+        Keep what a certificate needs (`mcinj.decide.coarse_record`).
     """
 
-    def __init__(self, model: DeepModel, network: Network, limit: int) -> None:
-        self.model, self.network, self.limit = model, network, limit
-        self.search = DeepSearch(model, model.n)
-        self.tree = cs.make_tree(model, self.search.st.SIGN.shape[1], _CELLS, _MOST)
+    def __init__(self, model: DeepModel, network: Network, limit: int, *, record: bool = False) -> None:
+        self.model, self.network, self.limit, self.record = model, network, limit, record
+        self.search = DeepSearch(model, model.n, record=record)
+        self.tree = cs.make_tree(model, self.search.st.SIGN.shape[1], _CELLS, _MOST, _STEPS if record else 0)
         self._ranks: DeepSearch | None = None
+        # For a certificate: steps, the logs of ranks on complete cells, and pairs of complete cells.
+        self.steps: list[npt.NDArray[np.int8]] = []
+        self.ranked: dict[int, npt.NDArray[np.int64]] = {}
+        self.left: list[npt.NDArray[np.int64]] = []
         self._others = 0
         self.layer: int | None = model.depth
 
@@ -114,6 +121,8 @@ class Coarse:
             judged = reason in (ck.FULL, ck.DONE) or int(ti[cs.NODES]) == check
             if reason == ck.FAILED or (judged and failed > _PATIENCE and failed > _SHARE * int(ti[cs.TESTS])):
                 raise _GivenUp
+            if reason in (ck.TAKE, ck.DONE):
+                self._take()
             if reason == ck.GROW:
                 if cs.bytes_of(self.tree) > _BYTES:
                     raise _GivenUp
@@ -127,13 +136,21 @@ class Coarse:
             elif reason == ck.DONE or self.nodes >= self.limit:
                 return
 
+    def _take(self) -> None:
+        """Take what is written down for a certificate."""
+        if self.record:
+            ti = self.tree.ti
+            ti[cs.TAKEN] += self.search.take_log()
+            self.steps.append(self.tree.steps[: int(ti[cs.STEPS])].copy())
+            ti[cs.STEPS] = 0
+
     def _rank_on(self, cells: npt.NDArray[np.int64]) -> Witness | Literal[True] | Reason:
         """Rank n on complete cells, each by its own search."""
         if not len(cells):
             return True
         tree = self.tree
         if self._ranks is None:
-            self._ranks = DeepSearch(self.model, self.model.n, ranked=True)
+            self._ranks = DeepSearch(self.model, self.model.n, ranked=True, record=self.record)
         for c in cells.tolist():
             self._ranks.begin_at(tree.SG[c], tree.PATH[c, : int(tree.LEN[c])])
             answer = self._ranks.decide(self._ranks.nodes + self.limit - self.nodes)
@@ -142,6 +159,11 @@ class Coarse:
             if not isinstance(answer, bool):
                 witness, self.layer = answer
                 return witness
+            if self.record:
+                from mcinj.decide.deep_record import pruned
+
+                # The search begins in the last hidden layer, all of whose units are decided.
+                self.ranked[c] = pruned(self._ranks, self.model.depth - 2)
         return True
 
     def _joint(self, pairs: npt.NDArray[np.int64]) -> Witness | Literal[True] | Reason:
@@ -150,6 +172,8 @@ class Coarse:
         used, index = np.unique(pairs, return_inverse=True)
         sizes = np.stack([tree.LEN[used], np.zeros_like(used)], axis=1)
         regions = Regions(tree.SG[used, : self.model.depth - 1], tree.CX[used], tree.PATH[used], sizes)
+        if self.record:
+            self.left.append(pairs)
         joint = Joint(self.model, self.network, [regions], 0)
         both = np.sort(index.reshape(-1, 2), axis=1)[:, ::-1]
         listed = np.concatenate([both, np.zeros((len(both), 1), dtype=np.int64)], axis=1)

@@ -7,8 +7,25 @@ are signs of hidden units and of last-layer units, proved by the bounds of `mcin
 from __future__ import annotations
 
 from mcinj._jit import njit
-from mcinj.decide.coarse_rank import closed, full_rank
-from mcinj.decide.coarse_store import CELLS, DIAGONAL, EMPTY, HEAD, LIMIT, NODES, OUT, TOP, UNKNOWN, Floats, Ints, Tree
+from mcinj.decide.coarse_rank import FIRST as FIRST_CELL
+from mcinj.decide.coarse_rank import JOINT, closed, full_rank, step
+from mcinj.decide.coarse_rank import SECOND as SECOND_CELL
+from mcinj.decide.coarse_store import (
+    CELLS,
+    DIAGONAL,
+    EMPTY,
+    HEAD,
+    LIMIT,
+    NODES,
+    OUT,
+    STEPS,
+    TAKEN,
+    TOP,
+    UNKNOWN,
+    Floats,
+    Ints,
+    Tree,
+)
 from mcinj.decide.deep_bounds import (
     above_row,
     assign,
@@ -23,13 +40,30 @@ from mcinj.decide.deep_bounds import (
     sign_on_basis,
     undo,
 )
-from mcinj.decide.deep_kernel import copy_center, imply, make_child, nearest_unit, set_cut, solve_with
-from mcinj.decide.deep_store import CUTS, FIRST, INNER, LAYER, LAYERS, PATH, PHASE, TRAIL, Store
+from mcinj.decide.deep_kernel import copy_center, imply, leans_on, make_child, nearest_unit, set_cut, solve_with
+from mcinj.decide.deep_log import log_basis, log_bounds, log_mark, log_next
+from mcinj.decide.deep_store import (
+    CUTS,
+    FIRST,
+    INNER,
+    LAYER,
+    LAYERS,
+    LOGGED,
+    MET,
+    PATH,
+    PHASE,
+    RECORD,
+    RECORDED,
+    TRAIL,
+    Store,
+)
 from mcinj.decide.deep_store import UNIT as UNIT_FIELD
 from mcinj.decide.kernel_bits import has, popcount, put
 
 # Why `pairs` returned.
-DONE, PAUSED, FULL, GROW, FAILED = range(5)
+DONE, PAUSED, FULL, GROW, FAILED, TAKE = range(6)
+# What a child is: a cell, empty, or one whose rows are not known well in floats.
+_CELL, _NONE, _LOST = range(3)
 
 
 @njit(**INNER)
@@ -137,22 +171,29 @@ def _by_basis(st: Store, t: Tree, c: int, p: int, top: float) -> None:
     w = st.vec[6]
     forward(st, p, st.FX[1])
     evaluate(st, 1, p, st.FX[1])
+    if p < last:
+        log_bounds(st, p)
     for j in range(st.m[last]):
         if has(t.ABOVE[c], j) or has(t.BELOW[c], j):
             continue
         if st.low[last, j] > 0.0:
             error = _row(st, j, p, False, w)
             if sign_on_basis(st, top, w, error) > 0 and _strictly_positive(st):
+                log_mark(st, j, True, 1, 0, -1)
                 put(t.ABOVE[c], j)
         elif st.val[last, j] < 0.0:
             error = _row(st, j, p, True, w)
             if dot(w, st.FX[1], st.ROWS.shape[2]) < 0.0 and sign_on_basis(st, top, w, error) < 0:
+                log_mark(st, j, False, 1, 0, -1)
                 put(t.BELOW[c], j)
 
 
 @njit(**INNER)
-def _by_programs(st: Store, t: Tree, c: int, p: int) -> None:
-    """Signs of the other last-layer units, each by a linear program. Works on the basis, which is of no use after."""
+def _by_programs(st: Store, t: Tree, c: int, p: int) -> bool:
+    """Signs of the other last-layer units, each by a linear program; False: the cell is proved empty.
+
+    Works on the basis, which is of no use after.
+    """
     last = st.gi[LAYERS] - 1
     g = st.ROWS.shape[2]
     w = st.vec[6]
@@ -174,7 +215,11 @@ def _by_programs(st: Store, t: Tree, c: int, p: int) -> None:
                 w[q] = -w[q]
         # With the row of -w the cell is empty: w > 0 on it but at 0.
         if set_cut(st, 0, w, error) and solve_with(st, 1, s, st.FI[1, PATH], st.gi[CUTS]) == 0:
+            if not leans_on(st, 1, s, st.gi[CUTS], st.FI[1, PATH]):
+                return False
+            log_mark(st, j, up, s, st.gi[MET], st.gi[CUTS])
             put(t.ABOVE[c] if up else t.BELOW[c], j)
+    return True
 
 
 @njit(**INNER)
@@ -193,9 +238,13 @@ def _known(st: Store, t: Tree, c: int, p: int) -> None:
 
 
 @njit(**INNER)
-def _describe(st: Store, t: Tree, a: int, c: int) -> bool:
-    """Work out what is known of frame 1, a child of cell a (or the root: a = c), as cell c; False as `_load`."""
+def _describe(st: Store, t: Tree, a: int, c: int) -> int:
+    """Work out what is known of frame 1, a child of cell a (or the root: a = c), as cell c.
+
+    Returns _CELL, _NONE: proved empty, or _LOST: as where `_load` says False.
+    """
     L = st.gi[LAYERS]
+    st.FI[1, RECORDED] = 0
     head = t.HEAD[a]
     p = st.FI[1, LAYER]
     if a != c:
@@ -209,7 +258,8 @@ def _describe(st: Store, t: Tree, a: int, c: int) -> bool:
         while p < L - 1 and _complete(st, p):
             if not block(st, p + 1):
                 t.ti[HEAD] = -1
-                return False
+                return _LOST
+            log_next(st)
             install(st, p + 1)
             p += 1
             head = c
@@ -218,30 +268,39 @@ def _describe(st: Store, t: Tree, a: int, c: int) -> bool:
             _known(st, t, c, p)
         if p < L - 1:
             # It works on the basis too: the basis is chosen afterwards.
-            imply(st, 1, p, 1)
+            if not imply(st, 1, p, 1):
+                return _NONE
             if _complete(st, p):
                 continue
         found, top = choose_basis(st, 1, 1)
+        if found:
+            log_basis(st)
         if p == L - 1:
             if found:
                 _by_basis(st, t, c, p, top)
-            _by_programs(st, t, c, p)
+            if not _by_programs(st, t, c, p):
+                return _NONE
             break
         for k in range(p + 1, L - 1):
             for i in range(st.m[k]):
                 st.HS[k, i] = 0
         known = found and bounds(st, 1, p, top, st.FX[1])
         if _complete(st, p):
+            if known and p + 1 < L - 1:
+                log_bounds(st, p)
             continue
         for k in range(p + 1, L - 1):
             for i in range(st.m[k]):
+                if not known and st.gi[RECORD]:
+                    continue  # a certificate has whole rounds of bounds only
                 if st.HS[k, i] > 0:
                     put(t.ON[c], t.FIRST[k] + i)
                 elif st.HS[k, i] < 0:
                     put(t.OFF[c], t.FIRST[k] + i)
         if known:
             _by_basis(st, t, c, p, top)
-            _by_programs(st, t, c, p)
+            if not _by_programs(st, t, c, p):
+                return _NONE
         break
     for k in range(L - 1):
         for i in range(st.m[k]):
@@ -258,7 +317,7 @@ def _describe(st: Store, t: Tree, a: int, c: int) -> bool:
     for w in range(t.ON.shape[1]):
         decided += popcount(t.ON[c, w] | t.OFF[c, w])
     t.OPEN[c] = t.FIRST[L - 1] - decided if p < L - 1 else 0
-    return True
+    return _CELL
 
 
 @njit(**INNER)
@@ -268,19 +327,28 @@ def _split(st: Store, t: Tree, a: int) -> bool:
         return False
     p = t.LAYER[a]
     unit = nearest_unit(st, p, st.FX[0])
+    t.SPAN[a, 6] = unit
     for side in range(2):
         # The first child may have gone on to the next layer: then rows of that are in the search.
         if t.ti[HEAD] != t.HEAD[a] and not _load(st, t, a):
             return False
         undo(st, 0)
         st.FI[0, UNIT_FIELD] = unit
+        start = t.ti[TAKEN] + st.gi[LOGGED]
         status = make_child(st, 0, -1 if side == 0 else 1)
-        if status == 0:
-            t.KID[a, side] = EMPTY
-            continue
         c = t.ti[CELLS]
-        if not _describe(st, t, a, c):
+        found = _NONE
+        if status != 0:
+            found = _describe(st, t, a, c)
+        if found == _LOST:
             return False
+        if found == _NONE:
+            t.KID[a, side] = EMPTY
+            t.SPAN[a, 2 + 2 * side] = start
+            t.SPAN[a, 3 + 2 * side] = t.ti[TAKEN] + st.gi[LOGGED]
+            continue
+        t.SPAN[c, 0] = start
+        t.SPAN[c, 1] = t.ti[TAKEN] + st.gi[LOGGED]
         t.ti[CELLS] = c + 1
         t.KID[a, side] = c
     return True
@@ -300,8 +368,10 @@ def plant(st: Store, t: Tree) -> bool:
             st.UV[1, k, i] = 0
     t.HEAD[0] = 0
     t.ti[HEAD] = 0
-    if not _describe(st, t, 0, 0):
+    if _describe(st, t, 0, 0) != _CELL:
         return False
+    t.SPAN[0, 0] = 0
+    t.SPAN[0, 1] = st.gi[LOGGED]
     t.ti[CELLS] = 1
     t.ti[TOP] = 1
     t.stack[0, 0] = 0
@@ -323,7 +393,8 @@ def pairs(st: Store, t: Tree, n: int) -> int:
     """Look at the pairs on the stack until none is left; returns one of the reasons.
 
     With ti[DIAGONAL] cells alone, for rank n on all their regions. FULL: `out` is to be emptied. GROW: there is no room
-    for two more cells. PAUSED: ti[LIMIT] nodes are used up. FAILED: rows are not known well in floats.
+    for two more cells. PAUSED: ti[LIMIT] nodes are used up. FAILED: rows are not known well in floats. TAKE: the log of
+    the search, or the steps, are to be taken out.
     """
     widths: Ints = st.m
     while t.ti[TOP] > 0:
@@ -335,6 +406,8 @@ def pairs(st: Store, t: Tree, n: int) -> int:
             return GROW
         if t.ti[TOP] + 4 > t.stack.shape[0]:
             return FAILED
+        if st.gi[RECORD] and (st.gi[LOGGED] > st.gi[RECORD] or t.ti[STEPS] >= t.steps.shape[0]):
+            return TAKE
         top = t.ti[TOP] - 1
         a = t.stack[top, 0]
         b = t.stack[top, 1]
@@ -343,15 +416,19 @@ def pairs(st: Store, t: Tree, n: int) -> int:
             t.ti[TOP] = top
             continue
         if t.OPEN[a] == 0 and t.OPEN[b] == 0:
+            if a != b:
+                step(t, JOINT)
             t.out[t.ti[OUT], 0] = a
             t.out[t.ti[OUT], 1] = b
             t.ti[OUT] += 1
             t.ti[TOP] = top
             continue
-        if t.OPEN[a] < t.OPEN[b]:
+        second = t.OPEN[a] < t.OPEN[b]
+        if second:
             a, b = b, a
         if t.KID[a, 0] == UNKNOWN and not _split(st, t, a):
             return FAILED
+        step(t, SECOND_CELL if second else FIRST_CELL)
         t.ti[TOP] = top
         low = t.KID[a, 0]
         high = t.KID[a, 1]

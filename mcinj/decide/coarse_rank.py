@@ -16,10 +16,13 @@ Columns are residues modulo `FIELD`: what is independent modulo a prime is indep
 from __future__ import annotations
 
 from mcinj._jit import njit
-from mcinj.decide.coarse_store import FAILS, RESIDUES, TESTS, TRY, Floats, Ints, Tree
+from mcinj.decide.coarse_store import FAILS, RESIDUES, STEPS, TESTS, TRY, Floats, Ints, Tree
 from mcinj.decide.deep_store import INNER
 from mcinj.decide.kernel_bits import has, popcount
 from mcinj.decide.kernel_choices import EXACT_INNER, reduced
+
+# Steps of a certificate: those of `mcinj.certify.coarse_pairs`, which is compiled and not needed otherwise.
+BY_DIFFERENCES, BY_BOTH, FIRST, SECOND, JOINT = range(5)
 
 
 @njit(**EXACT_INNER)
@@ -260,6 +263,14 @@ def apart(t: Tree, a: int, b: int) -> bool:
 
 
 @njit(**INNER)
+def step(t: Tree, what: int) -> None:
+    """Write down what is done with the pair at hand."""
+    if t.steps.shape[0]:
+        t.steps[t.ti[STEPS]] = what
+        t.ti[STEPS] += 1
+
+
+@njit(**INNER)
 def closed(t: Tree, a: int, b: int, n: int, widths: Ints) -> bool:
     """Whether no two different points of two cells (that may be one) have one output."""
     if apart(t, a, b):
@@ -278,6 +289,7 @@ def closed(t: Tree, a: int, b: int, n: int, widths: Ints) -> bool:
     if have >= n + hidden - alike:
         t.ti[TESTS] += 1
         if by_differences(t, a, b, n, widths):
+            step(t, BY_DIFFERENCES)
             return True
         t.ti[FAILS] += 1
     if a == b or differ < n:
@@ -290,6 +302,7 @@ def closed(t: Tree, a: int, b: int, n: int, widths: Ints) -> bool:
         return False
     t.ti[TESTS] += 1
     if by_both(t, a, b, n, widths):
+        step(t, BY_BOTH)
         return True
     t.ti[FAILS] += 1
     return False

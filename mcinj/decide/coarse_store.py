@@ -21,8 +21,9 @@ Words = npt.NDArray[np.uint64]
 
 # ti: integers of a tree: cells so far, sets of residues so far, the cell whose pattern the search's rows are for (-1:
 # none), pairs on the stack, nodes, their limit, pairs put out, how many hidden units may be gone through, whether only
-# cells by themselves are looked at, tests of ranks and how many of them failed.
-CELLS, RESIDUES, HEAD, TOP, NODES, LIMIT, OUT, TRY, DIAGONAL, TESTS, FAILS = range(11)
+# cells by themselves are looked at, tests of ranks and how many of them failed; for a certificate: numbers of the
+# search's log that are taken out already, and steps in `steps`.
+CELLS, RESIDUES, HEAD, TOP, NODES, LIMIT, OUT, TRY, DIAGONAL, TESTS, FAILS, TAKEN, STEPS = range(13)
 INTEGERS = 16
 # KID: no child yet, and none because the cell is empty.
 UNKNOWN, EMPTY = -1, -2
@@ -40,6 +41,9 @@ class Tree(NamedTuple):
     layers but the last; HR (N, g, m): those of the last hidden layer's rows. WT (L, m, m): weights, from unit to unit.
     FIRST (L,): number of a layer's first hidden unit.
     stack (·, 2): pairs to look at; out (·, 2): complete pairs that are not closed. V, V2: scratch.
+    For a certificate: SPAN (N, 7): from where to where in the log of the search a cell is described, its two children
+    are proved empty, and the unit at which it is divided; steps (·,): what was done with pairs that signs do not close,
+    as `mcinj.certify.coarse_pairs` names it (without room: none are written down).
     """
 
     ti: Ints
@@ -57,6 +61,7 @@ class Tree(NamedTuple):
     UV: npt.NDArray[np.int8]
     KID: Ints
     OPEN: Ints
+    SPAN: Ints
     ON: Words
     OFF: Words
     ABOVE: Words
@@ -68,6 +73,7 @@ class Tree(NamedTuple):
     FIRST: Ints
     stack: Ints
     out: Ints
+    steps: npt.NDArray[np.int8]
     V: Floats
     V2: Floats
     mask: Floats
@@ -75,13 +81,13 @@ class Tree(NamedTuple):
 
 # Arrays that have one entry per cell, and their value before there is one.
 _PER_CELL = (
-    "SG", "LAYER", "HEAD", "PATH", "LEN", "CM", "CX", "CU", "CI", "UP", "UE", "UV", "KID", "OPEN", "ON", "OFF",
+    "SG", "LAYER", "HEAD", "PATH", "LEN", "CM", "CX", "CU", "CI", "UP", "UE", "UV", "KID", "OPEN", "SPAN", "ON", "OFF",
     "ABOVE", "BELOW", "RID", "RES", "HR",
 )  # fmt: skip
 
 
-def make_tree(model: DeepModel, padded: int, cells: int, out: int) -> Tree:
-    """An empty tree with room for so many cells and complete pairs; `padded`: the width the search pads its layers to.
+def make_tree(model: DeepModel, padded: int, cells: int, out: int, steps: int) -> Tree:
+    """An empty tree with room for so many cells, complete pairs and steps; `padded`: the width of the search's layers.
 
     Where a denominator is 0 modulo the prime, residues are 0: no rank is proved with them.
     """
@@ -107,11 +113,12 @@ def make_tree(model: DeepModel, padded: int, cells: int, out: int) -> Tree:
         ti=np.zeros(INTEGERS, dtype=np.int64), SG=np.zeros((cells, L, m), dtype=np.int8), LAYER=whole(), HEAD=whole(),
         PATH=np.zeros((cells, hidden + len(model.fence) + 2), dtype=np.int32), LEN=whole(), CM=ones(g, W), CX=ones(W),
         CU=ones(W), CI=whole(W), UP=ones(L - 1, m, g), UE=ones(L - 1, m),
-        UV=np.zeros((cells, L - 1, m), dtype=np.int8), KID=whole(2), OPEN=whole(), ON=bits(hidden), OFF=bits(hidden),
-        ABOVE=bits(widths[-1]), BELOW=bits(widths[-1]),
+        UV=np.zeros((cells, L - 1, m), dtype=np.int8), KID=whole(2), OPEN=whole(), SPAN=whole(7),
+        ON=bits(hidden), OFF=bits(hidden), ABOVE=bits(widths[-1]), BELOW=bits(widths[-1]),
         RID=whole(), RES=ones(g + hidden - widths[-2], m), HR=ones(g, m), WT=WT,
         FIRST=np.concatenate([[0], np.cumsum(widths[:-1])]).astype(np.int64),
         stack=np.zeros((8 * hidden + 64, 2), dtype=np.int64), out=np.zeros((out, 2), dtype=np.int64),
+        steps=np.zeros(steps, dtype=np.int8),
         V=np.zeros((columns, m)), V2=np.zeros((g, m)), mask=np.zeros(m),
     )  # fmt: skip
 

@@ -37,6 +37,7 @@ from mcinj.decide.deep_log import (
     log_counted,
     log_decide,
     log_empty,
+    log_imply,
     log_next,
     log_positive,
     log_ranked,
@@ -363,8 +364,24 @@ def solve_with(st: Store, source: int, target: int, length: int, row: int) -> in
 
 
 @njit(**INNER)
-def imply(st: Store, d: int, p: int, slot: int) -> None:
-    """Decide units of layer p whose other sign is proved impossible on the cell; the chosen basis is lost."""
+def leans_on(st: Store, d: int, slot: int, row: int, length: int) -> bool:
+    """Whether the contradiction that `solve_with` met in `slot` leans on `row`; else the cell of frame d is empty."""
+    if st.gi[MET] == row:
+        return True
+    for k in range(st.ROWS.shape[2]):
+        if st.FIDS[slot, k] == row:
+            return True
+    log_circuit(st, d, slot, st.gi[MET], length)
+    log_empty(st, d)
+    return False
+
+
+@njit(**INNER)
+def imply(st: Store, d: int, p: int, slot: int) -> bool:
+    """Decide units of layer p whose other sign is proved impossible on the cell; the chosen basis is lost.
+
+    False: the cell is proved empty.
+    """
     length = st.FI[d, PATH]
     s = st.FM.shape[0] - 1
     g = st.ROWS.shape[2]
@@ -374,7 +391,11 @@ def imply(st: Store, d: int, p: int, slot: int) -> None:
         v = dot(st.ROWS[p, i], st.FX[slot], g)
         row = st.BASE[p] + 2 * i + (0 if v > 0.0 else 1)
         if solve_with(st, slot, s, length, row) == 0:
+            if not leans_on(st, d, s, row, length):
+                return False
+            log_imply(st, i, 1 if v > 0.0 else -1, s, st.gi[MET], row)
             assign(st, p, i, 1 if v > 0.0 else -1)
+    return True
 
 
 @njit(**INNER)

@@ -14,6 +14,8 @@ from mcinj.certify.deep_ops import (
     BRANCH,
     COUNTED,
     DECIDE,
+    IMPLY,
+    MARK,
     NEXT,
     ON_BASIS,
     POSITIVE,
@@ -182,6 +184,33 @@ def log_circuit(st: Store, d: int, slot: int, met: int, length: int) -> None:
     for k in range(g):
         _item(st, length, st.FIDS[slot, k])
     st.FI[d, RECORDED] += 1
+
+
+@njit(**INNER)
+def _other_rows(st: Store, slot: int, met: int, row: int) -> None:
+    """Where on the path the g rows are that contradict `row` in a contradiction of g + 1 rows."""
+    if met != row:
+        log(st, st.PINDEX[met])
+    for k in range(st.ROWS.shape[2]):
+        if st.FIDS[slot, k] != row:
+            log(st, st.PINDEX[st.FIDS[slot, k]])
+
+
+@njit(**INNER)
+def log_imply(st: Store, unit: int, sign: int, slot: int, met: int, row: int) -> None:
+    """Path rows decide a unit of the present layer: they contradict `row`, its other sign."""
+    if st.gi[RECORD]:
+        _op(st, IMPLY, 2 * unit + (1 if sign > 0 else 0))
+        _other_rows(st, slot, met, row)
+
+
+@njit(**INNER)
+def log_mark(st: Store, unit: int, above: bool, slot: int, met: int, row: int) -> None:
+    """A last-layer unit is positive (`above`) or nowhere positive: path rows contradict `row`; -1: by the basis."""
+    if st.gi[RECORD]:
+        _op(st, MARK, 4 * unit + (2 if above else 0) + (1 if row < 0 else 0))
+        if row >= 0:
+            _other_rows(st, slot, met, row)
 
 
 @njit(**INNER)

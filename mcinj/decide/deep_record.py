@@ -29,23 +29,27 @@ Ints = npt.NDArray[np.int64]
 
 def deep_proof(search: DeepSearch) -> DeepProof:
     """The proof of a search with `record` that ended in a pass, or that listed its regions."""
+    return DeepProof(search.model.depth, search.target, search.ranked, pruned(search, 0))
+
+
+def pruned(search: DeepSearch, layer: int) -> Ints:
+    """The instructions of a search with `record` that is done, and began in a layer: those that leaves use."""
     log = search.log()
     first = np.flatnonzero(log >= START).astype(np.int64)
     numbers = np.where(log >= START, log - START, log).astype(np.int64)
     bounds = np.append(first, len(log)).astype(np.int64)
     depth = int(sum(search.model.widths)) + 3
     keep = np.zeros(len(first), dtype=np.bool_)
-    _mark(numbers, bounds, search.model.depth, depth, keep)
-    return DeepProof(search.model.depth, search.target, search.ranked, _renumbered(numbers, bounds, depth, keep))
+    _mark(numbers, bounds, layer, search.model.depth, depth, keep)
+    return _renumbered(numbers, bounds, depth, keep)
 
 
 @njit()
-def _mark(log: Ints, bounds: Ints, layers: int, depth: int, keep: npt.NDArray[np.bool_]) -> None:
+def _mark(log: Ints, bounds: Ints, p: int, layers: int, depth: int, keep: npt.NDArray[np.bool_]) -> None:
     """Keep the tree, sets that a leaf uses, bounds that one of these may use, bases of claims, bounds and sets."""
     count = bounds.shape[0] - 1
     proved = np.zeros(count + 1, dtype=np.int64)  # instructions that proved the sets in force
     sets = 0
-    p = 0
     frame_sets = np.zeros(depth, dtype=np.int64)
     frame_layer = np.zeros(depth, dtype=np.int64)
     second = np.zeros(depth, dtype=np.bool_)

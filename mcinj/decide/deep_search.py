@@ -263,7 +263,7 @@ class DeepSearch:
             self._pace.end(self.nodes - before)
             watch.poll(self.nodes, self._waiting())
             if reason == ds.LOGFULL:
-                self._flush()
+                self.take_log()
             elif reason == ds.BLOCK:
                 self._block(int(st.gi[ds.SLOT]))
             elif reason == ds.RESOLVE:
@@ -327,17 +327,25 @@ class DeepSearch:
             self.st.LOG[at : at + len(numbers)] = numbers
             gi[ds.LOGGED] = at + len(numbers)
 
-    def _flush(self) -> None:
+    def take_log(self) -> int:
+        """Take what is in the log out of it; how many numbers."""
         gi = self.st.gi
-        if gi[ds.LOGGED] > len(self.st.LOG):
+        count = int(gi[ds.LOGGED])
+        if count > len(self.st.LOG):
             raise RuntimeError("the log of a proof has overflowed; please report this network")
-        self._log.append(self.st.LOG[: int(gi[ds.LOGGED])].copy())
+        self._log.append(self.st.LOG[:count].copy())
         gi[ds.LOGGED] = 0
+        return count
 
     def log(self) -> npt.NDArray[np.int32]:
-        """The instructions of a certificate (`mcinj.decide.deep_log`) of a search with `record` that is done."""
-        self._flush()
-        return np.concatenate(self._log)
+        """The instructions of a certificate (`mcinj.decide.deep_log`) of a search with `record` that is done.
+
+        Afterwards there are none.
+        """
+        self.take_log()
+        whole = np.concatenate(self._log)
+        self._log.clear()
+        return whole
 
     def _collision(self, z: tuple[Fraction, ...]) -> tuple[Witness, int] | None:
         x = self.model.input(z)

@@ -7,6 +7,7 @@ guess is checked by the exact code of `mcinj.certify.joint_cells`; where it fail
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -41,14 +42,14 @@ def joint_certificate(network: Network, ranks: DeepProof) -> bytes:
     return write_joint(network, ranks, deep_proof(search), joint_proof(cells, network.depth))
 
 
-def joint_proof(cells: ClosedCells, layers: int) -> JointProof:
-    """The proof for pairs of these cells, of which none collide; fills in `cells.kinds`."""
+def joint_proof(cells: ClosedCells, layers: int, pairs: Iterable[tuple[int, int]] | None = None) -> JointProof:
+    """The proof for pairs of these cells (all, or those given), of which none collide; fills in `cells.kinds`."""
     numbers: list[int] = []
     for c in range(len(cells.signs)):
         current().poll()
         numbers += _claims(cells, c)
-    for a in range(len(cells.signs)):
-        for b in cells.open_after(a):
+    for a, b in cells.open_pairs() if pairs is None else pairs:
+        if pairs is None or not cells.apart(a, b):
             current().poll()
             numbers += _tree(CellPair(cells, a, b))
     return JointProof(layers, np.array(numbers, dtype=np.int64))

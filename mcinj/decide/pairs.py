@@ -179,14 +179,20 @@ def _any_weights(
 
 def _closed_cells(network: Network, nodes: int, limit: int, fence: FractionMatrix, certificate: bool) -> DeepDecision:
     """Coarse cells; where they do not do, rank on all regions, then pairs of closed cells."""
-    if not certificate:
-        current().enter("coarse cells and their pairs")
-        coarse = Coarse(DeepModel.of(network, fence), network, limit - nodes)
-        found = coarse.pairs()
-        nodes += coarse.nodes
-        if found is not None:
-            return coarse_decision(found, coarse.layer, nodes)
-    ranked, searches = rank_regions(network, limit, nodes, fence, record=certificate, list_cells=True)
+    current().enter("coarse cells and their pairs")
+    coarse = Coarse(DeepModel.of(network, fence), network, limit - nodes, record=certificate)
+    found = coarse.pairs()
+    nodes += coarse.nodes
+    if found is not None:
+        decided = coarse_decision(found, coarse.layer, nodes)
+        if not certificate or decided.outcome is not Outcome.INJECTIVE:
+            return decided
+        current().decided = (decided, None)
+        current().enter("writing the certificate")
+        from mcinj.decide.coarse_record import coarse_global
+
+        return replace(decided, certificate=coarse_global(coarse))
+    ranked, searches, _ = rank_regions(network, limit, nodes, fence, record=certificate, list_cells=True)
     if ranked.outcome is not Outcome.INJECTIVE:
         return ranked
     answer, used = joint_collision(DeepModel.of(network, fence), network, limit - ranked.nodes, searches[0].cells)

@@ -85,7 +85,7 @@ def decide_regional(
     started = time.perf_counter()
     counts = count_regions(network, limit_of(node_budget), fence, exact=exact, record=certificate)
     found = counts.decision
-    searches = counts.searches
+    searches, proof = counts.searches, None
     if counts.rank_is_open:
         if boxes is None and not fence:
             boxes = BoxProof(network)
@@ -94,11 +94,10 @@ def decide_regional(
         if closed:
             found = DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, found.nodes + used, 0.0)
         else:
-            found, searches = rank_regions(network, limit, found.nodes + used, fence, record=certificate)
-    proof = None
+            found, searches, proof = rank_regions(network, limit, found.nodes + used, fence, record=certificate)
     if found.outcome is Outcome.INJECTIVE and certificate:
         current().decided = (found, None)
-    if certificate and found.outcome is Outcome.INJECTIVE:
+    if certificate and found.outcome is Outcome.INJECTIVE and proof is None:
         premise = network.premise if found.certified is Certified.GENERIC else None
         proof = write_regional(network, [deep_proof(search) for search in searches], premise)
     return replace(found, seconds=time.perf_counter() - started, certificate=proof)
@@ -151,35 +150,42 @@ def count_regions(
 def rank_regions(
     network: Network, limit: int, nodes: int, fence: FractionMatrix = (), *, record: bool = False,
     list_cells: bool = False,
-) -> tuple[DeepDecision, list[DeepSearch]]:  # fmt: skip
+) -> tuple[DeepDecision, list[DeepSearch], bytes | None]:  # fmt: skip
     """Whether the Jacobian has rank n on every open region, for any weights, after `nodes` of at most `limit` nodes.
 
     Rank n of the network implies that of every prefix, so that one search does; it is returned if it passed, with the
-    full patterns of the earlier layers (`list_cells`).
+    full patterns of the earlier layers (`list_cells`). Without them coarse cells are tried first: if these pass, there
+    is no search, and with `record` the certificate.
     """
     current().enter("ranks on all regions")
     model = DeepModel.of(network, fence)
     if model.residues is None:
-        return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, 0.0, reason=Reason.PRIME), []
-    if model.depth > 1 and not record and not list_cells:
-        coarse = Coarse(model, network, limit - nodes)
+        return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, 0.0, reason=Reason.PRIME), [], None
+    if model.depth > 1 and not list_cells:
+        coarse = Coarse(model, network, limit - nodes, record=record)
         found = coarse.ranks()
         nodes += coarse.nodes
         if found is not None:
+            decided, proof = coarse_decision(found, coarse.layer, nodes), None
             if found is True:
                 current().prove(f"every region has rank {network.n}")
-            return coarse_decision(found, coarse.layer, nodes), []
+                if record:
+                    current().decided = (decided, None)
+                    from mcinj.decide.coarse_record import coarse_regional
+
+                    proof = coarse_regional(coarse)
+            return decided, [], proof
     search = DeepSearch(model, model.n, ranked=True, list_cells=list_cells and model.depth > 1, record=record)
     answer = _answer(search, limit - nodes, network)
     nodes += search.nodes
     if isinstance(answer, Reason):
         reason = Reason.RANK if answer is Reason.BUDGET else answer
-        return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, 0.0, reason=reason), []
+        return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, 0.0, reason=reason), [], None
     if answer is not True:
         witness, layer = answer
-        return DeepDecision(Outcome.NOT_INJECTIVE, layer, Certified.EXACT, nodes, 0.0, witness), []
+        return DeepDecision(Outcome.NOT_INJECTIVE, layer, Certified.EXACT, nodes, 0.0, witness), [], None
     current().prove(f"every region has rank {network.n}")
-    return DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0), [search]
+    return DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0), [search], None
 
 
 def coarse_decision(found: Witness | Literal[True] | Reason, layer: int | None, nodes: int) -> DeepDecision:
