@@ -25,6 +25,8 @@ from mcinj.cli.app import (
     TimeLimit,
     app,
     read_as_told,
+    slope_as_told,
+    tell_left_out,
 )
 from mcinj.errors import InputError
 
@@ -62,7 +64,9 @@ def invert(
 
     if (output is None) == (y is None):
         raise InputError("give the output as a file or with --y, one of the two")
-    network = read_as_told(file, last, layers, prefix).network
+    read = read_as_told(file, last, layers, prefix)
+    network, slope = read.network, slope_as_told(read, file, slope)
+    tell_left_out(read, file, "y is what comes before it")
     values = read_vector(output) if output is not None else parse_vector(y or "", "--y")
     found = solve(
         network, values, domain=domain, slope=slope, noisy=noisy, max_pieces=max_pieces, node_budget=node_budget,
