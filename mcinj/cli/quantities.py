@@ -24,6 +24,7 @@ from mcinj.cli.app import (
     tell_left_out,
 )
 from mcinj.errors import InputError
+from mcinj.show.watching import watched
 
 
 @app.command()
@@ -49,9 +50,11 @@ def stability(
     read = read_as_told(file, last, layers, prefix)
     slope = slope_as_told(read, file, slope)
     tell_left_out(read, file, "the numbers are those of the network before it")
-    found = enclose(
-        read.network, domain=domain, slope=slope, tolerance=tolerance, node_budget=node_budget, time_limit=time_limit
-    )
+    with watched("regions"):
+        found = enclose(
+            read.network, domain=domain, slope=slope, tolerance=tolerance, node_budget=node_budget,
+            time_limit=time_limit,
+        )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(found.to_json()))
         return
@@ -107,7 +110,8 @@ def margin(
         network = network.layer(layer)
     elif network.depth > 1:
         raise InputError(f"a margin is that of one layer and {file} has {network.depth}: choose one with --layer")
-    found = enclose(network, domain=domain, tolerance=tolerance, node_budget=node_budget, time_limit=time_limit)
+    with watched("directions"):
+        found = enclose(network, domain=domain, tolerance=tolerance, node_budget=node_budget, time_limit=time_limit)
     if as_json:
         typer.echo(json.dumps(found.to_json()))
         return

@@ -32,7 +32,7 @@ from mcinj.decide.budget import limit_of
 from mcinj.decide.check import as_network, check
 from mcinj.decide.deep_domain import Domain
 from mcinj.decide.verdict import Outcome
-from mcinj.decide.watch import time_limit_of
+from mcinj.decide.watch import current, time_limit_of
 from mcinj.errors import InputError
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix, FractionVector
@@ -203,6 +203,7 @@ class _Task:
         self.started = time.perf_counter()
         self.clock = self.started  # of the time limit
         self.seconds = seconds
+        self.watch = current()
 
     def answer(self) -> Margin:
         net = self.net
@@ -245,10 +246,12 @@ class _Task:
         )  # fmt: skip
 
     def _late(self, share: float) -> bool:
+        self.watch.poll()
         return self.seconds is not None and time.perf_counter() - self.clock > share * self.seconds
 
     def _search(self, search: MarginSearch) -> None:
         """The fine search with half of the budget; where that is not enough, coarser ones with the rest."""
+        self.watch.enter("least margin of all directions")
         half = (self.budget + 1) // 2
         if search.run(Fraction(self.tolerance) * search.scale, half, lambda: self._late(0.5)):
             return

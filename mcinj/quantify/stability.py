@@ -31,7 +31,7 @@ from mcinj.decide.budget import limit_of
 from mcinj.decide.check import as_network
 from mcinj.decide.deep_domain import Domain
 from mcinj.decide.deep_leaky import as_relu
-from mcinj.decide.watch import TimeUp, time_limit_of
+from mcinj.decide.watch import TimeUp, current, time_limit_of
 from mcinj.errors import InputError
 from mcinj.inverse.layers import slope_of
 from mcinj.networks import Network
@@ -126,6 +126,7 @@ class _Task:
         self.started = time.perf_counter()
         self.deadline = None if seconds is None else self.started + seconds
         self.limit = limit
+        self.watch = current()
         self.nodes = 0
         self.biases = net.exact_biases if net.has_biases else None
         self.walls: FractionMatrix = () if place is None else place.fence(net.n)
@@ -169,6 +170,8 @@ class _Task:
         )  # fmt: skip
 
     def _late(self) -> bool:
+        self.watch.nodes = self.nodes
+        self.watch.poll()
         return self.deadline is not None and time.perf_counter() > self.deadline
 
     def _meets(self) -> Meets | None:
@@ -181,6 +184,7 @@ class _Task:
         return Rows.of(self.net.exact_weights[k], None if self.biases is None else self.biases[k], walls)
 
     def _one_layer(self, start: list[tuple[FractionVector, tuple[int, ...]]]) -> LeastSingular:
+        self.watch.enter("least singular value of all cells")
         rows = self._rows(0, self.walls)
         found: LeastSingular | None = None
         # A coarse answer first: it stands where the budget ends the fine one.
@@ -192,6 +196,8 @@ class _Task:
                 stop=self._late,
             )  # fmt: skip
             self.nodes += fine.nodes
+            if fine.complete and fine.low > 0.0:
+                self.watch.prove(f"singular values are at least {fine.low:.4g}")
             if found is None or fine.complete:
                 found = fine
             else:
@@ -203,6 +209,7 @@ class _Task:
 
     def _deep(self, best: tuple[Cell, Pattern] | None) -> tuple[float, float, bool, tuple[Cell, Pattern] | None]:
         """σ* over all regions: full patterns of the earlier layers, the last one by branch and bound."""
+        self.watch.enter("least singular value of all regions")
         high = math.inf if best is None else root_above(best[0].square)
         low = high
         for pattern, rows in self._patterns(0, (), self._rows(0, self.walls)):
@@ -269,6 +276,7 @@ class _Task:
         """A lower bound of κ from pairs of boxes, for few inputs: a first one, then as near to σ* / 2 as is cheap."""
         if not 0.0 < high < math.inf or self.net.n > _FEW:
             return 0.0
+        self.watch.enter("pairs of boxes")
         limits = (None, None) if self.place is None else (self.place.low, self.place.high)
         pairs = BoxPairs(self.net, *limits, keep=True)
         limit = min(_PAIRS, self.limit - self.nodes)
@@ -317,6 +325,7 @@ class _Task:
         """σ* of each layer alone: the first on the domain, later ones on inputs >= 0, which is all that they meet."""
         result = []
         for k, w in enumerate(self.net.exact_weights):
+            self.watch.enter(f"layer {k + 1} alone")
             n = len(w[0])
             opposites = self._opposites[k]
             if opposites.all_rows:  # all cells have the same singular values
@@ -336,6 +345,8 @@ class _Task:
                 meets=self._meets() if k == 0 else None, stop=self._late,
             )  # fmt: skip
             self.nodes += found.nodes
+            if found.complete and found.low > 0.0:
+                self.watch.prove(f"singular values of layer {k + 1} alone are at least {found.low:.4g}")
             result.append((max(found.low, opposites.sigma), found.high))
         return tuple(result)
 
