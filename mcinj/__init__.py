@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from mcinj.networks import Ensemble, Network, RowStream, Seed, read_npz, register_ensemble, sample, write_npz
     from mcinj.networks.readers import read_network
     from mcinj.quantify.margin import Margin, margin
-    from mcinj.quantify.stability import Stability, stability
+    from mcinj.quantify.stability import stability
+    from mcinj.quantify.stability_value import Stability
     from mcinj.results import Results, load
     from mcinj.show.report import report
 
@@ -49,7 +50,7 @@ _HOMES = {
     "Results": "mcinj.results",
     "RowStream": "mcinj.networks",
     "Seed": "mcinj.networks",
-    "Stability": "mcinj.quantify.stability",
+    "Stability": "mcinj.quantify.stability_value",
     "Threshold": "mcinj.experiment.trial",
     "Verdict": "mcinj.decide.verdict",
     "Witness": "mcinj.certify.witness",

@@ -31,7 +31,7 @@ def doubled(basis: npt.ArrayLike, factors: npt.ArrayLike = 1, more: npt.ArrayLik
     """The injective layer `[B; -DB; M]`, D a positive diagonal matrix.
 
     In every open cell one of `b_i` and `-d_i b_i` is active, so the active rows span what B's rows span. With 2n rows
-    there are no other injective layers (Puthawala et al., Corollary 1). The rows must be opposite exactly: products
+    there are no other injective layers (Puthawala et al.). The rows must be opposite exactly: products
     that float64 does not hold are kept as rationals. Then `mcinj.write_npz` refuses the network; powers of two as
     factors avoid that.
 

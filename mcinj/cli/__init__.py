@@ -13,24 +13,35 @@ from mcinj.cli import decisions, draws, experiments, inverse, quantities, warmup
 from mcinj.cli.app import EXIT_INPUT, EXIT_INTERNAL, EXIT_INTERRUPT, app
 from mcinj.cli.notice import tell_of_compilation
 from mcinj.errors import InputError
+from mcinj.show.watching import Interrupted
 
 
 def main() -> NoReturn:
     """Entry point: one line and code 2 for a user's error, code 70 for ours."""
     tell_of_compilation()
+    code = 0
     try:
-        app()
+        if len(sys.argv) == 1:
+            app()  # the help
+        ended = app(standalone_mode=False)
+        code = ended if isinstance(ended, int) else 0
     except InputError as error:
         print(f"mcinj: {error}", file=sys.stderr)
         code = EXIT_INPUT
+    except Interrupted as error:
+        print(f"mcinj: {error}", file=sys.stderr)
+        code = EXIT_INTERRUPT
     except KeyboardInterrupt:
         print("mcinj: interrupted", file=sys.stderr)
         code = EXIT_INTERRUPT
     except BrokenPipeError:
         # The reader of our output went away (`mcinj export … | head`): nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except Exception as error:
+        tell = getattr(error, "format_message", None)  # the parser's errors, click's or its copy in typer
+        if tell is not None:
+            print(f"mcinj: {' '.join(str(tell()).split())}{_where(error)}", file=sys.stderr)
+            sys.exit(EXIT_INPUT)
         if os.environ.get("MCINJ_DEBUG"):
             raise
         print(
@@ -39,6 +50,10 @@ def main() -> NoReturn:
             file=sys.stderr,
         )
         code = EXIT_INTERNAL
-    else:
-        code = 0
     sys.exit(code)
+
+
+def _where(error: Exception) -> str:
+    """Where the parser's errors are explained."""
+    context = getattr(error, "ctx", None)
+    return "" if context is None else f" ({context.command_path} -h)"

@@ -144,6 +144,20 @@ def read_as_told(file: Path, last: LastLayer | None, layers: str | None, prefix:
     return read_file(file, layers=names, last=last, prefix=prefix)
 
 
+def slope_as_told(read: Reading, file: Path, slope: float) -> float:
+    """The slope of --slope; refused where the file itself says which activations it has."""
+    if slope and read.states_relus:
+        raise InputError(f"{file} says itself which activations its layers have; leave --slope out")
+    return slope
+
+
+def tell_left_out(read: Reading, file: Path, what: str) -> None:
+    """A word on standard error where the numbers of a command are not those of the whole file."""
+    if read.left_out:
+        names = ", ".join(read.left_out)
+        typer.echo(f"note: {file} ends in {names}, which is left out: {what}", err=True)
+
+
 def parse_widths(text: str, option: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(",")) if text.strip() else ()

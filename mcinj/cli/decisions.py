@@ -29,6 +29,7 @@ from mcinj.cli.app import (
     TimeLimit,
     app,
     read_as_told,
+    slope_as_told,
 )
 from mcinj.cli.explain import distinct_decimals, explain_known
 from mcinj.errors import InputError
@@ -81,9 +82,7 @@ def check(
     if certificate is not None and not certificate.parent.is_dir():
         raise InputError(f"cannot write {certificate}: {certificate.parent} is not a directory")
     read = read_as_told(file, last, layers, prefix)
-    if slope and read.states_relus:
-        raise InputError(f"{file} says itself which activations its layers have; leave --slope out")
-    network = read.network
+    slope, network = slope_as_told(read, file, slope), read.network
     plain = domain is not None or certificate is not None or engine not in (EngineName.AUTO, EngineName.TREE)
     if read.leaky is not None and criterion is CriterionName.GLOBAL and not plain:
         network, slope = read.leaky.network, read.leaky.slope

@@ -25,8 +25,11 @@ from mcinj.cli.app import (
     TimeLimit,
     app,
     read_as_told,
+    slope_as_told,
+    tell_left_out,
 )
 from mcinj.errors import InputError
+from mcinj.show.watching import watched
 
 if TYPE_CHECKING:
     from mcinj.inverse.farthest import Farthest
@@ -62,12 +65,15 @@ def invert(
 
     if (output is None) == (y is None):
         raise InputError("give the output as a file or with --y, one of the two")
-    network = read_as_told(file, last, layers, prefix).network
+    read = read_as_told(file, last, layers, prefix)
+    network, slope = read.network, slope_as_told(read, file, slope)
+    tell_left_out(read, file, "y is what comes before it")
     values = read_vector(output) if output is not None else parse_vector(y or "", "--y")
-    found = solve(
-        network, values, domain=domain, slope=slope, noisy=noisy, max_pieces=max_pieces, node_budget=node_budget,
-        time_limit=time_limit,
-    )  # fmt: skip
+    with watched("inputs with this output"):
+        found = solve(
+            network, values, domain=domain, slope=slope, noisy=noisy, max_pieces=max_pieces, node_budget=node_budget,
+            time_limit=time_limit,
+        )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(found.to_json()))
     elif found.fit is not None:
@@ -139,7 +145,8 @@ def coverage(
     from mcinj.inverse.coverage import coverage as estimate
 
     network = read_as_told(file, last, layers, prefix).network
-    found = estimate(network, samples=samples, domain=domain, seed=seed, level=level)
+    with watched("samples"):
+        found = estimate(network, samples=samples, domain=domain, seed=seed, level=level)
     if as_json:
         typer.echo(json.dumps(found.to_json()))
         return
@@ -172,10 +179,11 @@ def farthest(
     from mcinj.inverse.farthest import farthest as search
 
     network = read_as_told(file, last, layers, prefix).network
-    found = search(
-        network, domain=domain, samples=samples, starts=starts, seed=seed, node_budget=node_budget,
-        time_limit=time_limit,
-    )  # fmt: skip
+    with watched("pairs of inputs"):
+        found = search(
+            network, domain=domain, samples=samples, starts=starts, seed=seed, node_budget=node_budget,
+            time_limit=time_limit,
+        )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(found.to_json()))
     else:

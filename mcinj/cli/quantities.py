@@ -8,14 +8,30 @@ from typing import Annotated
 
 import typer
 
-from mcinj.cli.app import AsJson, Domain, Last, Layers, NetworkFile, NodeBudget, Prefix, TimeLimit, app, read_as_told
+from mcinj.cli.app import (
+    AsJson,
+    Domain,
+    Last,
+    Layers,
+    NetworkFile,
+    NodeBudget,
+    Prefix,
+    Slope,
+    TimeLimit,
+    app,
+    read_as_told,
+    slope_as_told,
+    tell_left_out,
+)
 from mcinj.errors import InputError
+from mcinj.show.watching import watched
 
 
 @app.command()
 def stability(
     file: NetworkFile,
     domain: Domain = None,
+    slope: Slope = 0.0,
     tolerance: Annotated[float, typer.Option(help="Relative width of the answer that is aimed at.")] = 1e-6,
     node_budget: NodeBudget = 1_000_000,
     time_limit: TimeLimit = None,
@@ -31,8 +47,14 @@ def stability(
     """
     from mcinj.quantify.stability import stability as enclose
 
-    network = read_as_told(file, last, layers, prefix).network
-    found = enclose(network, domain=domain, tolerance=tolerance, node_budget=node_budget, time_limit=time_limit)
+    read = read_as_told(file, last, layers, prefix)
+    slope = slope_as_told(read, file, slope)
+    tell_left_out(read, file, "the numbers are those of the network before it")
+    with watched("regions"):
+        found = enclose(
+            read.network, domain=domain, slope=slope, tolerance=tolerance, node_budget=node_budget,
+            time_limit=time_limit,
+        )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(found.to_json()))
         return
@@ -88,7 +110,8 @@ def margin(
         network = network.layer(layer)
     elif network.depth > 1:
         raise InputError(f"a margin is that of one layer and {file} has {network.depth}: choose one with --layer")
-    found = enclose(network, domain=domain, tolerance=tolerance, node_budget=node_budget, time_limit=time_limit)
+    with watched("directions"):
+        found = enclose(network, domain=domain, tolerance=tolerance, node_budget=node_budget, time_limit=time_limit)
     if as_json:
         typer.echo(json.dumps(found.to_json()))
         return

@@ -32,14 +32,18 @@ def decide_leaky(network: Network, slope: float, *, node_budget: int | None = No
     return replace(found, seconds=time.perf_counter() - started)
 
 
-def as_relu(network: Network, slope: float) -> Network:
-    """A ReLU network that collides exactly where the leaky one does: `σ(z) = ReLU(z) - a ReLU(-z)`, widths doubled."""
+def as_relu(network: Network, slope: float | Fraction, *, scaled_end: bool = False) -> Network:
+    """A ReLU network that collides exactly where the leaky one does: `σ(z) = ReLU(z) - a ReLU(-z)`, widths doubled.
+
+    `scaled_end`: the last layer has units z and -a z, not z and -z, so that singular values are those of the leaky one.
+    """
     a = Fraction(slope)
     weights, biases = [], []
     for k, w in enumerate(network.exact_weights):
         rows = [tuple(row) if k == 0 else (*row, *(-a * v for v in row)) for row in w]
-        weights.append([*rows, *(tuple(-v for v in row) for row in rows)])
+        other = -a if scaled_end and k == network.depth - 1 else -1
+        weights.append([*rows, *(tuple(other * v for v in row) for row in rows)])
         if network.exact_biases is not None:
             b = network.exact_biases[k]
-            biases.append([*b, *(-v for v in b)])
+            biases.append([*b, *(other * v for v in b)])
     return Network(weights, biases or None)

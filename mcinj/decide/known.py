@@ -120,4 +120,6 @@ def _advice(network: Network, watch: Watch, domain: Domain | None, slope: float,
         return "fewer inputs are easier to decide: give a bounded set of them, e.g. --domain box:-1,1"
     if domain is not None and network.has_biases:
         return f"fewer regions meet a smaller domain: {domain.shape} with less room than {domain.high - domain.low:g}"
+    if network.depth == 1:
+        return "more time may do (--time-limit, --node-budget); a leaky ReLU (--slope) needs full column rank only"
     return "ReLU layers before the last may be made leaky (--slope), which needs full column rank only"

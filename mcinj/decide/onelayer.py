@@ -2,7 +2,7 @@
 
 `x ↦ ReLU(Wx + b)` on R^n is the part t > 0 of `(x, t) ↦ ReLU(Wx + bt)`; the half space t > 0 is one more row
 `(0, -1)`, negative from the start. The layer is injective iff the x-parts of the active rows have rank n on every open
-cell in there (mathematics of the criterion: Puthawala et al., arXiv 2006.08464, Theorem 2, and perturbation).
+cell in there (the criterion of Puthawala et al., arXiv 2006.08464, and perturbation).
 """
 
 from __future__ import annotations

@@ -175,17 +175,17 @@ def _read(inputs: int, layers: list[Layer], end_relu: bool, left_out: list[str],
         note.append(f"{', '.join(left_out)} left out, strictly monotone")
     uniform = slopes.pop() if len(slopes) == 1 else 0.0
     if not any(s.any() for s in inner):
-        return _noted(reading(weights, _given(biases), names, says=says, last=last), notes)
+        return _noted(reading(weights, _given(biases), names, says=says, last=last), notes, left_out)
     plain = reading(*_expanded(weights, biases, inner), names, says=says, last=last)
     if 0.0 < uniform < 1.0 and not end_relu:
         leaky = reading(weights, _given(biases), names, says=says, last=last)
         shown = tuple(replace(layer, slope=uniform) for layer in leaky.layers[:-1])
         own = Reading(plain.network, (*shown, leaky.layers[-1]), True, Leaky(leaky.network, uniform))
-        return _noted(own, notes)
+        return _noted(own, notes, left_out)
     for slope, note in zip(inner, notes, strict=False):
         if slope.any():
             note.append(f"{int(np.count_nonzero(slope))} leaky ReLUs as two units each")
-    return _noted(plain, notes)
+    return _noted(plain, notes, left_out)
 
 
 def _expanded(
@@ -211,11 +211,9 @@ def _given(biases: Sequence[Array]) -> list[Array] | None:
     return list(biases) if any(np.any(b != 0) for b in biases) else None
 
 
-def _noted(read: Reading, notes: list[list[str]]) -> Reading:
-    layers = tuple(
-        replace(layer, note="; ".join(note)) for layer, note in zip(read.layers, notes, strict=True)
-    )
-    return replace(read, layers=layers)
+def _noted(read: Reading, notes: list[list[str]], left_out: list[str]) -> Reading:
+    layers = tuple(replace(layer, note="; ".join(note)) for layer, note in zip(read.layers, notes, strict=True))
+    return replace(read, layers=layers, left_out=tuple(left_out))
 
 
 def _chosen(layer: Layer, units: Ints) -> Layer:

@@ -95,7 +95,8 @@ class Graph:
         shape = (1, *dims[1:]) if free else tuple(dims)
         if not all(d > 0 for d in shape):
             raise InputError(f"its input has shape {dims}; all axes but the first (batch) must have a fixed size")
-        if len(shape) > 1 and shape[0] != 1:
+        column = len(shape) == 2 and shape[1] == 1  # weights stand on the left of it
+        if len(shape) > 1 and shape[0] != 1 and not column:
             raise InputError(f"its input has shape {dims}; export with a batch of 1, or with one of free size")
         return shape, free, self.types[kind.elem_type]
 

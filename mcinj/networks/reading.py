@@ -56,12 +56,14 @@ class Reading:
     `states_relus`: whether the source itself says where its ReLUs are.
     `leaky`: the same function with leaky ReLUs, where the source has such, all of one slope. In `network` each of them
     is two units; the short form is decided faster. The last layer is linear and has both signs in either.
+    `left_out`: names of strictly monotone functions behind the last layer, which are not part of `network`.
     """
 
     network: Network
     layers: tuple[ReadLayer, ...]
     states_relus: bool
     leaky: Leaky | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def reading(

@@ -28,9 +28,11 @@ from typing import Any
 import numpy as np
 
 from mcinj.certify.rational import kernel, rank
+from mcinj.decide.budget import limit_of
 from mcinj.decide.check import as_network, check
 from mcinj.decide.domain import Domain
 from mcinj.decide.verdict import Outcome
+from mcinj.decide.watch import current, time_limit_of
 from mcinj.errors import InputError
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix, FractionVector
@@ -186,24 +188,22 @@ def margin(
         )
     if not 1e-9 <= tolerance <= 0.5:
         raise InputError(f"tolerance is a share of the largest margin, between 1e-9 and 0.5; got {tolerance!r}")
-    if node_budget is not None and (isinstance(node_budget, bool) or node_budget < 0):
-        raise InputError(f"node_budget must be a whole number >= 0 or None (no limit), got {node_budget!r}")
-    if time_limit is not None and not time_limit > 0:
-        raise InputError(f"time_limit is a number of seconds > 0, got {time_limit!r}")
-    return _Task(net, place, tolerance, node_budget, time_limit).answer()
+    limit, seconds = limit_of(node_budget), time_limit_of(time_limit)
+    return _Task(net, place, tolerance, limit, seconds).answer()
 
 
 class _Task:
     """One question and its budget."""
 
     def __init__(
-        self, net: Network, place: Domain | None, tolerance: float, budget: int | None, seconds: float | None
+        self, net: Network, place: Domain | None, tolerance: float, budget: int, seconds: float | None
     ) -> None:
         self.net, self.tolerance, self.budget = net, tolerance, budget
         self.radius = None if place is None else place.high
         self.started = time.perf_counter()
         self.clock = self.started  # of the time limit
         self.seconds = seconds
+        self.watch = current()
 
     def answer(self) -> Margin:
         net = self.net
@@ -246,15 +246,16 @@ class _Task:
         )  # fmt: skip
 
     def _late(self, share: float) -> bool:
+        self.watch.poll()
         return self.seconds is not None and time.perf_counter() - self.clock > share * self.seconds
 
     def _search(self, search: MarginSearch) -> None:
         """The fine search with half of the budget; where that is not enough, coarser ones with the rest."""
-        unlimited = 2**62
-        half = unlimited if self.budget is None else (self.budget + 1) // 2
+        self.watch.enter("least margin of all directions")
+        half = (self.budget + 1) // 2
         if search.run(Fraction(self.tolerance) * search.scale, half, lambda: self._late(0.5)):
             return
-        limit = unlimited if self.budget is None else self.budget
+        limit = self.budget
         for tolerance in _COARSE:
             if tolerance <= self.tolerance:
                 break
@@ -265,8 +266,8 @@ class _Task:
         self, low: Fraction, best: Value, rows: FractionMatrix, nodes: int
     ) -> tuple[Fraction, Value, int, bool | None]:
         """Bounds on both sides of 0, cut there by an exact decision: injective is 0 or more, else 0 or less."""
-        left = None if self.budget is None else self.budget - nodes
-        if (left is not None and left <= 0) or self._late(1.0):
+        left = self.budget - nodes
+        if left <= 0 or self._late(1.0):
             return low, best, nodes, None
         seconds = None if self.seconds is None else self.clock + self.seconds - time.perf_counter()
         # Without a premise: no count may stand for a rank.

@@ -16,8 +16,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,18 +27,23 @@ from mcinj.certify.collision import collision_at
 from mcinj.certify.rational import product, to_flint
 from mcinj.certify.witness import Witness
 from mcinj.decide.boxes import BoxPairs
+from mcinj.decide.budget import limit_of
 from mcinj.decide.check import as_network
+from mcinj.decide.deep_leaky import as_relu
 from mcinj.decide.domain import Domain
-from mcinj.decide.watch import TimeUp
+from mcinj.decide.watch import TimeUp, current, time_limit_of
 from mcinj.errors import InputError
+from mcinj.inverse.layers import slope_of
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix, FractionVector
 from mcinj.networks.traced import accepts_modules
 from mcinj.quantify.ball import point_in_ball
+from mcinj.quantify.opposite_pairs import OppositeBounds, from_opposites, two_sided
 from mcinj.quantify.pairs import closest_pair, ratio_squared
 from mcinj.quantify.roots import root_above
 from mcinj.quantify.search import PatternSearch, Rows
 from mcinj.quantify.singular import Cell, LeastSingular, cell_at, least_singular
+from mcinj.quantify.stability_value import Pattern, Stability
 
 _SAMPLES = 2_000
 _STARTS = 12  # sampled regions with the fewest active units that are looked at
@@ -46,79 +52,7 @@ _FEW = 3  # inputs up to which pairs of boxes bound κ of several layers
 _PAIRS = 100_000  # of boxes
 _WIDE = 12  # inputs of a later layer beyond which its own bound is not tried
 
-Pattern = tuple[tuple[int, ...], ...]  # active units, layer by layer, from 0
 Meets = Callable[[PatternSearch], FractionVector | None]
-
-
-@dataclass(frozen=True)
-class Stability:
-    """What `stability` found. Every number is a proved bound; `x`, `direction` and `pair` show the upper ones.
-
-    Attributes
-    ----------
-    sigma_lo, sigma_hi
-        `sigma_lo <= σ* <= sigma_hi`: least singular value of the Jacobian over all regions that meet the domain.
-        sigma_lo is rounded down, sigma_hi up.
-    kappa_lo, kappa_hi
-        The same for the lower Lipschitz constant, in units of output per unit of input.
-    x
-        A point of the region that shows sigma_hi, exact: an input (n,); any positive multiple does as well where the
-        network has neither biases nor domain.
-    pattern
-        Active units there, layer by layer, from 0.
-    direction
-        Input direction (n,) that the Jacobian there shortens to at most sigma_hi times its length.
-    pair
-        Two inputs whose outputs are at most kappa_hi times their distance apart. For kappa_hi = 0: a collision.
-    layers
-        For a network of several layers, the enclosure of σ* of each layer alone on the inputs that it can meet.
-    complete
-        Whether sigma_lo is as near to sigma_hi as was asked for; otherwise a budget ended the search, or
-        rounding left a wider one (rows of very different sizes, a ball that a cell touches).
-    nodes, seconds
-        Cost. Nodes do not depend on the machine's speed.
-    sigma_squared, kappa_squared
-        Rationals below and above σ*² and κ², proved. The upper ones are exactly the quotients that `direction` and
-        `pair` show (for κ: `direction` where there is no pair); None where no region was reached.
-    """
-
-    sigma_lo: float
-    sigma_hi: float
-    kappa_lo: float
-    kappa_hi: float
-    x: FractionVector | None
-    pattern: Pattern
-    direction: FractionVector | None
-    pair: Witness | None
-    layers: tuple[tuple[float, float], ...]
-    complete: bool
-    nodes: int
-    seconds: float
-    sigma_squared: tuple[Fraction, Fraction | None]
-    kappa_squared: tuple[Fraction, Fraction | None]
-
-    def to_json(self) -> dict[str, Any]:
-        """The object that `mcinj stability --json` prints; exact vectors are lists of `"p/q"`."""
-
-        def texts(vector: FractionVector | None) -> list[str] | None:
-            return None if vector is None else [f"{v.numerator}/{v.denominator}" for v in vector]
-
-        return {
-            "sigma_lo": self.sigma_lo,
-            "sigma_hi": self.sigma_hi,
-            "kappa_lo": self.kappa_lo,
-            "kappa_hi": self.kappa_hi,
-            "x": texts(self.x),
-            "pattern": [list(active) for active in self.pattern],
-            "direction": texts(self.direction),
-            "pair": None if self.pair is None else self.pair.to_json(),
-            "layers": [list(bounds) for bounds in self.layers],
-            "complete": self.complete,
-            "nodes": self.nodes,
-            "seconds": self.seconds,
-            "sigma_squared": [None if v is None else str(v) for v in self.sigma_squared],
-            "kappa_squared": [None if v is None else str(v) for v in self.kappa_squared],
-        }
 
 
 @accepts_modules
@@ -126,6 +60,7 @@ def stability(
     network: Network | Sequence[Any] | np.ndarray[Any, Any],
     *,
     domain: str | None = None,
+    slope: float = 0.0,
     tolerance: float = 1e-6,
     node_budget: int | None = 1_000_000,
     time_limit: float | None = None,
@@ -139,6 +74,9 @@ def stability(
         example input.
     domain
         `"box:LOW,HIGH"` or `"ball:R"`; None: all of R^n.
+    slope
+        0 for ReLU; otherwise the slope of leaky ReLUs in all layers, 0 < slope < 1. Each counts as two units, z and -z,
+        in `pattern`, and in the last layer (its κ is at most that of the leaky network).
     tolerance
         Relative width of the enclosure of σ* that is aimed at, between 1e-9 and 0.5.
     node_budget, time_limit
@@ -147,7 +85,7 @@ def stability(
     Raises
     ------
     InputError
-        A bad network, domain or tolerance.
+        A bad network, domain, slope, tolerance or limit.
 
     Notes
     -----
@@ -166,31 +104,29 @@ def stability(
     >>> str(found.sigma_squared[1])  # exactly
     '1'
     """
-    net = as_network(network)
+    net, leak = as_network(network), slope_of(slope)
+    if leak:
+        net = as_relu(net, leak, scaled_end=True)
     place = None if domain is None else Domain.parse(domain)
     if not 1e-9 <= tolerance <= 0.5:
         raise InputError(f"tolerance is the relative width of the answer, between 1e-9 and 0.5; got {tolerance!r}")
-    if node_budget is not None and (isinstance(node_budget, bool) or node_budget < 0):
-        raise InputError(f"node_budget must be a whole number >= 0 or None (no limit), got {node_budget!r}")
-    if time_limit is not None and not time_limit > 0:
-        raise InputError(f"time_limit is a number of seconds > 0, got {time_limit!r}")
+    limit, seconds = limit_of(node_budget), time_limit_of(time_limit)
     if place is not None and place.low < 0 < place.high and not net.has_biases:
         # Regions are cones: those that meet a neighbourhood of 0 are all.
-        found = _Task(net, None, tolerance, node_budget, time_limit).answer()
+        found = _Task(net, None, tolerance, limit, seconds).answer()
         return _into(net, found, place)
-    return _Task(net, place, tolerance, node_budget, time_limit).answer()
+    return _Task(net, place, tolerance, limit, seconds).answer()
 
 
 class _Task:
     """One question, its budget and its starting points."""
 
-    def __init__(
-        self, net: Network, place: Domain | None, tolerance: float, budget: int | None, seconds: float | None
-    ) -> None:
+    def __init__(self, net: Network, place: Domain | None, tolerance: float, limit: int, seconds: float | None) -> None:
         self.net, self.place, self.tolerance = net, place, tolerance
         self.started = time.perf_counter()
         self.deadline = None if seconds is None else self.started + seconds
-        self.limit = 2**62 if budget is None else budget
+        self.limit = limit
+        self.watch = current()
         self.nodes = 0
         self.biases = net.exact_biases if net.has_biases else None
         self.walls: FractionMatrix = () if place is None else place.fence(net.n)
@@ -206,12 +142,14 @@ class _Task:
             if found.cell is not None:
                 best = found.cell, (found.cell.active,)
             kappa_lo = low / 2
+            if high > 0:
+                kappa_lo = max(kappa_lo, self._opposites[0].kappa)
         else:
             low, high, complete, cell = self._deep(best)
             best = best if cell is None else cell
             layers = self._alone() if high > 0 else ()
             factors = [bounds[0] for bounds in layers]
-            kappa_lo = _below(math.prod(f / 2 for f in factors), len(factors)) if factors else 0.0
+            kappa_lo = self._product(factors) if factors else 0.0
             low = max(low, _below(math.prod(factors), len(factors)) if factors else 0.0)
             kappa_lo = max(kappa_lo, self._by_boxes(high))
             low = max(low, min(kappa_lo, high))  # two points of one region
@@ -232,6 +170,8 @@ class _Task:
         )  # fmt: skip
 
     def _late(self) -> bool:
+        self.watch.nodes = self.nodes
+        self.watch.poll()
         return self.deadline is not None and time.perf_counter() > self.deadline
 
     def _meets(self) -> Meets | None:
@@ -244,6 +184,7 @@ class _Task:
         return Rows.of(self.net.exact_weights[k], None if self.biases is None else self.biases[k], walls)
 
     def _one_layer(self, start: list[tuple[FractionVector, tuple[int, ...]]]) -> LeastSingular:
+        self.watch.enter("least singular value of all cells")
         rows = self._rows(0, self.walls)
         found: LeastSingular | None = None
         # A coarse answer first: it stands where the budget ends the fine one.
@@ -255,6 +196,8 @@ class _Task:
                 stop=self._late,
             )  # fmt: skip
             self.nodes += fine.nodes
+            if fine.complete and fine.low > 0.0:
+                self.watch.prove(f"singular values are at least {fine.low:.4g}")
             if found is None or fine.complete:
                 found = fine
             else:
@@ -266,6 +209,7 @@ class _Task:
 
     def _deep(self, best: tuple[Cell, Pattern] | None) -> tuple[float, float, bool, tuple[Cell, Pattern] | None]:
         """σ* over all regions: full patterns of the earlier layers, the last one by branch and bound."""
+        self.watch.enter("least singular value of all regions")
         high = math.inf if best is None else root_above(best[0].square)
         low = high
         for pattern, rows in self._patterns(0, (), self._rows(0, self.walls)):
@@ -332,6 +276,7 @@ class _Task:
         """A lower bound of κ from pairs of boxes, for few inputs: a first one, then as near to σ* / 2 as is cheap."""
         if not 0.0 < high < math.inf or self.net.n > _FEW:
             return 0.0
+        self.watch.enter("pairs of boxes")
         limits = (None, None) if self.place is None else (self.place.low, self.place.high)
         pairs = BoxPairs(self.net, *limits, keep=True)
         limit = min(_PAIRS, self.limit - self.nodes)
@@ -353,15 +298,43 @@ class _Task:
         self.nodes += pairs.nodes
         return best
 
+    @cached_property
+    def _opposites(self) -> list[OppositeBounds]:
+        """What opposite rows prove of each layer, on all of its inputs."""
+        biases = self.biases or (None,) * self.net.depth
+        return [from_opposites(w, b) for w, b in zip(self.net.exact_weights, biases, strict=True)]
+
+    def _product(self, alone: list[float]) -> float:
+        """A lower bound of κ from those of the layers, `alone`: σ* of each; leaky ReLUs are taken as they are."""
+        weights, biases = list(self.net.exact_weights), self.biases or (None,) * self.net.depth
+        factors = []
+        merged = False  # the layer's inputs are those of merged pairs
+        for k in range(len(weights)):
+            found = two_sided(weights[k], biases[k], weights[k + 1]) if k + 1 < len(weights) else None
+            if found is not None:
+                factors.append(found[0])
+                weights[k + 1] = found[1]
+            elif merged:
+                factors.append(from_opposites(weights[k], biases[k]).kappa)
+            else:
+                factors.append(max(alone[k] / 2, self._opposites[k].kappa))
+            merged = found is not None
+        return _below(math.prod(factors), len(factors))
+
     def _alone(self) -> tuple[tuple[float, float], ...]:
         """σ* of each layer alone: the first on the domain, later ones on inputs >= 0, which is all that they meet."""
         result = []
         for k, w in enumerate(self.net.exact_weights):
+            self.watch.enter(f"layer {k + 1} alone")
             n = len(w[0])
+            opposites = self._opposites[k]
+            if opposites.all_rows:  # all cells have the same singular values
+                result.append((opposites.sigma, opposites.sigma_above))
+                continue
             if k == 0:
                 rows = self._rows(0, self.walls)
             elif n > _WIDE:
-                result.append((0.0, math.inf))
+                result.append((opposites.sigma, math.inf))
                 continue
             else:
                 affine = self.biases is not None and any(self.biases[k])
@@ -372,7 +345,9 @@ class _Task:
                 meets=self._meets() if k == 0 else None, stop=self._late,
             )  # fmt: skip
             self.nodes += found.nodes
-            result.append((found.low, found.high))
+            if found.complete and found.low > 0.0:
+                self.watch.prove(f"singular values of layer {k + 1} alone are at least {found.low:.4g}")
+            result.append((max(found.low, opposites.sigma), found.high))
         return tuple(result)
 
     def _sampled(self) -> list[tuple[Cell, Pattern]]:

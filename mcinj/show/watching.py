@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,6 +61,26 @@ class DecisionLine:
             return "before the search began"
         proved = "; ".join(self.watch.proved) or "nothing proved yet"
         return f"{state_line(self.watch)}; {proved}"
+
+
+@contextmanager
+def watched(stage: str) -> Iterator[None]:
+    """Show how far a question other than `check` is; after Ctrl-C say so in one line, and raise `Interrupted`."""
+    from mcinj.decide.watch import Watch, watching
+
+    line = DecisionLine()
+    with watching(Watch(sink=line)) as watch:
+        try:
+            watch.enter(stage)
+            yield
+        except KeyboardInterrupt:
+            raise Interrupted(f"interrupted after {line.word()}") from None
+        finally:
+            line.close()
+
+
+class Interrupted(Exception):
+    """Ctrl-C, with how far the question came."""
 
 
 def state_line(watch: Watch) -> str:

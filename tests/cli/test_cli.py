@@ -270,3 +270,23 @@ def test_internal_errors_are_code_70(cli: Cli, monkeypatch: pytest.MonkeyPatch) 
     assert code == 70
     assert err.count("\n") == 1
     assert "RuntimeError: two lines" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Missing argument"), (["x.npz", "--samples", "0"], "--samples"),
+        (["x.npz", "--samples", "few"], "--samples"),
+        (["x.npz", "--nope"], "--nope"), (["x.npz", "--seed"], "--seed"),
+    ],
+)  # fmt: skip
+def test_the_parsers_errors_are_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["mcinj", "coverage", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, error = capsys.readouterr()
+    assert (ended.value.code, out, error.count("\n")) == (2, "", 1)
+    assert error.startswith("mcinj: ")
+    assert words in error

@@ -14,6 +14,27 @@ import pytest
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize(("command", "stage"), [("stability", "cells"), ("margin", "directions")])
+def test_an_interrupted_question_says_how_far_it_came(command: str, stage: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "net.npz", W1=np.random.default_rng(3).standard_normal((150, 20)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mcinj", command, "net.npz", "--node-budget", "1000000000"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    time.sleep(12)
+    process.send_signal(signal.SIGINT)
+    out, said = process.communicate(timeout=240)  # compiled code, and compilation, end first
+    assert (process.returncode, out) == (130, "")
+    assert said.count("\n") == 1
+    assert said.startswith("mcinj: interrupted after ")
+    assert stage in said
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_an_interrupted_decision_says_how_far_it_came(tmp_path: Path) -> None:
     rows = np.random.default_rng(3).standard_normal((150, 20))  # minutes of search
     np.savez(tmp_path / "net.npz", W1=rows)

@@ -50,7 +50,7 @@ def test_what_is_taken_passes_in_all_cells_and_verifies(layer: tuple[list[list[i
         assert (verdict.nodes, verdict.certified) == (0, "exact")
         assert verify(verdict.certificate, network, exact=True).accepted
     elif biases is None and len(rows) <= 2 * n:
-        # With 2n rows there are no other injective layers (Puthawala et al., Corollary 1).
+        # With 2n rows there are no other injective layers (Puthawala et al.).
         assert not expected
 
 

@@ -351,3 +351,17 @@ def test_places_in_several_axes_are_gathered(tmp_path: Path) -> None:
         save(tmp_path / "n.onnx", nodes, constants | {"places": wrong}, shape=(1, 6))
         with pytest.raises(InputError, match="meet a tensor"):
             read_file(tmp_path / "n.onnx")
+
+
+def test_columns_with_weights_on_their_left(tmp_path: Path) -> None:
+    """B relu(A x + c), x a column: no batch, though its first axis is not 1."""
+    a, b, c = matrix(5, 3), matrix(4, 5), matrix(5, 1)
+    nodes = [
+        node("MatMul", "a", "x", out="1"), node("Add", "1", "c", out="2"), node("Relu", "2", out="3"),
+        node("MatMul", "b", "3"),
+    ]  # fmt: skip
+    save(tmp_path / "n.onnx", nodes, {"a": a, "b": b, "c": c}, shape=(3, 1))
+    network = read_network(tmp_path / "n.onnx")
+    assert (network.n, network.widths) == (3, (5, 8))
+    for x in points(3, 5):
+        assert (output(network, x, linear=True) == exact(b) @ relu(exact(a) @ x + exact(c)[:, 0])).all()
