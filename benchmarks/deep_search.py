@@ -78,8 +78,8 @@ def main() -> None:
             spent += seconds
         short = np.array(bath) - np.array(rough)
         print(
-            f"n = {n}, behind {widths[0]}, {moves} moves, {spent / len(bath):.2f} s each, {len(bath)} streams: mean m/n "
-            f"{np.mean(bath) / n:.3f} (heat bath), {np.mean(rough) / n:.3f} (crude); wider in {(short > 0).sum()}, "
+            f"n = {n}, behind {widths[0]}, {moves} moves, {spent / len(bath):.2f} s each, {len(bath)} streams: mean m/n"
+            f" {np.mean(bath) / n:.3f} (heat bath), {np.mean(rough) / n:.3f} (crude); wider in {(short > 0).sum()}, "
             f"narrower in {(short < 0).sum()}, by {short.mean() / n:.3f} ± {short.std(ddof=1) / n / len(bath)**0.5:.3f}"
         )  # fmt: skip
 

@@ -41,6 +41,7 @@ Ints = npt.NDArray[np.int64]
 # Earlier layers after the first get a quarter of the moves each: they are far wider than their own thresholds.
 _EARLIER = 4
 _FREE = 0.02  # share of moves in a direction of no constraint
+_WINDOW = 3  # tenths of the hidden units: so many of their breakpoints are followed on either side of an input
 _CHUNK = 256  # moves between two looks at the rows
 _WIDEST = 64  # rows per input; a witness that outlives them all is as good as any
 
@@ -207,12 +208,13 @@ class _Search:
         if moves > 1:
             # Rounded, since the last digit of a power differs between machines.
             cooling = round(float((COLD / HOT) ** (1.0 / moves)), 14)
+        lines = max(8, int(self._net.zoff[-2]) * _WINDOW // 10)
         while self.spent < moves:
             net, before = self._net, int(state[FOUND])
             uniform = self._random.random((min(_CHUNK, moves - self.spent), n + 4))
             reason, made, q = deep_walk(  # type: ignore[no-untyped-call]
                 net.R, net.C, net.woff, net.size, net.zoff, x, tight, state, best, kept, q, cooling, n // 2, _FREE,
-                10**9, uniform,
+                lines, uniform,
             )  # fmt: skip
             self.spent += int(made)
             if state[FOUND] > before:

@@ -39,12 +39,12 @@ def forward(C, woff, size, zoff, x, z):  # type: ignore[no-untyped-def]
     for k in range(layers):
         out = z[zoff[k] : zoff[k + 1]]
         out[:] = 0.0
+        weights = C[woff[k] : woff[k + 1]].reshape((columns, size[k]))
         for i in range(columns):
             h = x[i] if k == 0 else z[zoff[k - 1] + i]
             if k == 0 or h > 0.0:
-                col = C[woff[k] + i * size[k] : woff[k] + (i + 1) * size[k]]
                 for j in range(len(out)):
-                    out[j] += h * col[j]
+                    out[j] += h * weights[i, j]
         columns = size[k]
 
 
@@ -56,12 +56,12 @@ def slopes_along(C, woff, size, zoff, z, d, s):  # type: ignore[no-untyped-def]
     for k in range(layers):
         out = s[zoff[k] : zoff[k + 1]]
         out[:] = 0.0
+        weights = C[woff[k] : woff[k + 1]].reshape((columns, size[k]))
         for i in range(columns):
             if k == 0 or z[zoff[k - 1] + i] > 0.0:
                 h = d[i] if k == 0 else s[zoff[k - 1] + i]
-                col = C[woff[k] + i * size[k] : woff[k] + (i + 1) * size[k]]
                 for j in range(len(out)):
-                    out[j] += h * col[j]
+                    out[j] += h * weights[i, j]
         columns = size[k]
 
 
@@ -80,12 +80,12 @@ def composed_row(R, woff, size, zoff, n, z, j, w, spare):  # type: ignore[no-unt
         there = spare[1] if k % 2 == last % 2 else spare[0]
         here = spare[0] if k % 2 == last % 2 else spare[1]
         there[:below] = 0.0
+        weights = R[woff[k - 1] : woff[k]].reshape((size[k - 1], below))
         for i in range(size[k - 1]):
-            if z[zoff[k - 1] + i] > 0.0 and here[i] != 0.0:
+            if z[zoff[k - 1] + i] > 0.0:
                 g = here[i]
-                row = R[woff[k - 1] + i * below : woff[k - 1] + (i + 1) * below]
                 for c in range(below):
-                    there[c] += g * row[c]
+                    there[c] += g * weights[i, c]
         here = there
     w[:] = here[:n]
 
@@ -152,12 +152,12 @@ def _pass_on(C, woff, size, zoff, up, change, col, val, slope):  # type: ignore[
         delta[j] = change * col[j]
     for k in range(up, len(size) - 1):
         rise = np.zeros(size[k + 1])
+        weights = C[woff[k + 1] : woff[k + 2]].reshape((size[k], size[k + 1]))
         for j in range(size[k]):
             if val[zoff[k] + j] > 0.0:
                 f = delta[j]
-                own = C[woff[k + 1] + j * size[k + 1] : woff[k + 1] + (j + 1) * size[k + 1]]
                 for c in range(len(rise)):
-                    rise[c] += f * own[c]
+                    rise[c] += f * weights[j, c]
         g = slope[zoff[k + 1] : zoff[k + 2]]
         for c in range(len(rise)):
             g[c] += rise[c]
@@ -360,6 +360,7 @@ def deep_walk(R, C, woff, size, zoff, x, tight, state, best, kept, q, cooling, m
     for done in range(len(U)):
         width = state[WIDTH]
         k = state[TIGHT]
+        q *= cooling
         # Now and then a line of no constraint, through x or through its opposite; all directions are on one of them.
         jump = U[done, n] < free
         o[:] = x
@@ -437,7 +438,6 @@ def deep_walk(R, C, woff, size, zoff, x, tight, state, best, kept, q, cooling, m
                 pick = e
                 if weight > goal:
                     break
-        q *= cooling
         length = 0.0
         for c in range(n):
             there[c] = o[c] + at[pick] * d[c]

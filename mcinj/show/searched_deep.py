@@ -17,7 +17,7 @@ from mcinj.show.groups import groups_by
 from mcinj.show.lines import infinity_strip
 from mcinj.show.names import law_name
 from mcinj.show.searched import finding, told, widths_found
-from mcinj.show.style import COLOURS, MARKERS, figure, legend_outside, save, shade
+from mcinj.show.style import COLOURS, DASHES, figure, legend_outside, save, shade
 from mcinj.theory import Bound
 from mcinj.theory.tables import field_table, table
 
@@ -150,8 +150,8 @@ def depth_axes(axes: Any, trials: pandas.DataFrame) -> Any:
         error = [part["mean"] - part["mean_lo"], part["mean_hi"] - part["mean"]]
         axes.errorbar(
             part["layers"] + 0.12 * (k / max(len(groups) - 1, 1) - 0.5), part["mean"], yerr=error,
-            color=shade(k, len(groups)), marker="^" if k == 0 else MARKERS[k % len(MARKERS)], markerfacecolor="white",
-            markersize=6, linewidth=0.9, linestyle=":", capsize=2.5,
+            color=shade(k, len(groups)), marker="^", markerfacecolor="white", markersize=6, linewidth=0.9,
+            linestyle=DASHES[k % len(DASHES)], capsize=2.5,
             label=f"searched, n = {n}" + ("" if law == "gaussian" else f", {law_name(law)}"),
         )  # fmt: skip
     depths = range(int(summary["layers"].min()), min(int(summary["layers"].max()), _MOST_LAYERS) + 1)
@@ -159,8 +159,8 @@ def depth_axes(axes: Any, trials: pandas.DataFrame) -> Any:
         values = [next(b.value for b in field_table(d - 1) if b.name.startswith(start)) for d in depths]
         axes.plot(list(depths), values, color="0.0", linewidth=1.2, linestyle=dash, label="_" + start)
         axes.annotate(
-            f"{start} behind infinitely wide layers, n → ∞", (depths[-1], values[-1]), (-4, 5),
-            textcoords="offset points", ha="right", va="bottom", fontsize=8,
+            f"{start} behind infinitely wide layers, n → ∞", (depths[0], values[0]), (0, -14 if start == "2RSB" else 6),
+            textcoords="offset points", ha="left", fontsize=8,
         )  # fmt: skip
     axes.set_xticks(sorted({int(v) for v in summary["layers"]}))
     axes.set_xlabel("layers")
