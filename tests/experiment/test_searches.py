@@ -170,7 +170,7 @@ def test_deep_searched_rows_and_their_shards(tmp_path: Path) -> None:
     assert failing == len(table[table["failed_layer"].notna()].groupby(["n", "widths_before", "trial"]))
     for k in (1, 2):
         mcinj.run(SEARCHED_DEEP, jobs=1, results=tmp_path / str(k), shard=f"{k}/2")
-    same(merge([tmp_path / "1", tmp_path / "2"], tmp_path / "merged"), table)
+    same(merge([tmp_path / "1", tmp_path / "2"], tmp_path / "merged").table, table)
 
 
 def test_active_rows_and_another_budget(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "name": "d",
         "seed": 13,
         "searched": [
-            {"n": [2, 3], "trials": 12, "moves": 60, "runs": 3, "expansions_before": [6.7004]},
+            {"n": [2, 3], "trials": 12, "moves": 60, "runs": 3, "expansions_before": [4.0]},
             {"n": 3, "trials": 5, "moves": 60, "runs": 2, "expansions_before": [6.7004, 1.2338]},
         ],
     },
@@ -57,10 +57,10 @@ def test_reports(kind: str, tmp_path: Path) -> None:
         assert row["mean_lo"] < row["mean"] < row["mean_hi"]
         assert "Searched, not proved" in made.page.read_text(encoding="utf-8")
     elif kind == "searched_deep":
-        part = table[(table["n"] == 2) & (table["widths_before"] == "13")]
+        part = table[(table["n"] == 2) & (table["widths_before"] == "8")]
         lost = set(part[part["failed_layer"].notna()]["trial"])
         best = part[~part["trial"].isin(lost)].groupby("trial")["m_found"].max().astype(float)
-        row = summary[(summary["n"] == 2) & (summary["widths_before"] == "13")].iloc[0]
+        row = summary[(summary["n"] == 2) & (summary["widths_before"] == "8")].iloc[0]
         assert row["failed"] == len(lost) > 0
         assert row["streams"] == 12 - len(lost)
         assert row["mean"] == pytest.approx((best.mean() + 1) / 2)
