@@ -39,6 +39,8 @@ __all__ = [
     "residuals",
     "scaling",
     "searched",
+    "searched_deep",
+    "searched_depth",
     "sharpening",
     "transition",
     "verdicts",
@@ -194,6 +196,28 @@ def agreement(table: Table, ax: Axes | None = None) -> Axes:
     return _typed(axes)
 
 
+def searched_deep(table: Table, ax: Axes | None = None, layers: int = 2, proved: Table | None = None) -> Axes:
+    """Mean searched thresholds of the last of so many layers against 1/n; proved ones as circles if given."""
+    from mcinj.show.searched_deep import searched_deep_axes
+
+    own = _frame(table, "searched_deep")
+    if "widths_before" not in own or layers not in set(own["widths_before"].str.count(",") + 2):
+        raise InputError(f"the table has no searched thresholds of networks with {layers} layers")
+    axes = searched_deep_axes(_axes(ax), own, layers, None if proved is None else _frame(proved))
+    axes.legend(loc="upper left", title="means, 95 %")
+    return _typed(axes)
+
+
+def searched_depth(table: Table, ax: Axes | None = None) -> Axes:
+    """Mean searched thresholds of the last layer against the number of layers, a line per n."""
+    from mcinj.show.searched_deep import depth_axes
+    from mcinj.show.style import legend_outside
+
+    axes = depth_axes(_axes(ax), _frame(table, "searched_deep"))
+    legend_outside(axes, "means, 95 %")
+    return _typed(axes)
+
+
 def active(table: Table, ax: Axes | None = None) -> Axes:
     """Mean least active count over n against m/n, with the ground-state energies."""
     import numpy as np
@@ -272,6 +296,7 @@ _TELLING = {
     "threshold": "m_lo",
     "probe": "m_found",
     "searched": "run",
+    "searched_deep": "failed_layer",
     "active": "active_lo",
     "margin": "margin_lo",
     "cells": "cells",

@@ -113,13 +113,14 @@ def _quantities() -> None:
 
 
 def _searches() -> None:
-    from mcinj.experiment.searches import ActiveSet, CellSet, MarginSet, ProbeSet, SearchedSet
+    from mcinj.experiment.searches import ActiveSet, CellSet, MarginSet, ProbeSet, SearchedDeepSet, SearchedSet
     from mcinj.experiment.tasks import warm
 
     law = "gaussian"
     warm([
         ProbeSet(3, law, 10, 1),
         SearchedSet(3, law, 10, 2, 1),
+        SearchedDeepSet(3, (12,), law, 10, 2, 1),
         ActiveSet(3, law, (6,), 1, None),
         MarginSet(3, law, (6,), 0.1, 1, None),
         CellSet(3, law, (6,), 3, 1),

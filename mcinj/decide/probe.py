@@ -64,7 +64,7 @@ class Probe:
 
     def witness(self, rows: RowStream | npt.ArrayLike) -> Witness:
         """Two rational inputs that collide at width m_found; seconds at n = 100, minutes at n = 300."""
-        matrix = _source(rows).take(self.m_found)
+        matrix = row_source(rows).take(self.m_found)
         found = Layer(np.ascontiguousarray(matrix, dtype=np.float64), self.n).witness_at(list(self.point))
         if found is None:
             raise InputError("these are not the rows that the witness was found for")
@@ -109,7 +109,7 @@ def probe(rows: RowStream | npt.ArrayLike, n: int, *, moves: int = DEFAULT_MOVES
     if isinstance(moves, bool) or not isinstance(moves, (int, np.integer)) or moves < 0:
         raise InputError(f"moves must be a whole number >= 0, got {moves!r}")
     started = time.perf_counter()
-    source = _source(rows)
+    source = row_source(rows)
     if source.take(1).shape[1:] != (n,):
         raise InputError(f"rows have shape {source.take(1).shape[1:]}, expected ({n},): one entry per input")
     search = _Search(source, int(n), Seed.parse(seed))
@@ -119,7 +119,7 @@ def probe(rows: RowStream | npt.ArrayLike, n: int, *, moves: int = DEFAULT_MOVES
     return Probe(int(n), m_found, point, search.spent, time.perf_counter() - started, tuple(search.history))
 
 
-class _Matrix:
+class MatrixRows:
     """A matrix as a stream that ends."""
 
     def __init__(self, rows: npt.ArrayLike) -> None:
@@ -136,8 +136,25 @@ class _Matrix:
         return self._rows[:m]
 
 
-def _source(rows: Any) -> RowStream:
-    return rows if hasattr(rows, "take") and not isinstance(rows, np.ndarray) else _Matrix(rows)
+def row_source(rows: Any) -> RowStream:
+    return rows if hasattr(rows, "take") and not isinstance(rows, np.ndarray) else MatrixRows(rows)
+
+
+def distinct_directions(matrix: Floats) -> Floats:
+    """Rows, each times a power of two that brings its largest entry near 1; zero where they add no rank.
+
+    Those are positive multiples of earlier rows, as laws of few values draw them.
+    """
+    _, exponent = np.frexp(np.abs(matrix).max(axis=1, initial=0.0))
+    half = -exponent // 2
+    scaled = np.ldexp(np.ldexp(matrix, half[:, None]), (-exponent - half)[:, None])
+    size = np.abs(scaled).max(axis=1, keepdims=True)
+    directions = np.divide(scaled, size, where=size > 0, out=np.zeros_like(scaled))
+    _, first = np.unique(directions + 0.0, axis=0, return_index=True)  # -0.0 is 0.0
+    repeated = np.ones(len(scaled), dtype=bool)
+    repeated[first] = False
+    scaled[repeated] = 0.0
+    return np.ascontiguousarray(scaled)
 
 
 def _fill(rows: Floats, tight: Ints, S: Tableau, mark: int, side: int) -> bool:
@@ -171,21 +188,7 @@ class _Search:
         self._state[WIDTH] = min(2 * n, len(self._rows))
 
     def _take(self, have: int) -> Floats:
-        """The first rows, each times a power of two that brings its largest entry near 1.
-
-        Positive multiples of earlier rows, as laws of few values draw them, add no rank: they are zero here.
-        """
-        matrix = np.asarray(self.rows.take(have), dtype=np.float64)
-        _, exponent = np.frexp(np.abs(matrix).max(axis=1, initial=0.0))
-        half = -exponent // 2
-        scaled = np.ldexp(np.ldexp(matrix, half[:, None]), (-exponent - half)[:, None])
-        size = np.abs(scaled).max(axis=1, keepdims=True)
-        directions = np.divide(scaled, size, where=size > 0, out=np.zeros_like(scaled))
-        _, first = np.unique(directions + 0.0, axis=0, return_index=True)  # -0.0 is 0.0
-        repeated = np.ones(len(scaled), dtype=bool)
-        repeated[first] = False
-        scaled[repeated] = 0.0
-        return np.ascontiguousarray(scaled)
+        return distinct_directions(np.asarray(self.rows.take(have), dtype=np.float64))
 
     def run(self, moves: int) -> None:
         n, state = self.n, self._state

@@ -59,7 +59,9 @@ class ProbeBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class SearchedBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A `[[searched]]` block: `runs` independent witness searches on each stream, for every n and budget listed.
 
-    The best run is a proved lower bound of m*; how often it misses is estimated from how the runs agree.
+    The best run is a proved lower bound of m*; how often it misses is estimated from how the runs agree. With
+    expansions_before or widths_before (as in `[[threshold]]`) the rows are those of a layer behind earlier ones, and m*
+    is the regional threshold; such blocks fill a file of their own.
     """
 
     n: int | list[int]
@@ -67,6 +69,8 @@ class SearchedBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     moves: int | list[int]
     runs: int = 4
     ensemble: str = "gaussian"
+    expansions_before: list[float] = []
+    widths_before: list[int] = []
 
 
 class ActiveBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -69,6 +69,19 @@ SEARCHED_COLUMNS: tuple[Column, ...] = (
     ("seconds", "REAL", "float64", False),
     ("version", "TEXT", "str", False),
 )
+SEARCHED_DEEP_COLUMNS: tuple[Column, ...] = (
+    ("n", "INTEGER", "int64", True),
+    ("widths_before", "TEXT", "str", True),
+    ("ensemble", "TEXT", "str", True),
+    ("moves", "INTEGER", "int64", True),
+    ("trial", "INTEGER", "int64", True),
+    ("run", "INTEGER", "int64", True),
+    ("seed", "TEXT", "str", False),
+    ("m_found", "INTEGER", "Int64", False),
+    ("failed_layer", "INTEGER", "Int64", False),
+    ("seconds", "REAL", "float64", False),
+    ("version", "TEXT", "str", False),
+)
 ACTIVE_COLUMNS: tuple[Column, ...] = (
     ("n", "INTEGER", "int64", True),
     ("ensemble", "TEXT", "str", True),
@@ -115,6 +128,7 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "stacks": STACK_COLUMNS,
     "probe": PROBE_COLUMNS,
     "searched": SEARCHED_COLUMNS,
+    "searched_deep": SEARCHED_DEEP_COLUMNS,
     "active": ACTIVE_COLUMNS,
     "margin": MARGIN_COLUMNS,
     "cells": CELL_COLUMNS,
@@ -126,6 +140,7 @@ GROUP_KEYS: Mapping[str, tuple[str, ...]] = {
     "stacks": ("n", "widths", "ensemble"),
     "probe": ("n", "ensemble", "moves"),
     "searched": ("n", "ensemble", "moves"),
+    "searched_deep": ("n", "widths_before", "ensemble", "moves"),
     "active": ("n", "ensemble"),
     "margin": ("n", "ensemble"),
     "cells": ("n", "ensemble"),

@@ -25,7 +25,15 @@ from mcinj.experiment.blocks import (
     StackBlock,
     ThresholdBlock,
 )
-from mcinj.experiment.searches import ActiveSet, CellSet, MarginSet, ProbeSet, SearchedSet, SearchSet
+from mcinj.experiment.searches import (
+    ActiveSet,
+    CellSet,
+    MarginSet,
+    ProbeSet,
+    SearchedDeepSet,
+    SearchedSet,
+    SearchSet,
+)
 from mcinj.networks import Ensemble, widths_from_expansions
 
 MAX_TRIALS = 10_000_000
@@ -58,7 +66,7 @@ _BLOCKS: dict[str, type[msgspec.Struct]] = {
     "margin": MarginBlock,
     "cells": CellsBlock,
 }
-Kind = Literal["threshold", "stacks", "probe", "searched", "active", "margin", "cells"]
+Kind = Literal["threshold", "stacks", "probe", "searched", "searched_deep", "active", "margin", "cells"]
 
 
 @dataclass(frozen=True)
@@ -154,7 +162,7 @@ def parse(text: bytes | str | dict[str, Any]) -> Experiment:
         raise InputError(f"name = {raw.name!r}: use letters, digits, '_', '-', '.', it names the results folder")
     if not 0 <= raw.seed < 2**63:
         raise InputError(f"seed = {raw.seed}: give a whole number from 0 to 2^63 - 1")
-    given: list[Kind] = [k for k in typing.get_args(Kind) if getattr(raw, k)]
+    given = [k for k in _BLOCKS if getattr(raw, k)]
     if len(given) != 1:
         raise InputError(
             "give blocks of one kind: [[threshold]] (draws of m*), [[stacks]] (fixed shapes), [[probe]] (witness "
@@ -162,19 +170,27 @@ def parse(text: bytes | str | dict[str, Any]) -> Experiment:
             "(margins) or [[cells]] (numbers of cells)"
             + (f", not {' and '.join(given)}; split the file in one per kind" if given else "")
         )
-    kind = given[0]
     groups: list[Group] = []
-    for k, block in enumerate(getattr(raw, kind), 1):
-        groups.extend(_READERS[kind](block, f"[[{kind}]] {k}"))
+    for k, block in enumerate(getattr(raw, given[0]), 1):
+        groups.extend(_READERS[given[0]](block, f"[[{given[0]}]] {k}"))
+    kind = _kind(given[0], groups)
     names = [_name(g) for g in groups]
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         what = {"threshold": "series", "stacks": "shape and ensemble"}.get(kind, "trials")
-        raise InputError(f"two [[{kind}]] blocks describe the same {what} {twice[0]}; merge them")
+        raise InputError(f"two [[{given[0]}]] blocks describe the same {what} {twice[0]}; merge them")
     experiment = Experiment(raw.name, raw.description, raw.seed, kind, tuple(groups))
     if experiment.trials > MAX_ALL_TRIALS:
         raise InputError(f"{experiment.trials} trials in all; at most {MAX_ALL_TRIALS} fit one file, split it")
     return experiment
+
+
+def _kind(block: str, groups: list[Group]) -> Kind:
+    """The kind of table: searches of one layer and of deep networks have tables of their own."""
+    deep = [isinstance(group, SearchedDeepSet) for group in groups]
+    if any(deep) and not all(deep):
+        raise InputError(f"[[{block}]] blocks with and without earlier layers make different tables; split the file")
+    return "searched_deep" if any(deep) else typing.cast(Kind, block)
 
 
 def _name(group: Group) -> tuple[Any, ...]:
@@ -184,14 +200,9 @@ def _name(group: Group) -> tuple[Any, ...]:
 
 
 def _series(block: ThresholdBlock, where: str) -> Iterator[Series]:
-    sizes = _sizes(block.n, where)
-    if block.expansions_before and block.widths_before:
-        raise InputError(f"{where}: give expansions_before or widths_before, not both")
-    for n in sizes:
+    for n in _sizes(block.n, where):
         _positive(block.trials, f"{where}: trials", MAX_TRIALS)
-        for width in block.widths_before:
-            _positive(width, f"{where}: widths_before")
-        widths = _widths(n, block.expansions_before, block.widths_before, where)
+        widths = _earlier(n, block, where)
         yield Series(
             n=n,
             widths_before=widths,
@@ -201,6 +212,15 @@ def _series(block: ThresholdBlock, where: str) -> Iterator[Series]:
             node_budget=_budget(block.node_budget, where),
             rule=_located(f"{where}: stop", lambda: _rule(block.stop, block.trials)),
         )
+
+
+def _earlier(n: int, block: ThresholdBlock | SearchedBlock, where: str) -> tuple[int, ...]:
+    """Widths of the earlier layers that a block names."""
+    if block.expansions_before and block.widths_before:
+        raise InputError(f"{where}: give expansions_before or widths_before, not both")
+    for width in block.widths_before:
+        _positive(width, f"{where}: widths_before")
+    return _widths(n, block.expansions_before, block.widths_before, where)
 
 
 def _widths(n: int, expansions: list[float], given: list[int], where: str) -> tuple[int, ...]:
@@ -247,7 +267,7 @@ def _probes(block: ProbeBlock, where: str) -> Iterator[ProbeSet]:
             yield ProbeSet(n, _ensemble(block.ensemble, where), moves, block.trials)
 
 
-def _searched(block: SearchedBlock, where: str) -> Iterator[SearchedSet]:
+def _searched(block: SearchedBlock, where: str) -> Iterator[SearchedSet | SearchedDeepSet]:
     _positive(block.trials, f"{where}: trials", MAX_TRIALS)
     _positive(block.runs, f"{where}: runs", MAX_RUNS)
     if block.runs < 2:
@@ -255,7 +275,11 @@ def _searched(block: SearchedBlock, where: str) -> Iterator[SearchedSet]:
     for n in _sizes(block.n, where):
         for moves in block.moves if isinstance(block.moves, list) else [block.moves]:
             _positive(moves, f"{where}: moves", 2**50)
-            yield SearchedSet(n, _ensemble(block.ensemble, where), moves, block.runs, block.trials)
+            widths, law = _earlier(n, block, where), _ensemble(block.ensemble, where)
+            if widths:
+                yield SearchedDeepSet(n, widths, law, moves, block.runs, block.trials)
+            else:
+                yield SearchedSet(n, law, moves, block.runs, block.trials)
 
 
 def _active(block: ActiveBlock, where: str) -> Iterator[ActiveSet]:

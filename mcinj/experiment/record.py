@@ -156,7 +156,7 @@ def is_undecided(row: dict[str, Any]) -> bool:
     """The same of one row."""
     if "verdict" in row:
         return bool(row["verdict"] == "unknown")
-    if "failed_layer" not in row:
+    if "m_hi" not in row:
         return ("active_hi" in row and row["active_hi"] is None) or row.get("complete") == 0
     return row["failed_layer"] is None and (
         row["m_hi"] is None or row["m_lo"] is None or row["m_hi"] != row["m_lo"] + 1
@@ -167,7 +167,9 @@ def part_of(store: Store, group: Group) -> Part:
     """What the record knows of the cost of a group's trials; those set aside cost nothing and tell nothing."""
     where, values = where_of(group)
     # Rows of one trial of least active counts each name the nodes of all.
-    nodes = "0" if store.kind in ("probe", "searched") else "MAX(nodes)" if store.kind == "active" else "SUM(nodes)"
+    nodes = "MAX(nodes)" if store.kind == "active" else "SUM(nodes)"
+    if store.kind in ("probe", "searched", "searched_deep"):
+        nodes = "0"
     trials = f"SELECT trial, SUM(seconds) AS s, {nodes} AS k FROM trials WHERE {where} AND seconds > 0 GROUP BY trial"
     rows = store.query(f"SELECT COUNT(*), SUM(s), SUM(k) FROM ({trials})", values)
     count, seconds, total = rows[0]

@@ -1,6 +1,7 @@
-"""One-layer searches as experiments: witnesses, searched thresholds, least active counts, margins, low-count cells.
+"""Searches as experiments: witnesses, searched thresholds, least active counts, margins, low-count cells.
 
-Like draws of m*, each trial looks at the stream of rows with the seed root/n/trial; the five differ in what they ask.
+Like draws of m*, each trial looks at the stream of rows with the seed root/n/trial; the kinds differ in what they ask.
+All are about one layer but for searched thresholds behind earlier ones.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcinj._version import __version__
-from mcinj.networks import RowStream, Seed
+from mcinj.networks import RowStream, Seed, sample
 
 
 class OneLayerSet:
@@ -111,6 +112,52 @@ class SearchedSet(OneLayerSet):
                 "run": run,
                 "seed": str(seed),
                 "m_found": each.m_found,
+                "seconds": each.seconds,
+                "version": __version__,
+            }
+
+
+@dataclass(frozen=True)
+class SearchedDeepSet(OneLayerSet):
+    """Searched regional thresholds behind earlier layers (`mcinj.decide.searched_deep`), at one n and one shape.
+
+    Trial t looks at the networks of the seed root/n/t, those that `[[threshold]]` draws from.
+    """
+
+    n: int
+    widths_before: tuple[int, ...]
+    ensemble: str
+    moves: int
+    runs: int
+    trials: int
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Columns that name the set, and their values."""
+        before = ",".join(str(w) for w in self.widths_before)
+        return {"n": self.n, "widths_before": before, "ensemble": self.ensemble, "moves": self.moves}
+
+    @property
+    def parts(self) -> tuple[dict[str, Any], ...]:
+        """What tells the rows of one trial apart: a row per run."""
+        return tuple({"run": run} for run in range(self.runs))
+
+    def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
+        """Rows of the table for one trial; m_found is None where a run proved that an earlier layer fails."""
+        from mcinj.decide.searched_deep import searched_deep
+
+        seed = Seed(root).child(self.n, trial)
+        first = sample(self.n, self.widths_before, self.ensemble, seed)
+        stream = RowStream(self.ensemble, first.widths[-1], seed, layer=first.depth + 1)
+        found = searched_deep(stream, first, moves=self.moves, runs=self.runs, seed=seed)
+        for run, each in enumerate(found.runs):
+            yield {
+                **self.keys,
+                "trial": trial,
+                "run": run,
+                "seed": str(seed),
+                "m_found": each.m_found,
+                "failed_layer": each.failed_layer,
                 "seconds": each.seconds,
                 "version": __version__,
             }
@@ -234,4 +281,4 @@ class CellSet(WidthsSet):
                 }
 
 
-SearchSet = ProbeSet | SearchedSet | ActiveSet | MarginSet | CellSet
+SearchSet = ProbeSet | SearchedSet | SearchedDeepSet | ActiveSet | MarginSet | CellSet

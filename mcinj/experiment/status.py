@@ -42,7 +42,7 @@ def status_table(directory: str | os.PathLike[str]) -> tuple[str, pandas.DataFra
     for key in dict.fromkeys([*plan, *groups]):
         rows_of = table.iloc[:0] if key not in groups else groups[key]
         done = int(rows_of["trial"].nunique())
-        if kind in ("probe", "searched", "cells"):
+        if kind in ("probe", "searched", "searched_deep", "cells"):
             done += aside.count(key)  # these kinds have no row that says UNKNOWN
         item = plan.get(key)
         wanted = len(shard.trials(item["trials"])) if item else done
@@ -51,9 +51,7 @@ def status_table(directory: str | os.PathLike[str]) -> tuple[str, pandas.DataFra
         parts.append(part)
         undecided, failed = _undecided(kind, rows_of)
         rows.append([*key, done, wanted, undecided, aside.count(key), failed])
-    frame = pandas.DataFrame(
-        rows, columns=[*keys, "done", "wanted", "undecided", "quarantined", "earlier_layer_fails"]
-    )
+    frame = pandas.DataFrame(rows, columns=[*keys, "done", "wanted", "undecided", "quarantined", "earlier_layer_fails"])
     frame["seconds_per_trial"] = [f"{part.mean:.4f}" if part.count else "–" for part in parts]
     frame["time_left"] = [_left(part, parts, workers) for part in parts]
     done, wanted = int(frame["done"].sum()), int(frame["wanted"].sum())
@@ -99,6 +97,8 @@ def _undecided(kind: str, rows: pandas.DataFrame) -> tuple[int, int]:
         return int(rows["active_hi"].isna().sum()), 0
     if kind == "margin":
         return int((rows["complete"] == 0).sum()), 0
+    if kind == "searched_deep":
+        return 0, int(rows.loc[rows["failed_layer"].notna(), "trial"].nunique())
     if kind != "threshold":
         return 0, 0
     failed = rows["failed_layer"].notna()

@@ -6,7 +6,7 @@ ratios α explains all their widths, that is, when the intervals [(w - 1/2)/n, (
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from mcinj.infer.scaling import N_MIN, Extrapolation, extrapolate
 if TYPE_CHECKING:
     import pandas as pd
 
+Ratios = tuple[tuple[float, float], ...]
 _SLACK = 1e-9  # α n may round to a half-integer end
 
 
@@ -34,7 +35,7 @@ class Family:
 
     criterion: str
     ensemble: str
-    ratios: tuple[tuple[float, float], ...]
+    ratios: Ratios
     keys: tuple[SeriesKey, ...]
     samples: tuple[ThresholdSample, ...] = field(repr=False)
 
@@ -51,7 +52,12 @@ class Family:
     @property
     def before(self) -> str:
         """The ratios of the earlier layers in few digits: "" or "6.7, 8.3"."""
-        return ", ".join(_shortest(lo, hi) for lo, hi in self.ratios)
+        return ratios_text(self.ratios)
+
+
+def ratios_text(ratios: Ratios) -> str:
+    """Intervals of ratios in few digits: "" or "6.7, 8.3"."""
+    return ", ".join(_shortest(lo, hi) for lo, hi in ratios)
 
 
 def _shortest(low: float, high: float) -> str:
@@ -69,26 +75,39 @@ def families(table: pd.DataFrame) -> list[Family]:
     Sizes are assigned from the largest n down, where widths tell ratios apart best; each to the matching family with
     the nearest ratios that has no series of that n yet, else to a new family.
     """
-    groups: dict[tuple[int, str, str], list[_Growing]] = {}
-    series = sorted(samples_by_series(table), key=lambda item: -item[0].n)
-    for key, sample in series:
-        widths = _widths(key.widths_before)
-        bounds = [((w - 0.5 - _SLACK) / key.n, (w + 0.5 + _SLACK) / key.n) for w in widths]
-        found = groups.setdefault((len(widths), key.criterion, key.ensemble), [])
-        fitting = [g for g in found if g.accepts(key.n, bounds)]
+    groups: dict[tuple[str, str], list[tuple[SeriesKey, ThresholdSample]]] = {}
+    for key, sample in samples_by_series(table):
+        groups.setdefault((key.criterion, key.ensemble), []).append((key, sample))
+    result = []
+    for (criterion, ensemble), series in groups.items():
+        for ratios, members in group_by_ratios([(key.n, widths_of(key.widths_before)) for key, _ in series]):
+            keys, samples = zip(*(series[i] for i in members), strict=True)
+            result.append(Family(criterion, ensemble, ratios, keys, samples))
+    return sorted(result, key=lambda f: (f.layers, f.criterion, f.ensemble, f.ratios))
+
+
+def group_by_ratios(shapes: Sequence[tuple[int, Sequence[int]]]) -> list[tuple[Ratios, list[int]]]:
+    """Shapes (n, earlier widths) that one vector of ratios explains: its intervals, and the shapes by increasing n.
+
+    As in `families`, no two shapes of a group have the same n.
+
+    >>> group_by_ratios([(6, [40]), (3, [20]), (3, [30])])
+    [(((6.583333333166667, 6.750000000166667),), [1, 0]), (((9.833333333, 10.166666667),), [2])]
+    """
+    groups: dict[int, list[_Growing]] = {}
+    for i in sorted(range(len(shapes)), key=lambda i: -shapes[i][0]):
+        n, widths = shapes[i]
+        bounds = [((w - 0.5 - _SLACK) / n, (w + 0.5 + _SLACK) / n) for w in widths]
+        found = groups.setdefault(len(widths), [])
+        fitting = [g for g in found if g.accepts(n, bounds)]
         if fitting:
             middle = [(lo + hi) / 2 for lo, hi in bounds]
             best = min(fitting, key=lambda g: g.distance(middle))
         else:
             best = _Growing(bounds)
             found.append(best)
-        best.add(key, sample, bounds)
-    result = [
-        Family(criterion, ensemble, tuple(g.bounds), tuple(g.keys[::-1]), tuple(g.samples[::-1]))
-        for (_, criterion, ensemble), found in groups.items()
-        for g in found
-    ]
-    return sorted(result, key=lambda f: (f.layers, f.criterion, f.ensemble, f.ratios))
+        best.add(i, n, bounds)
+    return [(tuple(g.bounds), g.members[::-1]) for found in groups.values() for g in found]
 
 
 def extrapolate_family(
@@ -130,7 +149,8 @@ def extrapolate_family_means(
     return extrapolate_means(means(family.samples, searched, levels=at), level=level)
 
 
-def _widths(text: str) -> list[int]:
+def widths_of(text: str) -> list[int]:
+    """Earlier widths as the tables write them: "54,67" or ""."""
     try:
         return [int(part) for part in text.split(",")] if text else []
     except ValueError:
@@ -142,17 +162,16 @@ class _Growing:
 
     def __init__(self, bounds: list[tuple[float, float]]) -> None:
         self.bounds = bounds
-        self.keys: list[SeriesKey] = []
-        self.samples: list[ThresholdSample] = []
+        self.members: list[int] = []
+        self.sizes: set[int] = set()
 
     def accepts(self, n: int, bounds: list[tuple[float, float]]) -> bool:
-        free = all(key.n != n for key in self.keys)
-        return free and all(max(a, c) <= min(b, d) for (a, b), (c, d) in zip(self.bounds, bounds))
+        return n not in self.sizes and all(max(a, c) <= min(b, d) for (a, b), (c, d) in zip(self.bounds, bounds))
 
     def distance(self, middle: list[float]) -> float:
         return sum(abs((lo + hi) / 2 - x) for (lo, hi), x in zip(self.bounds, middle))
 
-    def add(self, key: SeriesKey, sample: ThresholdSample, bounds: list[tuple[float, float]]) -> None:
-        self.keys.append(key)
-        self.samples.append(sample)
+    def add(self, member: int, n: int, bounds: list[tuple[float, float]]) -> None:
+        self.members.append(member)
+        self.sizes.add(n)
         self.bounds = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(self.bounds, bounds)]

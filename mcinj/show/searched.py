@@ -48,16 +48,33 @@ def searched_summary(table: pandas.DataFrame) -> pandas.DataFrame:
 
     rows = []
     for (n, ensemble, moves), part in groups_by(table, "n", "ensemble", "moves"):
-        found: Searches = summarise_searches(widths_found(part))
-        low, high = found.interval
-        units = [found.mean, found.se, low, high, found.geometric, found.gap, found.gap_se, found.single]
-        scaled = [value / n for value in units]
         cost = float(part.groupby("trial")["seconds"].sum().mean())
-        shares = [found.reach, found.unique, found.unique_high]
-        rows.append([n, ensemble, moves, found.runs, found.streams, *scaled, *shares, cost])
-    names = ["n", "ensemble", "moves", "runs", "streams", "mean", "se", "mean_lo", "mean_hi", "miss_geometric"]
-    names += ["miss_gap", "miss_gap_se", "single", "reach", "unique", "unique_high", "seconds"]
-    return pandas.DataFrame(rows, columns=names)
+        rows.append({"n": n, "ensemble": ensemble, "moves": moves, **told(widths_found(part), n), "seconds": cost})
+    return pandas.DataFrame(rows)
+
+
+def told(widths: Any, n: int) -> dict[str, float]:
+    """What the runs of one series say, lengths in units of m/n: columns of a summary, from shape (streams, runs)."""
+    found: Searches = summarise_searches(widths)
+    low, high = found.interval
+    lengths = {
+        "mean": found.mean,
+        "se": found.se,
+        "mean_lo": low,
+        "mean_hi": high,
+        "miss_geometric": found.geometric,
+        "miss_gap": found.gap,
+        "miss_gap_se": found.gap_se,
+        "single": found.single,
+    }
+    return {
+        "runs": found.runs,
+        "streams": found.streams,
+        **{name: value / n for name, value in lengths.items()},
+        "reach": found.reach,
+        "unique": found.unique,
+        "unique_high": found.unique_high,
+    }
 
 
 def searched_axes(axes: Any, table: pandas.DataFrame, proved: pandas.DataFrame | None = None) -> Any:
@@ -142,7 +159,8 @@ def searched_part(
     """Figures and words of one experiment of searched thresholds; the figures written, and the summary."""
     summary = searched_summary(table)
     for row in summary.to_dict("records"):
-        page.finding(_finding(row))
+        size = f"n = {row['n']}, {law_name(row['ensemble'])}"
+        page.finding(finding(row, size))
     page.warning(
         "Searched, not proved: every m_found has an exactly verified witness, so that m* is at least the searched "
         "value; that no wider witness exists is estimated from the agreement of independent runs (docs/searched.md)."
@@ -171,11 +189,11 @@ def searched_part(
     return written, summary
 
 
-def _finding(row: Mapping[Hashable, Any]) -> str:
-    """What one row of the summary says."""
+def finding(row: Mapping[Hashable, Any], series: str) -> str:
+    """What one row of a summary says of the series of that name."""
     least = "no value" if np.isnan(row["miss_geometric"]) else f"{row['miss_geometric']:.3f}"
     text = (
-        f"n = {row['n']}, {law_name(row['ensemble'])}: mean searched m*/n {row['mean']:.3f} ± {row['se']:.3f} "
+        f"{series}: mean searched m*/n {row['mean']:.3f} ± {row['se']:.3f} "
         f"(standard error), {row['streams']:,} streams, best of {row['runs']} runs of {row['moves']:,} moves. "
         f"{100 * row['reach']:.0f} % of the runs found the best of their stream, in {100 * row['unique']:.0f} % of the "
         f"streams only one did. Estimated miss between {least} (geometric) and {row['miss_gap']:.3f} ± "

@@ -11,6 +11,7 @@ from mcinj.show.cells import cells_part
 from mcinj.show.margin import margin_part
 from mcinj.show.probe import probe_part
 from mcinj.show.searched import searched_part
+from mcinj.show.searched_deep import searched_deep_part
 
 if TYPE_CHECKING:
     import pandas
@@ -21,6 +22,7 @@ Loaded = list[tuple[str, "pandas.DataFrame", dict[str, str]]]
 _PARTS: dict[str, Callable[..., tuple[list[Path], Any]]] = {
     "probe": probe_part,
     "searched": searched_part,
+    "searched_deep": searched_deep_part,
     "active": active_part,
     "margin": margin_part,
     "cells": cells_part,

@@ -13,6 +13,7 @@ import pytest
 import mcinj
 from mcinj import InputError
 from mcinj.experiment.config import parse
+from mcinj.experiment.merge import merge
 from mcinj.experiment.status import status_table
 from mcinj.experiment.store import read_table
 from mcinj.infer import ThresholdSample, decide, parse_rule
@@ -29,6 +30,14 @@ SEARCHED: dict[str, Any] = {
     "searched": [
         {"n": [3, 6], "trials": 6, "moves": 500, "runs": 3},
         {"n": 4, "trials": 3, "moves": 200, "runs": 2, "ensemble": "uniform"},
+    ],
+}
+SEARCHED_DEEP: dict[str, Any] = {
+    "name": "d",
+    "seed": 13,
+    "searched": [
+        {"n": [2, 3], "trials": 8, "moves": 300, "runs": 3, "expansions_before": [6.7004]},
+        {"n": 2, "trials": 4, "moves": 300, "runs": 2, "widths_before": [13, 17]},
     ],
 }
 ACTIVE: dict[str, Any] = {
@@ -48,6 +57,12 @@ BAD = {
     "[[searched]]\nn = 3\ntrials = 2\nmoves = 5\nruns = 1": "runs = 1: give at least 2",
     "[[searched]]\nn = 3\ntrials = 2\nmoves = 0": "moves = 0",
     "[[searched]]\nn = 3\ntrials = 2": "'moves' is missing",
+    "[[searched]]\nn = 3\ntrials = 2\nmoves = 5\nwidths_before = [9]\nexpansions_before = [3.0]": "not both",
+    "[[searched]]\nn = 3\ntrials = 2\nmoves = 5\nwidths_before = [0]": "widths_before = 0",
+    "[[searched]]\nn = 3\ntrials = 2\nmoves = 5\nwidth_before = [9]": "did you mean 'widths_before'",
+    "[[searched]]\nn = 3\ntrials = 2\nmoves = 5\nwidths_before = [20]\n[[searched]]\nn = 3\ntrials = 2\nmoves = 5": (
+        "split the file"
+    ),
     "[[probe]]\nn = 3\ntrials = 2\nmoves = 0": "moves = 0",
     "[[probe]]\nn = [3, 3]\ntrials = 2": "the same trials",
     "[[probe]]\nn = []\ntrials = 2": "empty list",
@@ -80,14 +95,21 @@ def test_bad_blocks(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-KINDS = {"probe": PROBE, "searched": SEARCHED, "active": ACTIVE, "margin": MARGIN, "cells": CELLS}
+KINDS = {
+    "probe": PROBE,
+    "searched": SEARCHED,
+    "searched_deep": SEARCHED_DEEP,
+    "active": ACTIVE,
+    "margin": MARGIN,
+    "cells": CELLS,
+}
 
 
 @pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
 def test_same_table_for_any_workers_and_after_a_part(config: dict[str, Any], tmp_path: Path) -> None:
     whole = mcinj.run(config, jobs=1, results=tmp_path / "one")
     same(mcinj.run(config, jobs=2, results=tmp_path / "two"), whole)
-    kind = next(k for k in KINDS if k in config)
+    kind = next(k for k, v in config.items() if isinstance(v, list))
     part = {**config, kind: [{**config[kind][0], "trials": 2}]}
     mcinj.run(part, jobs=1, results=tmp_path / "part")
     (tmp_path / "part" / "trials.sqlite").unlink()  # goes on from the committed table
@@ -126,6 +148,29 @@ def test_searched_rows_and_other_numbers_of_runs(tmp_path: Path) -> None:
     assert len(both) == len(table)
     assert (both["m_found_x"] == both["m_found_y"]).all()
     assert len(again[again["n"] == 6]) == 4 * 6
+
+
+def test_deep_searched_rows_and_their_shards(tmp_path: Path) -> None:
+    table = mcinj.run(SEARCHED_DEEP, jobs=1, results=tmp_path / "whole")
+    assert len(table) == 3 * 2 * 8 + 2 * 4
+    reached = 0
+    for (n, before, seed), part in table.groupby(["n", "widths_before", "seed"]):
+        proved = mcinj.threshold(n, [int(w) for w in before.split(",")], seed=seed)
+        failed = part["failed_layer"].dropna()
+        if proved.failed_layer is not None:
+            assert set(failed) <= {proved.failed_layer}
+        else:
+            assert failed.empty
+            assert proved.m_lo is not None
+            assert (part["m_found"] <= proved.m_lo).all()
+            reached += int((part["m_found"] == proved.m_lo).any())
+    assert reached >= 15
+    assert set(table[table["n"] == 3]["seed"]) == {f"13/3/{t}" for t in range(8)}
+    failing = int(status_table(tmp_path / "whole")[1]["earlier_layer_fails"].sum())
+    assert failing == len(table[table["failed_layer"].notna()].groupby(["n", "widths_before", "trial"]))
+    for k in (1, 2):
+        mcinj.run(SEARCHED_DEEP, jobs=1, results=tmp_path / str(k), shard=f"{k}/2")
+    same(merge([tmp_path / "1", tmp_path / "2"], tmp_path / "merged").table, table)
 
 
 def test_active_rows_and_another_budget(tmp_path: Path) -> None:

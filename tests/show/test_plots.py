@@ -79,6 +79,7 @@ def test_plots_of_deep_networks() -> None:
     [
         ("probe", ("probe", "budget")),
         ("searched", ("searched", "agreement")),
+        ("searched_depth", ("searched_deep", "searched_depth")),
         ("active", ("active", "active_gap")),
         ("margin", ("margin", "margin_gap")),
         ("cells", ("cells", "cells_expected")),
@@ -113,6 +114,25 @@ def test_searched_and_proved_means_have_symbols_of_their_own() -> None:
     assert len(searched.get_xdata()) == table[table["n"] <= 20]["n"].nunique()
     mean = ONE[ONE["n"] == 8]["m_hi"].astype(float).mean() / 8
     assert proved.get_ydata()[list(proved.get_xdata()).index(8)] == pytest.approx(mean)
+    plt.close(fig)
+
+
+def test_deep_searched_means_stand_beside_proved_ones_and_theory() -> None:
+    fig, ax = plt.subplots()
+    results, exact = (mcinj.load(ROOT / "results" / name) for name in ("searched_depth", "two_layer"))
+    mcinj.plot.searched_deep(results, ax=ax, proved=exact)
+    names = {box.get_label(): box.lines[0] for box in ax.containers}
+    assert {"searched, behind 6.7 n", "searched, behind 20 n", "proved, behind 6.7 n"} <= set(names)
+    searched, proved = names["searched, behind 6.7 n"], names["proved, behind 6.7 n"]
+    assert (searched.get_marker(), searched.get_markerfacecolor(), proved.get_marker()) == ("^", "white", "o")
+    table = exact.trials
+    part = table[(table["n"] == 4) & (table["widths_before"] == "27") & (table["criterion"] == "regional")]
+    mean = part["m_hi"].dropna().astype(float).mean() / 4
+    assert min(abs(proved.get_ydata() - mean)) < 1e-9
+    lines = {round(line.get_ydata()[0], 3) for line in ax.lines if len(set(line.get_ydata())) == 1}
+    assert {6.44, 7.588, 7.531, 8.267} <= lines
+    with pytest.raises(InputError, match="with 9 layers"):
+        mcinj.plot.searched_deep(results, layers=9)
     plt.close(fig)
 
 

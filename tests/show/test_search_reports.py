@@ -21,6 +21,14 @@ from mcinj.theory import expected_cells, ground_state_curve, plain_rdt, two_rsb
 CONFIGS: dict[str, dict[str, Any]] = {
     "probe": {"name": "p", "seed": 7, "probe": [{"n": [3, 5], "trials": 3, "moves": [100, 400]}]},
     "searched": {"name": "s", "seed": 7, "searched": [{"n": [3, 5], "trials": 5, "moves": 60, "runs": 3}]},
+    "searched_deep": {
+        "name": "d",
+        "seed": 13,
+        "searched": [
+            {"n": [2, 3], "trials": 12, "moves": 60, "runs": 3, "expansions_before": [4.0]},
+            {"n": 3, "trials": 5, "moves": 60, "runs": 2, "expansions_before": [6.7004, 1.2338]},
+        ],
+    },
     "active": {"name": "a", "seed": 7, "active": [{"n": [2, 3, 4], "trials": 30, "ratios": [2.0, 3.0, 5.0]}]},
     "margin": {"name": "m", "seed": 7, "margin": [{"n": [2, 3, 4], "trials": 8, "ratios": [2.0, 6.0]}]},
     "cells": {"name": "c", "seed": 7, "cells": [{"n": [2, 3], "trials": 60, "ratios": [3.0]}]},
@@ -48,6 +56,19 @@ def test_reports(kind: str, tmp_path: Path) -> None:
         assert row["se"] == pytest.approx(best.std() / 5 / np.sqrt(5))
         assert row["mean_lo"] < row["mean"] < row["mean_hi"]
         assert "Searched, not proved" in made.page.read_text(encoding="utf-8")
+    elif kind == "searched_deep":
+        part = table[(table["n"] == 2) & (table["widths_before"] == "8")]
+        lost = set(part[part["failed_layer"].notna()]["trial"])
+        best = part[~part["trial"].isin(lost)].groupby("trial")["m_found"].max().astype(float)
+        row = summary[(summary["n"] == 2) & (summary["widths_before"] == "8")].iloc[0]
+        assert row["failed"] == len(lost) > 0
+        assert row["streams"] == 12 - len(lost)
+        assert row["mean"] == pytest.approx((best.mean() + 1) / 2)
+        assert summary["layers"].tolist() == [2, 2, 3]
+        text = made.page.read_text(encoding="utf-8")
+        assert "Searched, not proved" in text
+        assert "2RSB, behind 1 wide layer 6.440 (heuristic)" in text
+        assert "published deep table 8.267 (reference)" in text
     elif kind == "margin":
         row = summary[(summary["n"] == 3) & (summary["m"] == 18)].iloc[0]
         part = table[(table["n"] == 3) & (table["m"] == 18)]
