@@ -10,21 +10,11 @@ free rows cannot all be inactive. The children make the first of them active, or
 Signed rows are numbered as in `mcinj.decide.kernel`: row i < `lines` of G is row i declared inactive (-a_i), row
 `lines + i` the same declared active. Walls of the domain are rows that are declared active from the start and count for
 nothing. A certificate is used only after it is proved (`mcinj.decide.kernel_proof`), or by the caller exactly.
-
-Arrays, one entry per depth of the stack where the first axis is `depth`:
-
-========  ======================  =====================================================================================
-`M X U`   (depth + 1, ...)        center of the declared pattern (`mcinj.decide.cell`); the last one is scratch
-`IDS`     (depth + 1, W) int64    its active signed rows
-`SIGN`    (depth, lines) int8     0 free, -1 inactive, 1 active
-`GRAM`    (depth, n, n)           sum of a aᵀ over the active rows
-`BASIS`   (depth, n, n) int64     echelon basis of the active rows modulo the prime
-`BR`      (depth, lines) int64    free rows of the certificate, in the order of the children
-`FI`      (depth, 4) int64        number of children, next child (-1: not visited), active rows, their rank
-========  ======================  =====================================================================================
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,10 +22,65 @@ import numpy.typing as npt
 from mcinj._jit import njit
 from mcinj.decide import cell
 from mcinj.decide.kernel_proof import proved_basis, proved_integer, proved_on_support
+from mcinj.quantify.basis import adjoin
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Signs = npt.NDArray[np.int8]
+
+
+class Search(NamedTuple):
+    """The arrays of a search; `mcinj.quantify.search.PatternSearch` owns them. W is a padded length, D the depth.
+
+    Attributes
+    ----------
+    gi
+        (GLOBALS,) what the search and its caller tell each other.
+    tau
+        (1,) the incumbent, squared: nodes whose active rows reach it are closed.
+    G
+        (2 lines, W) signed unit rows.
+    A, Q
+        (lines, n) rows in floats, and modulo the prime.
+    Z
+        (lines or 0, g) rows as integers, or (gi[INTEGERS] = 0) 1 where they are not 0.
+    M, X, U, IDS
+        (D + 1, g, W), (D + 1, W), (D + 1, W), (D + 1, W) centers of the declared patterns (`mcinj.decide.cell`), with
+        the signed rows that are active there; the last one is scratch.
+    SIGN
+        (D, lines) 0 free, -1 inactive, 1 active.
+    GRAM
+        (D, n, n) sum of a aᵀ over the active rows.
+    BASIS
+        (D, n, n) echelon basis of the active rows modulo the prime.
+    BR
+        (D, lines) free rows of the certificate, in the order of the children.
+    FI
+        (D, 4) number of children, next child (-1: not visited), active rows, their rank.
+    F, J, C, T
+        (3, ·), (2 lines,), (·,), (g + 3, g) scratch; C[:gi[FOUND]] is a certificate.
+    """
+
+    gi: Ints
+    tau: Floats
+    G: Floats
+    A: Floats
+    Q: Ints
+    Z: Ints
+    M: Floats
+    X: Floats
+    U: Floats
+    IDS: Ints
+    SIGN: Signs
+    GRAM: Floats
+    BASIS: Ints
+    BR: Ints
+    FI: Ints
+    F: Floats
+    J: Ints
+    C: Ints
+    T: Ints
+
 
 # Why the search comes back.
 DONE, PAUSED, LEAF, RESOLVE, GROW = 0, 1, 2, 3, 4
@@ -46,7 +91,6 @@ OPEN, CIRCUIT, CLOSED = 0, 1, 2
 # FI
 CHILDREN, NEXT, ACTIVE, RANK = 0, 1, 2, 3
 
-PRIME = np.int64(2**31 - 1)
 _UNIT = 2.0**-53
 _TINY = 1e-290
 
@@ -82,97 +126,41 @@ def positive_definite(H: Floats, shift: float, terms: int, T: Floats) -> bool:
 
 
 @njit()
-def _inverse(a: np.int64) -> np.int64:
-    """1/a modulo the prime (extended Euclid)."""
-    r0, r1 = PRIME, a % PRIME
-    s0, s1 = np.int64(0), np.int64(1)
-    while r1 != 0:
-        q = r0 // r1
-        r0, r1 = r1, r0 - q * r1
-        s0, s1 = s1, s0 - q * s1
-    return s0 % PRIME
-
-
-@njit()
-def _adjoin(BASIS: Ints, rank: int, row: Ints) -> int:
-    """Adjoin a row to an echelon basis modulo the prime (pivots 1, other rows 0 there); its new rank.
-
-    Rows that are independent modulo the prime are independent.
-    """
-    n = BASIS.shape[1]
-    if rank == n:
-        return rank
-    v = row.copy()
-    for k in range(rank):
-        p = 0
-        while BASIS[k, p] == 0:
-            p += 1
-        f = v[p]
-        if f != 0:
-            for j in range(p, n):
-                v[j] = (v[j] - f * BASIS[k, j]) % PRIME
-    p = 0
-    while p < n and v[p] == 0:
-        p += 1
-    if p == n:
-        return rank
-    f = _inverse(v[p])
-    for j in range(n):
-        v[j] = v[j] * f % PRIME
-    # Pivots stand in increasing order, so that elimination from the left ends.
-    place = rank
-    while place > 0:
-        q = 0
-        while BASIS[place - 1, q] == 0:
-            q += 1
-        if q < p:
-            break
-        for j in range(n):
-            BASIS[place, j] = BASIS[place - 1, j]
-        place -= 1
-    for j in range(n):
-        BASIS[place, j] = v[j]
-    return rank + 1
-
-
-@njit()
-def _activate(d: int, row: int, A: Floats, Q: Ints, GRAM: Floats, BASIS: Ints, FI: Ints, SIGN: Signs) -> None:
+def _activate(st: Search, d: int, row: int) -> None:
     """Declare a row active at depth d."""
+    A, SIGN, GRAM, FI = st.A, st.SIGN, st.GRAM, st.FI
     n = GRAM.shape[1]
     SIGN[d, row] = 1
     FI[d, ACTIVE] += 1
     for j in range(n):
         for k in range(n):
             GRAM[d, j, k] += A[row, j] * A[row, k]
-    FI[d, RANK] = _adjoin(BASIS[d], FI[d, RANK], Q[row])
+    FI[d, RANK] = adjoin(st.BASIS[d], FI[d, RANK], st.Q[row])
 
 
 @njit()
-def _settle(
-    d: int, slot: int, free: bool, gi: Ints, G: Floats, SIGN: Signs, M: Floats, X: Floats, U: Floats, IDS: Ints,
-    F: Floats, J: Ints,
-) -> tuple[int, int]:  # fmt: skip
+def _settle(st: Search, d: int, slot: int, free: bool) -> tuple[int, int]:
     """Center of the pattern at depth d, with its free rows inactive if `free`, in state `slot`: see `cell.settle`."""
-    lines = G.shape[0] // 2
+    J = st.J
+    lines = st.G.shape[0] // 2
     count = 0
-    for i in range(gi[ROWS]):
-        s = SIGN[d, i]
+    for i in range(st.gi[ROWS]):
+        s = st.SIGN[d, i]
         if s < 0 or (s == 0 and free):
             J[count] = i
             count += 1
         elif s > 0:
             J[count] = lines + i
             count += 1
-    return cell.settle(G, J, count, M[slot], X[slot], U[slot], IDS[slot], F[0], F[1])
+    return cell.settle(st.G, J, count, st.M[slot], st.X[slot], st.U[slot], st.IDS[slot], st.F[0], st.F[1])
 
 
 @njit()
-def _farkas(
-    row: int, slot: int, gi: Ints, G: Floats, Z: Ints, M: Floats, IDS: Ints, F: Floats, C: Ints, T: Ints
-) -> bool:
+def _farkas(st: Search, row: int, slot: int) -> bool:
     """The certificate that `settle` met, as signed rows in C[:gi[FOUND]]; whether it is proved to be a circuit."""
-    g = M.shape[1]
-    r = F[0]
+    gi, G, Z, IDS, C = st.gi, st.G, st.Z, st.IDS, st.C
+    g = st.M.shape[1]
+    r = st.F[0]
     size = 1.0
     for k in range(g):
         size += abs(r[k])
@@ -188,19 +176,16 @@ def _farkas(
     count += 1
     gi[FOUND] = count
     if count == g + 1:
-        return proved_basis(G, row, M[slot], IDS[slot], r, F[2])
+        return proved_basis(G, row, st.M[slot], IDS[slot], r, st.F[2])
     if Z.shape[0] > 0:
         if gi[INTEGERS] != 0:
-            return proved_integer(Z, G.shape[0] // 2, C, count, T)
+            return proved_integer(Z, G.shape[0] // 2, C, count, st.T)
         return proved_on_support(Z, G, C, count)
     return False
 
 
 @njit()
-def advance(
-    gi: Ints, tau: Floats, G: Floats, A: Floats, Q: Ints, Z: Ints, M: Floats, X: Floats, U: Floats, IDS: Ints,
-    SIGN: Signs, GRAM: Floats, BASIS: Ints, BR: Ints, FI: Ints, F: Floats, J: Ints, C: Ints, T: Ints,
-) -> int:  # fmt: skip
+def advance(st: Search) -> int:
     """Run until the caller is needed.
 
     DONE: every node is closed. PAUSED: gi[LIMIT] nodes are used up. LEAF: the center in the last slot seems to have
@@ -208,8 +193,11 @@ def advance(
     RESOLVE: C[:gi[FOUND]] may be a certificate. GROW: the stack is full. After LEAF and RESOLVE the caller sets
     gi[ANSWER].
     """
-    lines = G.shape[0] // 2
-    n = A.shape[1]
+    gi, M, X, U, IDS, SIGN, GRAM, BASIS, BR, FI, C = (
+        st.gi, st.M, st.X, st.U, st.IDS, st.SIGN, st.GRAM, st.BASIS, st.BR, st.FI, st.C
+    )  # fmt: skip
+    lines = st.G.shape[0] // 2
+    n = st.A.shape[1]
     last = M.shape[0] - 1
     S = np.empty((n, n))
     while gi[DEPTH] >= 0:
@@ -223,7 +211,7 @@ def advance(
                 if gi[RANKED] != 0:
                     closed = FI[d, RANK] == n
                 else:
-                    closed = FI[d, ACTIVE] >= n and positive_definite(GRAM[d], tau[0], FI[d, ACTIVE], S)
+                    closed = FI[d, ACTIVE] >= n and positive_definite(GRAM[d], st.tau[0], FI[d, ACTIVE], S)
                 if closed:
                     gi[DEPTH] -= 1
                     continue
@@ -231,13 +219,13 @@ def advance(
                     return PAUSED
                 gi[NODES] += 1
                 cell.copy(M[d], X[d], U[d], IDS[d], M[last], X[last], U[last], IDS[last])
-                status, row = _settle(d, last, True, gi, G, SIGN, M, X, U, IDS, F, J)
+                status, row = _settle(st, d, last, True)
                 if status == cell.UNSURE:
                     gi[FOUND] = 0
                     return RESOLVE
                 if status == cell.FEASIBLE:
                     return LEAF
-                if not _farkas(row, last, gi, G, Z, M, IDS, F, C, T):
+                if not _farkas(st, row, last):
                     return RESOLVE
             gi[ANSWER] = OPEN
             count = 0
@@ -250,9 +238,9 @@ def advance(
                 gi[DEPTH] -= 1
                 continue
             if count == 1:  # forced
-                _activate(d, BR[d, 0], A, Q, GRAM, BASIS, FI, SIGN)
+                _activate(st, d, BR[d, 0])
                 cell.copy(M[d], X[d], U[d], IDS[d], M[last], X[last], U[last], IDS[last])
-                status, row = _settle(d, last, False, gi, G, SIGN, M, X, U, IDS, F, J)
+                status, row = _settle(st, d, last, False)
                 if status == cell.FEASIBLE:
                     cell.copy(M[last], X[last], U[last], IDS[last], M[d], X[d], U[d], IDS[d])
                 continue
@@ -277,10 +265,10 @@ def advance(
         FI[e, RANK] = FI[d, RANK]
         for q in range(k):
             SIGN[e, BR[d, q]] = -1
-        _activate(e, BR[d, k], A, Q, GRAM, BASIS, FI, SIGN)
+        _activate(st, e, BR[d, k])
         cell.copy(M[d], X[d], U[d], IDS[d], M[e], X[e], U[e], IDS[e])
-        status, row = _settle(e, e, False, gi, G, SIGN, M, X, U, IDS, F, J)
-        if status == cell.EMPTY and _farkas(row, e, gi, G, Z, M, IDS, F, C, T):
+        status, row = _settle(st, e, e, False)
+        if status == cell.EMPTY and _farkas(st, row, e):
             continue
         if status != cell.FEASIBLE:
             # Not proved empty: go on from the parent's center, which is one of fewer rows.

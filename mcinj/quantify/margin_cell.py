@@ -9,6 +9,8 @@ The multipliers say when the ball is missed: with λ >= 0 every x of the set has
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -164,17 +166,28 @@ def add_row(
     return UNSURE
 
 
+class Center(NamedTuple):
+    """A least-norm point: the state M, x, u, ids of `mcinj.decide.cell`; (2, ≥ W) scratch F; a certificate's rows C and
+    multipliers L, (W + 1,) or longer."""
+
+    M: Floats
+    x: Floats
+    u: Floats
+    ids: Ints
+    F: Floats
+    C: Ints
+    L: Floats
+
+
 @njit()
-def settle(
-    G: Floats, H: Floats, required: Ints, count: int, n: int, M: Floats, x: Floats, u: Floats, ids: Ints, F: Floats,
-    C: Ints, L: Floats, limit: float,
-) -> tuple[int, int]:  # fmt: skip
+def settle(G: Floats, H: Floats, required: Ints, count: int, n: int, center: Center, limit: float) -> tuple[int, int]:
     """Least-norm point of the rows `required[:count]`, from that of some of them.
 
     Returns (status, k): EMPTY where the unit ball is proved to be missed, with k rows of the certificate in C and their
     multipliers in L; FEASIBLE where a point seems to be found; UNSURE where rounding decides. The proof is tried as
     soon as the squared length, which only grows, is beyond `limit` (inf: never).
     """
+    M, x, u, ids, F, C, L = center
     W = x.shape[0]
     r = F[0]
     z = F[1]

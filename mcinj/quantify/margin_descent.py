@@ -16,6 +16,7 @@ import numpy.typing as npt
 from mcinj._jit import njit
 from mcinj.decide.cell import clear
 from mcinj.quantify import margin_cell as cell
+from mcinj.quantify.margin_cell import Center
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -78,13 +79,10 @@ def value_of(A: Floats, b: Floats, u: Floats, order: Ints, V: Floats, B: Floats,
 
 
 @njit()
-def lowest(
-    A: Floats, SC: Floats, G: Floats, free: npt.NDArray[np.bool_], u: Floats, M: Floats, X: Floats, U: Floats,
-    IDS: Ints, F: Floats, C: Ints, L: Floats,
-) -> bool:  # fmt: skip
+def lowest(A: Floats, SC: Floats, G: Floats, free: npt.NDArray[np.bool_], u: Floats, center: Center) -> bool:
     """Move the unit vector u (n,) to where the largest `a_i·u` of the free rows is locally least; whether it moved.
 
-    A: rows (m, n). G (m, W): rows -A / SC, of length about 1. M, X, U, IDS: one state of `margin_cell`.
+    A: rows (m, n). G (m, W): rows -A / SC, of length about 1. `center` is scratch.
     """
     m, n = A.shape
     J = np.empty(m, dtype=np.int64)
@@ -105,11 +103,11 @@ def lowest(
             level = max(level, s)
     for i in range(m):
         H[i] = top / SC[i]
-    clear(M, X, U, IDS)
-    status, _ = cell.settle(G, H, J, count, n, M, X, U, IDS, F, C, L, np.inf)
+    clear(center.M, center.x, center.u, center.ids)
+    status, _ = cell.settle(G, H, J, count, n, center, np.inf)
     if status == cell.FEASIBLE:
         for j in range(n):
-            x[j] = X[j]
+            x[j] = center.x[j]
     elif level > 0.0:
         # In units in which x has length 1: P = {x : a_i·x <= level}.
         for j in range(n):
@@ -120,13 +118,13 @@ def lowest(
                 for j in range(n):
                     s += G[i, j] * x[j]
                 H[i] = -level / SC[i] - _LONGER * s
-            clear(M, X, U, IDS)
-            status, _ = cell.settle(G, H, J, count, n, M, X, U, IDS, F, C, L, np.inf)
+            clear(center.M, center.x, center.u, center.ids)
+            status, _ = cell.settle(G, H, J, count, n, center, np.inf)
             if status != cell.FEASIBLE:
                 break
             size = 0.0
             for j in range(n):
-                trial[j] = _LONGER * x[j] + X[j]
+                trial[j] = _LONGER * x[j] + center.x[j]
                 size += trial[j] * trial[j]
             size = np.sqrt(size)
             if not size > 1.0 + 1e-13:
@@ -150,10 +148,7 @@ def lowest(
 
 
 @njit()
-def descend(
-    A: Floats, SC: Floats, G: Floats, u: Floats, steps: int, M: Floats, X: Floats, U: Floats, IDS: Ints, F: Floats,
-    C: Ints, L: Floats,
-) -> float:  # fmt: skip
+def descend(A: Floats, SC: Floats, G: Floats, u: Floats, steps: int, center: Center) -> float:
     """Lower ρ from the unit vector u, in place, through as many sets F as it takes; returns ρ(u)."""
     m, n = A.shape
     order = np.empty(m, dtype=np.int64)
@@ -166,7 +161,7 @@ def descend(
     for _ in range(steps):
         for j in range(n):
             trial[j] = u[j]
-        if not lowest(A, SC, G, free, trial, M, X, U, IDS, F, C, L):
+        if not lowest(A, SC, G, free, trial, center):
             break
         value = value_of(A, b, trial, order, V, B, free)
         if not value < best - 1e-15 * abs(best):
@@ -178,20 +173,16 @@ def descend(
 
 
 @njit()
-def descend_all(
-    A: Floats, SC: Floats, G: Floats, STARTS: Floats, VALUES: Floats, steps: int, M: Floats, X: Floats, U: Floats,
-    IDS: Ints, F: Floats, C: Ints, L: Floats,
-) -> None:  # fmt: skip
+def descend_all(A: Floats, SC: Floats, G: Floats, STARTS: Floats, VALUES: Floats, steps: int, center: Center) -> None:
     """`descend` from each row of STARTS, in place."""
     for k in range(len(STARTS)):
-        VALUES[k] = descend(A, SC, G, STARTS[k], steps, M, X, U, IDS, F, C, L)
+        VALUES[k] = descend(A, SC, G, STARTS[k], steps, center)
 
 
 @njit()
 def descend_in_ball(
-    A: Floats, SC: Floats, G: Floats, b: Floats, POINTS: Floats, VALUES: Floats, steps: int, M: Floats, X: Floats,
-    U: Floats, IDS: Ints, F: Floats, C: Ints, L: Floats,
-) -> None:  # fmt: skip
+    A: Floats, SC: Floats, G: Floats, b: Floats, POINTS: Floats, VALUES: Floats, steps: int, center: Center
+) -> None:
     """Lower ρ, of rows `a_i·x + b_i`, in the unit ball from each of POINTS (k, n), in place.
 
     With F fixed the best level is that whose least-norm point is on the sphere: bisection.
@@ -222,15 +213,15 @@ def descend_in_ball(
                 level = high - down if low == -np.inf else 0.5 * (low + high)
                 for i in range(m):
                     H[i] = (b[i] - level) / SC[i]
-                clear(M, X, U, IDS)
-                status, _ = cell.settle(G, H, J, count, n, M, X, U, IDS, F, C, L, np.inf)
+                clear(center.M, center.x, center.u, center.ids)
+                status, _ = cell.settle(G, H, J, count, n, center, np.inf)
                 inside = 0.0
                 for j in range(n):
-                    inside += X[j] * X[j]
+                    inside += center.x[j] * center.x[j]
                 if status == cell.FEASIBLE and inside <= 1.0:
                     high = level
                     for j in range(n):
-                        x[j] = X[j]
+                        x[j] = center.x[j]
                     down *= 2.0
                 else:
                     low = level

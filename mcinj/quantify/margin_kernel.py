@@ -16,23 +16,12 @@ ball in place of the sphere gives nothing away. For t > 0 its center is inside, 
 s²). A leaf whose center is no better than what is known is cut in half, across the side that its secant row serves
 worst. All numbers of a box are dyadic with few digits: its rows are exact.
 
-Rows of G: i < m row i below (-a_i), m + i the same above; then 2 n - 1 rows for each block of a box. Arrays, one entry
-per depth of the stack where the first axis is `depth`:
-
-========  =====================  ======================================================================================
-`M X U`   (depth + 1, ...)       center of the declared rows (`margin_cell`); the last one is scratch
-`IDS`     (depth + 1, W) int64   its active rows of G
-`SIGN`    (depth, m) int8        0 free, -1 below, 1 above, 2 in the span of the rows above
-`OB`      (depth, n, n)          orthonormal basis of the rows above, in floats
-`REST`    (depth, m)             squared distance of the rows from that span, in floats: who is looked at exactly
-`BASIS`   (depth, n, n) int64    echelon basis of the rows above, modulo the prime
-`LO UP`   (depth, n)             box at block d
-`BR`      (depth, m) int64       free rows of the certificate, in the order of the children
-`FI`      (depth, 8) int64       see below
-========  =====================  ======================================================================================
+Rows of G: i < m row i below (-a_i), m + i the same above; then 2 n - 1 rows for each block of a box.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,11 +29,73 @@ import numpy.typing as npt
 from mcinj._jit import njit
 from mcinj.decide.cell import clear, copy
 from mcinj.quantify import margin_cell as cell
-from mcinj.quantify.kernel import PRIME, _adjoin
+from mcinj.quantify.basis import adjoin, spanned
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Signs = npt.NDArray[np.int8]
+
+
+class Search(NamedTuple):
+    """The arrays of a search; `mcinj.quantify.margin_search` owns them. W is a padded length, D the depth.
+
+    Attributes
+    ----------
+    gi
+        (GLOBALS,) what the search and its caller tell each other.
+    tau
+        (1,) the least ρ known.
+    A
+        (m, n) the rows.
+    G, H
+        (2 m + D (2 n - 1), W) and right-hand sides: i < m row i below (-a_i), m + i the same above, then 2 n - 1 rows
+        for each block of a box.
+    Q
+        (m, n) the rows modulo the prime.
+    M, X, U, IDS
+        (D + 1, …) center of the declared rows (`mcinj.quantify.margin_cell`) and its active rows of G; the last one is
+        scratch.
+    SIGN
+        (D, m) 0 free, -1 below, 1 above, 2 in the span of the rows above.
+    OB
+        (D, n, n) orthonormal basis of the rows above, in floats.
+    REST
+        (D, m) squared distance of the rows from that span, in floats: who is looked at exactly.
+    BASIS
+        (D, n, n) echelon basis of the rows above, modulo the prime.
+    LO, UP
+        (D, n) box at block d.
+    BR
+        (D, m) free rows of the certificate, in the order of the children.
+    FI
+        (D, 8) integers of a node, see below.
+    F, J, C, L
+        scratch; C and L are a certificate's rows and multipliers.
+    """
+
+    gi: Ints
+    tau: Floats
+    A: Floats
+    G: Floats
+    H: Floats
+    Q: Ints
+    M: Floats
+    X: Floats
+    U: Floats
+    IDS: Ints
+    SIGN: Signs
+    OB: Floats
+    REST: Floats
+    BASIS: Ints
+    LO: Floats
+    UP: Floats
+    BR: Ints
+    FI: Ints
+    F: Floats
+    J: Ints
+    C: Ints
+    L: Floats
+
 
 # Why the search comes back.
 DONE, PAUSED, LEAF, GROW = 0, 1, 2, 3
@@ -63,37 +114,19 @@ _NARROW = 2.0**-21  # boxes are not cut further: their rows stay exact
 
 
 @njit()
-def _spanned(BASIS: Ints, rank: int, row: Ints) -> bool:
-    """Whether a row lies in the span of the basis, modulo the prime."""
-    n = BASIS.shape[1]
-    v = row.copy()
-    for k in range(rank):
-        p = 0
-        while BASIS[k, p] == 0:
-            p += 1
-        f = v[p]
-        if f != 0:
-            for j in range(p, n):
-                v[j] = (v[j] - f * BASIS[k, j]) % PRIME
-    for j in range(n):  # noqa: SIM110
-        if v[j] != 0:
-            return False
-    return True
-
-
-@njit()
-def _raise(d: int, row: int, G: Floats, Q: Ints, OB: Floats, REST: Floats, BASIS: Ints, FI: Ints, SIGN: Signs) -> None:
+def _raise(st: Search, d: int, row: int) -> None:
     """Declare a row above at depth d, and find the free rows in the new span.
 
     A row that is taken for spanned by mistake is only one condition less on the directions that are left.
     """
+    G, Q, OB, REST, BASIS, FI, SIGN = st.G, st.Q, st.OB, st.REST, st.BASIS, st.FI, st.SIGN
     m = SIGN.shape[1]
     n = OB.shape[1]
     SIGN[d, row] = _ABOVE
     rank = FI[d, RANK]
     if rank == n:
         return
-    FI[d, RANK] = _adjoin(BASIS[d], rank, Q[row])
+    FI[d, RANK] = adjoin(BASIS[d], rank, Q[row])
     if FI[d, RANK] == rank:
         return
     v = G[m + row, :n].copy()
@@ -115,13 +148,15 @@ def _raise(d: int, row: int, G: Floats, Q: Ints, OB: Floats, REST: Floats, BASIS
         for j in range(n):
             f += OB[d, rank, j] * G[m + i, j]
         REST[d, i] -= f * f
-        if SIGN[d, i] == _FREE and REST[d, i] < _NEAR and _spanned(BASIS[d], rank + 1, Q[i]):
+        if SIGN[d, i] == _FREE and REST[d, i] < _NEAR and spanned(BASIS[d], rank + 1, Q[i]):
             SIGN[d, i] = _SPANNED
 
 
 @njit()
-def _write_box(b: int, n: int, m: int, FI: Ints, LO: Floats, UP: Floats, G: Floats, H: Floats) -> None:
+def _write_box(st: Search, b: int) -> None:
     """Rows of the box of block b."""
+    FI, LO, UP, G, H = st.FI, st.LO, st.UP, st.G, st.H
+    m, n = st.A.shape
     base = 2 * m + b * (2 * n - 1)
     j = FI[b, AXIS]
     sign = float(FI[b, PLUS])
@@ -157,15 +192,13 @@ def _write_box(b: int, n: int, m: int, FI: Ints, LO: Floats, UP: Floats, G: Floa
 
 
 @njit()
-def _settle(
-    d: int, slot: int, free: bool, n: int, G: Floats, H: Floats, SIGN: Signs, FI: Ints, M: Floats, X: Floats, U: Floats,
-    IDS: Ints, F: Floats, J: Ints, C: Ints, L: Floats,
-) -> tuple[int, int]:  # fmt: skip
+def _settle(st: Search, d: int, slot: int, free: bool) -> tuple[int, int]:
     """Center of the rows declared at depth d, with the free rows below if `free`, in state `slot`."""
-    m = SIGN.shape[1]
+    J, FI = st.J, st.FI
+    m, n = st.A.shape
     count = 0
     for i in range(m):
-        s = SIGN[d, i]
+        s = st.SIGN[d, i]
         if s == _BELOW or (s == _FREE and free):
             J[count] = i
             count += 1
@@ -177,7 +210,8 @@ def _settle(
         for k in range(2 * n - 1):
             J[count] = base + k
             count += 1
-    return cell.settle(G, H, J, count, n, M[slot], X[slot], U[slot], IDS[slot], F, C, L, 1.0 + 1e-14)
+    center = cell.Center(st.M[slot], st.X[slot], st.U[slot], st.IDS[slot], st.F, st.C, st.L)
+    return cell.settle(st.G, st.H, J, count, n, center, 1.0 + 1e-14)
 
 
 @njit()
@@ -218,18 +252,17 @@ def _worst_side(b: int, n: int, x: Floats, FI: Ints, LO: Floats, UP: Floats) -> 
 
 
 @njit()
-def advance(
-    gi: Ints, tau: Floats, A: Floats, G: Floats, H: Floats, Q: Ints, M: Floats, X: Floats, U: Floats, IDS: Ints,
-    SIGN: Signs, OB: Floats, REST: Floats, BASIS: Ints, LO: Floats, UP: Floats, BR: Ints, FI: Ints, F: Floats, J: Ints,
-    C: Ints, L: Floats,
-) -> int:  # fmt: skip
+def advance(st: Search) -> int:
     """Run until the caller is needed.
 
     DONE: every node is closed, so ρ >= t everywhere. PAUSED: gi[LIMIT] nodes are used up. LEAF: the center in the last
     slot is the node's direction; the caller lowers the level (new H, all centers cleared) or sets gi[ANSWER] to HALVE.
     GROW: the stack is full. A (m, n) are the rows, tau[0] the least ρ known.
     """
-    m, n = A.shape
+    gi, M, X, U, IDS, SIGN, OB, REST, BASIS, LO, UP, BR, FI, C = (
+        st.gi, st.M, st.X, st.U, st.IDS, st.SIGN, st.OB, st.REST, st.BASIS, st.LO, st.UP, st.BR, st.FI, st.C
+    )  # fmt: skip
+    m, n = st.A.shape
     last = M.shape[0] - 1
     while gi[DEPTH] >= 0:
         d = gi[DEPTH]
@@ -242,7 +275,7 @@ def advance(
                     return PAUSED
                 gi[NODES] += 1
                 copy(M[d], X[d], U[d], IDS[d], M[last], X[last], U[last], IDS[last])
-                status, found = _settle(d, last, True, n, G, H, SIGN, FI, M, X, U, IDS, F, J, C, L)
+                status, found = _settle(st, d, last, True)
                 if status == cell.EMPTY:
                     count = 0
                     for k in range(found):
@@ -254,12 +287,12 @@ def advance(
                         gi[DEPTH] -= 1
                         continue
                     if count == 1:  # forced
-                        _raise(d, BR[d, 0], G, Q, OB, REST, BASIS, FI, SIGN)
+                        _raise(st, d, BR[d, 0])
                         continue
                     FI[d, CHILDREN] = count
                     FI[d, KIND] = BY_ROWS
                     FI[d, NEXT] = 0
-                elif FI[d, BOX] < 0 or _level(d, n, A, X[last], SIGN) < tau[0]:
+                elif FI[d, BOX] < 0 or _level(d, n, st.A, X[last], SIGN) < st.tau[0]:
                     return LEAF
                 else:
                     gi[ANSWER] = HALVE
@@ -296,7 +329,7 @@ def advance(
         if FI[d, KIND] == BY_ROWS:
             for q in range(k):
                 SIGN[e, BR[d, q]] = _BELOW
-            _raise(e, BR[d, k], G, Q, OB, REST, BASIS, FI, SIGN)
+            _raise(st, e, BR[d, k])
             if FI[e, RANK] == n:
                 continue
             copy(M[d], X[d], U[d], IDS[d], M[e], X[e], U[e], IDS[e])
@@ -321,9 +354,9 @@ def advance(
                 else:
                     LO[e, side] = middle
             FI[e, BOX] = e
-            _write_box(e, n, m, FI, LO, UP, G, H)
+            _write_box(st, e)
             clear(M[e], X[e], U[e], IDS[e])
-        status, _ = _settle(e, e, False, n, G, H, SIGN, FI, M, X, U, IDS, F, J, C, L)
+        status, _ = _settle(st, e, e, False)
         if status == cell.EMPTY:
             continue
         if status != cell.FEASIBLE:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +15,13 @@ from mcinj.decide.scaling import nearest, power_of_two
 from mcinj.networks.network import FractionMatrix, FractionVector
 from mcinj.quantify import margin_descent as descent
 from mcinj.quantify import margin_kernel as kernel
-from mcinj.quantify.kernel import PRIME
+from mcinj.quantify.basis import PRIME
+from mcinj.quantify.margin_cell import Center
 from mcinj.quantify.margin_value import Value, bottleneck
 from mcinj.quantify.roots import root_above
 
 Floats = npt.NDArray[np.float64]
 
-_advance: Any = kernel.advance  # compiled: mypy need not follow
-_descend_all: Any = descent.descend_all
-_lowest: Any = descent.lowest
-_descend_in_ball: Any = descent.descend_in_ball
 _SLICE = 4_000  # nodes between two looks at the clock
 _DEPTH = 64  # frames at first; deeper stacks grow
 _STARTS = 1_000
@@ -107,16 +103,17 @@ class MarginSearch:
 
     def _descend(self, u: Floats) -> Floats:
         values = np.empty(len(u))
-        arrays = self._scratch()
+        center = self._scratch()
         if self.biases is None:
-            _descend_all(self.A, self.SC, -self.above, u, values, _STEPS, *arrays)
+            descent.descend_all(self.A, self.SC, -self.above, u, values, _STEPS, center)
         else:
             b = np.array([nearest(v / self.unit) for v in self.biases])
-            _descend_in_ball(self.A, self.SC, -self.above, b, u, values, _STEPS, *arrays)
+            descent.descend_in_ball(self.A, self.SC, -self.above, b, u, values, _STEPS, center)
         return values
 
-    def _scratch(self) -> tuple[Any, ...]:
-        return (*(array[0] for array in self._state(1)), self.F, self.C, self.L)
+    def _scratch(self) -> Center:
+        M, x, u, ids = (array[0] for array in self._state(1))
+        return Center(M, x, u, ids, self.F, self.C, self.L)
 
     def _values(self, x: Floats) -> list[Value]:
         """Values at x and at a simpler rational near it."""
@@ -217,8 +214,8 @@ class MarginSearch:
             tau[0] = float(Fraction(self.best.high) / self.unit) * (1 - 1e-12) - 1e-15
             before = int(gi[kernel.NODES])
             gi[kernel.LIMIT] = before + max(0, min(limit - self.nodes, _SLICE))
-            reason = int(
-                _advance(
+            reason = kernel.advance(
+                kernel.Search(
                     gi, tau, self.A, self.G, self.H, self.Q, self.M, self.X, self.U, self.IDS, self.SIGN, self.OB,
                     self.REST, self.BASIS, self.LO, self.UP, self.BR, self.FI, self.F, self.J, self.C, self.L,
                 )
@@ -257,7 +254,7 @@ class MarginSearch:
             u = np.ascontiguousarray(x / size)
             points = [u]
             v = u.copy()
-            if _lowest(self.A, self.SC, -self.above, free, v, *self._scratch()):
+            if descent.lowest(self.A, self.SC, -self.above, free, v, self._scratch()):
                 points.append(v)
         more = np.array(points)
         self._descend(more)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,6 @@ from mcinj.decide.scaling import nearest, power_of_two
 from mcinj.networks.network import FractionMatrix, FractionVector
 from mcinj.quantify import kernel
 
-_advance: Any = kernel.advance  # compiled: mypy need not follow
 _SLICE = 20_000  # nodes between two looks at the outside world
 _DEPTH = 64  # frames at first; deeper stacks grow
 
@@ -163,7 +161,7 @@ class PatternSearch:
         """
         while True:
             self.gi[kernel.LIMIT] = min(limit, self.nodes + _SLICE)
-            reason = int(_advance(*self._arrays()))
+            reason = kernel.advance(self._arrays())
             if reason == kernel.DONE:
                 return True
             if reason == kernel.PAUSED:
@@ -186,8 +184,8 @@ class PatternSearch:
                 if stop is not None and stop():
                     return False
 
-    def _arrays(self) -> tuple[Any, ...]:
-        return (
+    def _arrays(self) -> kernel.Search:
+        return kernel.Search(
             self.gi, self.tau, self.G, self.A, self.Q, self.Z, self.M, self.X, self.U, self.IDS, self.SIGN, self.GRAM,
             self.BASIS, self.BR, self.FI, self.F, self.J, self.C, self.T,
         )  # fmt: skip

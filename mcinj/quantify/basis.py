@@ -1,0 +1,84 @@
+"""Echelon bases modulo the prime 2^31 - 1: what is independent there is independent."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from mcinj._jit import njit
+
+Ints = npt.NDArray[np.int64]
+
+PRIME = np.int64(2**31 - 1)
+
+
+@njit()
+def _reduced(BASIS: Ints, rank: int, row: Ints) -> Ints:
+    """The row modulo the basis."""
+    n = BASIS.shape[1]
+    v = row.copy()
+    for k in range(rank):
+        p = 0
+        while BASIS[k, p] == 0:
+            p += 1
+        f = v[p]
+        if f != 0:
+            for j in range(p, n):
+                v[j] = (v[j] - f * BASIS[k, j]) % PRIME
+    return v
+
+
+@njit()
+def spanned(BASIS: Ints, rank: int, row: Ints) -> bool:
+    """Whether a row lies in the span of the basis, modulo the prime."""
+    v = _reduced(BASIS, rank, row)
+    for j in range(len(v)):  # noqa: SIM110
+        if v[j] != 0:
+            return False
+    return True
+
+
+@njit()
+def _inverse(a: np.int64) -> np.int64:
+    """1/a modulo the prime (extended Euclid)."""
+    r0, r1 = PRIME, a % PRIME
+    s0, s1 = np.int64(0), np.int64(1)
+    while r1 != 0:
+        q = r0 // r1
+        r0, r1 = r1, r0 - q * r1
+        s0, s1 = s1, s0 - q * s1
+    return s0 % PRIME
+
+
+@njit()
+def adjoin(BASIS: Ints, rank: int, row: Ints) -> int:
+    """Adjoin a row to an echelon basis modulo the prime (pivots 1, other rows 0 there); its new rank.
+
+    Rows that are independent modulo the prime are independent.
+    """
+    n = BASIS.shape[1]
+    if rank == n:
+        return rank
+    v = _reduced(BASIS, rank, row)
+    p = 0
+    while p < n and v[p] == 0:
+        p += 1
+    if p == n:
+        return rank
+    f = _inverse(v[p])
+    for j in range(n):
+        v[j] = v[j] * f % PRIME
+    # Pivots stand in increasing order, so that elimination from the left ends.
+    place = rank
+    while place > 0:
+        q = 0
+        while BASIS[place - 1, q] == 0:
+            q += 1
+        if q < p:
+            break
+        for j in range(n):
+            BASIS[place, j] = BASIS[place - 1, j]
+        place -= 1
+    for j in range(n):
+        BASIS[place, j] = v[j]
+    return rank + 1
