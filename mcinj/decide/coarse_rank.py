@@ -19,7 +19,7 @@ from mcinj._jit import njit
 from mcinj.decide.coarse_store import FAILS, RESIDUES, TESTS, TRY, Floats, Ints, Tree
 from mcinj.decide.deep_store import INNER
 from mcinj.decide.kernel_bits import has, popcount
-from mcinj.decide.kernel_choices import EXACT_INNER, reduced
+from mcinj.decide.residues import EXACT_INNER, reduced
 
 
 @njit(**EXACT_INNER)

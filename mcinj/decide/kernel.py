@@ -31,7 +31,7 @@ from mcinj._jit import njit
 from mcinj.decide import cell
 from mcinj.decide.kernel_bits import drop, first, lowest, put, size
 from mcinj.decide.kernel_chain import chain, circuit, copy_cell, is_witness
-from mcinj.decide.kernel_choices import independent
+from mcinj.decide.kernel_choices import OPEN, YES, independent
 from mcinj.decide.kernel_fields import (
     BRANCH,
     CAP,
@@ -76,12 +76,13 @@ from mcinj.decide.kernel_fields import (
     TAIL,
     TARGET,
     TASK,
+    TRIM,
     USED,
     WITH,
     WITNESS,
 )
 from mcinj.decide.kernel_raise import Cells, raised
-from mcinj.decide.kernel_rank import eliminate, is_zero, parallel, spanning
+from mcinj.decide.kernel_rank import eliminate, parallel, spanning
 
 
 @njit(**INNER)
@@ -154,9 +155,12 @@ def _closed(gi, c, ps, pc, q, positive, Q, K, V, J):  # type: ignore[no-untyped-
                 work *= sizes[level]
             total = _choices(Q, scratch, total, _members(ps[level], scratch, total), not merge)
             start[level + 1] = total
-        if work <= gi[PRODUCT] and independent(K, declared, rank, scratch, start, need, pos):
+        verdict = independent(K, declared, rank, scratch, start, need, pos) if work <= gi[PRODUCT] else OPEN
+        if verdict == YES:
             return True
-        if merge and q > need and spanning(Q, scratch, start, q, need, V, pos, gained, gi[SPAN]):
+        if merge and (q > need or (verdict == OPEN and work <= gi[PRODUCT])) and spanning(
+            Q, scratch, start, q, need, V, pos, gained, gi[SPAN]
+        ):
             gi[USED] = q
             return True
     return False
@@ -239,8 +243,12 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
                 FI[d, PHASE] = REFRESH
         elif phase == REFRESH:
             FI[d, PHASE] = BRANCH
-            closed = _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, T, V, Z, F, J, d,
-                              need_words, cand, T2, spare)
+            if gi[RANKED] and FI[d, SETS] >= n - c:
+                closed = _trimmed(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, Q, K, V, Z, F, J, d, need_words,
+                                  T2)
+            else:
+                closed = _refresh(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, T, V, Z, F, J, d,
+                                  need_words, cand, T2, spare)
             if closed == 1:
                 if gi[KEEP]:
                     _leaf(gi, LOG, PC[d], gi[USED])
@@ -314,7 +322,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
             if S[2 * e, row] > -cell.SATISFIED and _enter(gi, G, A, M, X, U, IDS, S, B, CIRC, LOG, Z, F, J, T2, d, e):
                 continue
             if gi[RANKED]:
-                _copy_residues(Q, d, e, m)
+                _copy_residues(Q[d], Q[e], B[e, FREE])
             gi[DEPTH] = e
         elif phase == POSITIVE:
             FI[d, PHASE] = LEAVE
@@ -325,14 +333,7 @@ def advance(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, LOG, R, ZERO, Q,
             drop(B[e, FREE], row)
             FI[e, COUNT] = c + 1
             if gi[RANKED]:
-                eliminate(Q[d], row, Q[e], m)
-                for w in range(NW):
-                    b = B[e, FREE, w]
-                    while b != 0:
-                        j = 64 * w + lowest(b)
-                        b &= b - np.uint64(1)
-                        if is_zero(Q[e], j):
-                            drop(B[e, FREE], j)
+                eliminate(Q[d], row, Q[e], B[e, FREE])
             # Only sets of free rows remain: the set of `row`, and sets that met its span, are gone.
             q = 0
             for w in range(NW):
@@ -402,10 +403,14 @@ def leaf_of_one(gi, LOG, circuit):  # type: ignore[no-untyped-def]
 
 
 @njit(**INNER)
-def _copy_residues(Q, d, e, m):  # type: ignore[no-untyped-def]
-    for i in range(m):
-        for j in range(Q.shape[2]):
-            Q[e, i, j] = Q[d, i, j]
+def _copy_residues(Q, Q2, free):  # type: ignore[no-untyped-def]
+    for w in range(free.shape[0]):
+        b = free[w]
+        while b != 0:
+            i = 64 * w + lowest(b)
+            b &= b - np.uint64(1)
+            for j in range(Q.shape[1]):
+                Q2[i, j] = Q[i, j]
 
 
 @njit(**INNER)
@@ -513,7 +518,7 @@ def _extend(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, R, ZERO, Q, K, T
     return result
 
 
-@njit(inline="always", **INNER)
+@njit(**INNER)
 def _shrink(gi, G, A, M, X, U, IDS, S, B, PS, PV, CIRC, Z, F, J, d, k, q, required, T2, number):  # type: ignore[no-untyped-def]
     """Look for a smaller set within set q of family k, the rest of circuit `number`: assume only these rows negative.
 
@@ -552,6 +557,33 @@ def _shrink(gi, G, A, M, X, U, IDS, S, B, PS, PV, CIRC, Z, F, J, d, k, q, requir
         PV[k, w] &= ~(PS[k, q, w] & ~CIRC[other, 0, w])
         PS[k, q, w] &= CIRC[other, 0, w]
     return other
+
+
+@njit(inline="always", **INNER)
+def _trimmed(gi, FI, G, A, M, X, U, IDS, S, B, PS, PC, PV, CIRC, Q, K, V, Z, F, J, d, required, T2):  # type: ignore[no-untyped-def]
+    """Shrink inherited sets of a node that lacks none but has too many choices: more rows are declared by now.
+
+    Returns 1 if rank is proved, 2 if circuit gi[HINT] shows that there is no such cell, else 0.
+    """
+    need = gi[TARGET] - FI[d, COUNT]
+    work = 1.0
+    for i in range(need):
+        work *= size(PS[d, i])
+    if work > gi[TRIM] * float(gi[PRODUCT]):
+        return 0
+    for i in range(need - 1, -1, -1):  # the largest first: `_closed` has sorted them
+        before = size(PS[d, i])
+        number = _shrink(gi, G, A, M, X, U, IDS, S, B, PS, PV, CIRC, Z, F, J, d, d, i, required, T2, PC[d, i])
+        if number < 0:
+            gi[HINT] = gi[CIRCUITS] - gi[KEEP]
+            return 2
+        PC[d, i] = number
+        work *= size(PS[d, i]) / before
+        if size(PS[d, i]) < before and work <= gi[PRODUCT] and _closed(
+            gi, FI[d, COUNT], PS[d], PC[d], FI[d, SETS], B[d, POS], Q[min(d, Q.shape[0] - 1)], K, V, J
+        ):
+            return 1
+    return 0
 
 
 @njit(inline="always", **INNER)
