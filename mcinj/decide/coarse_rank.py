@@ -19,7 +19,7 @@ from mcinj._jit import njit
 from mcinj.decide.coarse_store import FAILS, RESIDUES, STEPS, TESTS, TRY, Floats, Ints, Tree
 from mcinj.decide.deep_store import INNER
 from mcinj.decide.kernel_bits import has, popcount
-from mcinj.decide.kernel_choices import EXACT_INNER, reduced
+from mcinj.decide.residues import EXACT_INNER, reduced
 
 # Steps of a certificate: those of `mcinj.certify.coarse_pairs`, which is compiled and not needed otherwise.
 BY_DIFFERENCES, BY_BOTH, FIRST, SECOND, JOINT = range(5)

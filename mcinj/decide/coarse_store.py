@@ -1,7 +1,7 @@
 """The arrays of a tree of coarse cells, a named tuple that compiled code takes, and the integers that name its parts.
 
 A coarse cell is a closed cone on which some hidden units are decided (`mcinj.decide.coarse`). Residues are taken modulo
-`kernel_choices.FIELD`, of least absolute value, in float64.
+`residues.FIELD`, of least absolute value, in float64.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mcinj.decide import cell
 from mcinj.decide.deep_model import DeepModel
-from mcinj.decide.kernel_choices import centered
+from mcinj.decide.residues import centered
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from mcinj.certify.rational import product, to_flint
 from mcinj.certify.witness import Witness
-from mcinj.decide.kernel_choices import FIELD
 from mcinj.decide.kernel_rank import PRIME
+from mcinj.decide.residues import FIELD
 from mcinj.decide.scaling import (
     Factors,
     factors_for,
@@ -168,7 +168,7 @@ class DeepModel:
 
     @cached_property
     def field_residues(self) -> list[npt.NDArray[np.int64]] | None:
-        """Weights modulo `kernel_choices.FIELD`, or None if a denominator vanishes there."""
+        """Weights modulo `residues.FIELD`, or None if a denominator vanishes there."""
         return _residues(self.exact, FIELD)
 
     @property

@@ -20,7 +20,7 @@ import numpy as np
 from mcinj._jit import njit
 from mcinj.decide import cell
 from mcinj.decide.kernel_arrays import Cells, Ints, Ranks, Tree
-from mcinj.decide.kernel_bits import drop, first, lowest, put, size
+from mcinj.decide.kernel_bits import Words, drop, first, lowest, put, size
 from mcinj.decide.kernel_chain import copy_cell, is_witness, push
 from mcinj.decide.kernel_fields import (
     BRANCH,
@@ -63,9 +63,9 @@ from mcinj.decide.kernel_fields import (
     WITNESS,
 )
 from mcinj.decide.kernel_leaf import closed
-from mcinj.decide.kernel_packing import extend, refresh
+from mcinj.decide.kernel_packing import extend, refresh, trim
 from mcinj.decide.kernel_raise import raised
-from mcinj.decide.kernel_rank import eliminate, is_zero
+from mcinj.decide.kernel_rank import eliminate
 
 
 @njit(_nrt=False)
@@ -128,7 +128,10 @@ def advance(gi: Ints, c: Cells, t: Tree, ranks: Ranks) -> int:
                 FI[d, PHASE] = REFRESH
         elif phase == REFRESH:
             FI[d, PHASE] = BRANCH
-            status = refresh(c, t, ranks, gi, d)
+            if gi[RANKED] and FI[d, SETS] >= n - count:
+                status = trim(c, t, ranks, gi, d)
+            else:
+                status = refresh(c, t, ranks, gi, d)
             if status == 1:
                 if gi[KEEP]:
                     _leaf(gi, LOG, PC[d], gi[USED])
@@ -201,7 +204,7 @@ def advance(gi: Ints, c: Cells, t: Tree, ranks: Ranks) -> int:
             if S[2 * e, row] > -cell.SATISFIED and _enter(c, t, gi, d, e):
                 continue
             if gi[RANKED]:
-                _copy_residues(Q, d, e, m)
+                _copy_residues(Q[d], Q[e], B[e, FREE])
             gi[DEPTH] = e
         elif phase == POSITIVE:
             FI[d, PHASE] = LEAVE
@@ -212,14 +215,7 @@ def advance(gi: Ints, c: Cells, t: Tree, ranks: Ranks) -> int:
             drop(B[e, FREE], row)
             FI[e, COUNT] = count + 1
             if gi[RANKED]:
-                eliminate(Q[d], row, Q[e], m)
-                for w in range(NW):
-                    b = B[e, FREE, w]
-                    while b != 0:
-                        j = 64 * w + lowest(b)
-                        b &= b - np.uint64(1)
-                        if is_zero(Q[e], j):
-                            drop(B[e, FREE], j)
+                eliminate(Q[d], row, Q[e], B[e, FREE])
             # Only sets of free rows remain: the set of `row`, and sets that met its span, are gone.
             q = 0
             for w in range(NW):
@@ -265,10 +261,14 @@ def _enter(c: Cells, t: Tree, gi: Ints, d: int, e: int) -> bool:
 
 
 @njit(**INNER)
-def _copy_residues(Q: Ints, d: int, e: int, m: int) -> None:
-    for i in range(m):
-        for j in range(Q.shape[2]):
-            Q[e, i, j] = Q[d, i, j]
+def _copy_residues(Q: Ints, Q2: Ints, free: Words) -> None:
+    for w in range(free.shape[0]):
+        b = free[w]
+        while b != 0:
+            i = 64 * w + lowest(b)
+            b &= b - np.uint64(1)
+            for j in range(Q.shape[1]):
+                Q2[i, j] = Q[i, j]
 
 
 @njit(**INNER)

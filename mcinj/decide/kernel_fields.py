@@ -21,7 +21,8 @@ USED = 19  # number of sets that close a node
 INTEGERS = 20  # Z holds the rows themselves
 SPAN = 21  # choices that a proof by more sets than are missing may go through
 RAISE = 22  # most positives that a node may lack for its bound to be raised; 0: never
-GLOBALS = 23
+TRIM = 23  # sets of a node that lacks none are shrunk if it has at most so many times too many choices
+GLOBALS = 24
 # FI: integers of a frame.
 PHASE, COUNT, SETS, ROW, FORCED, TAIL, NOWITNESS = range(7)
 FIELDS = 8

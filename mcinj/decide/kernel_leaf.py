@@ -7,7 +7,7 @@ import numpy as np
 from mcinj._jit import njit
 from mcinj.decide.kernel_arrays import Ints, Ranks
 from mcinj.decide.kernel_bits import Words, lowest, size
-from mcinj.decide.kernel_choices import independent
+from mcinj.decide.kernel_choices import OPEN, YES, independent
 from mcinj.decide.kernel_fields import INNER, LIKELY, PRODUCT, RANKED, SPAN, TARGET, USED
 from mcinj.decide.kernel_rank import parallel, spanning
 
@@ -95,9 +95,12 @@ def closed(gi: Ints, ranks: Ranks, J: Ints, d: int, count: int, positive: Words,
                 work *= sizes[level]
             total = _choices(Q, scratch, total, _members(ps[level], scratch, total), not merge)
             start[level + 1] = total
-        if work <= gi[PRODUCT] and independent(ranks.K, declared, rank, scratch, start, need, pos):
+        verdict = independent(ranks.K, declared, rank, scratch, start, need, pos) if work <= gi[PRODUCT] else OPEN
+        if verdict == YES:
             return True
-        if merge and q > need and spanning(Q, scratch, start, q, need, ranks.V, pos, gained, gi[SPAN]):
+        if merge and (q > need or (verdict == OPEN and work <= gi[PRODUCT])) and spanning(
+            Q, scratch, start, q, need, ranks.V, pos, gained, gi[SPAN]
+        ):
             gi[USED] = q
             return True
     return False

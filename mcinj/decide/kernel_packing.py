@@ -18,6 +18,7 @@ from mcinj.decide.kernel_fields import (
     KEEP,
     NEG,
     POS,
+    PRODUCT,
     ROWS,
     SETS,
     SHRINK,
@@ -25,12 +26,13 @@ from mcinj.decide.kernel_fields import (
     SWAPS,
     TAIL,
     TARGET,
+    TRIM,
     WITH,
 )
 from mcinj.decide.kernel_leaf import closed
 
 
-@njit(inline="always", **INNER)
+@njit(**INNER)
 def _shrink(c: Cells, t: Tree, gi: Ints, d: int, k: int, q: int, number: int) -> int:
     """Look for a smaller set within set q of family k, the rest of circuit `number`: assume only these rows negative.
 
@@ -153,6 +155,34 @@ def extend(c: Cells, t: Tree, ranks: Ranks, gi: Ints, d: int, k: int, tail: int,
     else:
         gi[SWAP] = q
     return result
+
+
+@njit(inline="always", **INNER)
+def trim(c: Cells, t: Tree, ranks: Ranks, gi: Ints, d: int) -> int:
+    """Shrink inherited sets of a node that lacks none but has too many choices: more rows are declared by now.
+
+    Returns 1 if rank is proved, 2 if circuit gi[HINT] shows that there is no such cell, else 0.
+    """
+    FI, PS, PC = t.FI, t.PS, t.PC
+    need = gi[TARGET] - FI[d, COUNT]
+    work = 1.0
+    for i in range(need):
+        work *= size(PS[d, i])
+    if work > gi[TRIM] * float(gi[PRODUCT]):
+        return 0
+    for i in range(need - 1, -1, -1):  # the largest first: `closed` has sorted them
+        before = size(PS[d, i])
+        number = _shrink(c, t, gi, d, d, i, PC[d, i])
+        if number < 0:
+            gi[HINT] = gi[CIRCUITS] - gi[KEEP]
+            return 2
+        PC[d, i] = number
+        work *= size(PS[d, i]) / before
+        if size(PS[d, i]) < before and work <= gi[PRODUCT] and closed(
+            gi, ranks, c.J, d, FI[d, COUNT], t.B[d, POS], PS[d], PC[d], FI[d, SETS]
+        ):
+            return 1
+    return 0
 
 
 @njit(inline="always", **INNER)

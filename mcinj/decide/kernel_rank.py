@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
+from mcinj.decide.kernel_bits import Words, drop, lowest
 
 Residues = npt.NDArray[np.int64]
 
@@ -29,28 +30,39 @@ def reduce(v: int) -> int:
 
 
 @njit(_nrt=False)
-def eliminate(Q: Residues, r: int, Q2: Residues, m: int) -> bool:
-    """Q2 = Q modulo row r, for rows < m; False (Q2 undefined) if row r is zero already."""
+def inverse(v: int) -> int:
+    """1 / v modulo the prime, v not 0, by Fermat."""
+    result = np.int64(1)
+    e = _P - 2
+    while e > 0:
+        if e & 1:
+            result = reduce(result * v)
+        v = reduce(v * v)
+        e >>= 1
+    return result
+
+
+@njit(_nrt=False)
+def eliminate(Q: Residues, r: int, Q2: Residues, free: Words) -> None:
+    """Q2 = Q modulo row r, which is not zero, for the rows in `free`; those that are zero then are dropped from it."""
     n = Q.shape[1]
-    pivot = -1
-    for j in range(n):
-        if Q[r, j] != 0:
-            pivot = j
-            break
-    if pivot < 0:
-        return False
-    p = Q[r, pivot]
-    for i in range(m):
-        f = _P - Q[i, pivot]
-        if f == _P:
+    pivot = 0
+    while Q[r, pivot] == 0:
+        pivot += 1
+    scale = inverse(Q[r, pivot])
+    for w in range(free.shape[0]):
+        b = free[w]
+        while b != 0:
+            i = 64 * w + lowest(b)
+            b &= b - np.uint64(1)
+            f = _P - reduce(Q[i, pivot] * scale)
+            some = False
             for j in range(n):
-                Q2[i, j] = Q[i, j]
-        else:
-            for j in range(n):
-                Q2[i, j] = reduce(reduce(Q[i, j] * p) + reduce(Q[r, j] * f))
-    for i in range(m):
-        Q2[i, pivot] = 0
-    return True
+                v = reduce(Q[i, j] + Q[r, j] * f)
+                Q2[i, j] = v
+                some |= v != 0
+            if not some:
+                drop(free, i)
 
 
 @njit(_nrt=False)

@@ -20,6 +20,7 @@ from mcinj.decide.onelayer import Layer
 from mcinj.decide.onelayer_exact import circuit_or_point, is_circuit
 
 _SPAN = 4096  # choices of a leaf with more sets than are missing: these are gone through one at a time
+_TRIM = 256  # as many times too many choices may a leaf have for its sets to be shrunk
 _FIRST_DEPTH = 512  # frames at first; deeper stacks grow
 
 
@@ -52,7 +53,7 @@ class Frames:
         ranked: bool,
         keep: bool,
         count: int | None = None,
-        products: int = 1 << 16,
+        products: int = 1 << 17,
         restart: int = 0,
         thorough: bool = True,
         raises: int | None = None,
@@ -64,13 +65,13 @@ class Frames:
         gi = np.zeros(fields.GLOBALS, dtype=np.int64)
         gi[fields.LIMIT], gi[fields.ROWS], gi[fields.TARGET] = UNLIMITED, m if count is None else count, n
         gi[fields.KEEP], gi[fields.RANKED], gi[fields.PRODUCT] = keep, ranked, products
-        gi[fields.SPAN] = min(products, _SPAN)
+        gi[fields.SPAN], gi[fields.TRIM] = min(products, _SPAN), _TRIM
         gi[fields.CAP], gi[fields.HALF] = -1, layer.half_space
         gi[fields.RAISE] = 0 if ranked else raises if raises is not None else 2 if thorough else 1
-        # Where bounds are raised, more swaps cost more than they save.
-        gi[fields.SWAPS] = (2 if gi[fields.RAISE] else 5) if thorough else 1
-        gi[fields.SHRINK] = thorough
+        # Where bounds are raised or sets trimmed, more swaps cost more than they save.
         gi[fields.LIKELY] = ranked and layer.looks_generic()
+        gi[fields.SWAPS] = (2 if gi[fields.RAISE] or gi[fields.LIKELY] else 5) if thorough else 1
+        gi[fields.SHRINK] = thorough
         self.gi = gi
         slots = 2 * depth + 2
         self.FI = np.zeros((depth, fields.FIELDS), dtype=np.int64)
@@ -96,10 +97,10 @@ class Frames:
         self.Q = np.zeros((depth + 1 if ranked else 1, lines, n), dtype=np.int64)
         if ranked:
             self.Q[-1, :m] = self.Q[0, :m] = layer.residues
-        E = np.zeros((n, lines) if ranked else (1, 1))
+        E, errors = np.zeros((n, lines) if ranked else (1, 1)), np.ones(lines)
         if ranked:
-            E[:, :m] = layer.choices
-        self.K = Choices.of(E)
+            E[:, :m], errors[:m] = layer.choices
+        self.K = Choices.of(E, errors, self.Q[-1].copy())
         self.T = np.zeros((n + 3, lines + g + 2, g), dtype=np.int64)
         self.V = np.zeros((n, n, lines + 8) if ranked else (1, 1, 1), dtype=np.int64)
         self.Z = layer.small_integers

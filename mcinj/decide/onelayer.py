@@ -19,7 +19,7 @@ from mcinj.certify.position import PRIME, float_residues, rows_look_generic
 from mcinj.certify.witness import Witness
 from mcinj.decide import onelayer_exact as exact
 from mcinj.decide.cell import padded_rows
-from mcinj.decide.kernel_choices import FIELD, centered
+from mcinj.decide.kernel_choices import normalised
 from mcinj.decide.scaling import WHOLE, integer_digits, nearest
 from mcinj.networks import Network
 
@@ -125,13 +125,9 @@ class Layer:
         return float_residues(self.floats)[:, : self.n]
 
     @cached_property
-    def choices(self) -> Floats:
-        """(n, m) the same modulo `kernel_choices.FIELD`, one row a column, of least absolute value."""
-        if self.rationals is not None:
-            rows = np.array([[v % FIELD for v in row] for row in self.input_integers], dtype=np.int64)
-        else:
-            rows = float_residues(self.floats, FIELD)[:, : self.n]
-        return centered(rows.reshape(self.m, self.n))
+    def choices(self) -> tuple[Floats, Floats]:
+        """(n, m) input parts and (m,) their errors as `kernel_choices` wants them."""
+        return normalised(self.units[:, : self.n])
 
     @cached_property
     def small_integers(self) -> Ints:

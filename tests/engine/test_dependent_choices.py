@@ -10,7 +10,7 @@ import pytest
 
 from mcinj.certify import verify
 from mcinj.certify.choices import all_independent
-from mcinj.decide.kernel_choices import FIELD, WIDEST, Choices, centered, independent
+from mcinj.decide.kernel_choices import WIDEST, YES, Choices, independent, normalised
 from mcinj.decide.kernel_proof import proved_on_support
 from mcinj.decide.kernel_rank import PRIME, parallel, spanning
 from mcinj.decide.onelayer_exact import is_circuit
@@ -31,12 +31,24 @@ def flat(sets: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([i for part in sets for i in part], dtype=np.int64), start
 
 
-def decided(rows: np.ndarray, declared: list[int], sets: list[list[int]]) -> bool:
+def choices_of(rows: np.ndarray) -> Choices:
+    """Integer rows, below 2^53 or any whose quotients are floats, as the search has them."""
+    floats = rows / np.linalg.norm(rows.astype(float), axis=1, keepdims=True).clip(1e-300)
+    E, errors = normalised(floats.astype(float))
+    return Choices.of(E, errors, (rows % PRIME).astype(np.int64))
+
+
+def verdict(rows: np.ndarray, declared: list[int], sets: list[list[int]]) -> int:
     """What the search says of these choices."""
     members, start = flat(sets)
     at = np.zeros(len(sets) + 1, dtype=np.int64)
     lines = np.array(declared, dtype=np.int64)
-    return bool(independent(Choices.of(centered(rows % FIELD)), lines, len(declared), members, start, len(sets), at))
+    return int(independent(choices_of(rows), lines, len(declared), members, start, len(sets), at))
+
+
+def decided(rows: np.ndarray, declared: list[int], sets: list[list[int]]) -> bool:
+    """Whether they are proved to be independent."""
+    return verdict(rows, declared, sets) == YES
 
 
 @pytest.mark.parametrize("digits", [1, 2, 20, 50])
@@ -58,7 +70,7 @@ def test_choices_agree_with_all_determinants(digits: int) -> None:
             line = [*declared, *(part[-1] for part in sets)]
             rows[line[-1]] = rng.integers(-3, 4, n - 1) @ rows[line[:-1]]
         found = decided(rows, declared, sets)
-        assert found == (least_rank(rows, sets, declared, FIELD) == n)
+        assert found == (least_rank(rows, sets, declared) == n)
         outcomes[found] += 1
         if not declared:  # the checker's, modulo its own prime
             members, start = flat(sets)
@@ -81,7 +93,7 @@ def test_one_dependent_choice_in_large_sets_is_found() -> None:
             choice = [int(rng.choice(part)) for part in sets]
             bad = rows.copy()
             bad[choice[0]] = rng.integers(-3, 4, n - 1) @ rows[choice[1:]]
-            assert least_rank(bad, [[i] for i in choice], None, FIELD) < n
+            assert least_rank(bad, [[i] for i in choice]) < n
             assert not decided(bad, [], sets)
 
 
