@@ -34,7 +34,7 @@ def search_report(kind: str, loaded: Loaded, folder: Path, figures: Path) -> Rep
     import pandas
 
     from mcinj.show.page import Page
-    from mcinj.show.tables import note, write_csv
+    from mcinj.show.tables import folded, note, write_csv
     from mcinj.show.written import Report
 
     page = Page(f"mcinj: {' and '.join(meta.get('name', name) for name, _, meta in loaded)}")
@@ -46,7 +46,9 @@ def search_report(kind: str, loaded: Loaded, folder: Path, figures: Path) -> Rep
         page.text(f"{note(meta, 'description')} mcinj {versions}, seed {meta.get('seed')}.")
         made, summary = _PARTS[kind](page, table, figures, "" if len(loaded) == 1 else f"_{k + 1}")
         written += made
-        page.table(summary)
+        page.table(
+            folded(summary), "Intervals in brackets; columns that say the same in every row are left out: summary.csv."
+        )
         summaries.append(summary if len(loaded) == 1 else summary.assign(experiment=meta.get("name", name)))
     path = write_csv(pandas.concat(summaries, ignore_index=True), folder / "summary.csv")
     page.write(folder / "report.html")

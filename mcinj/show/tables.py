@@ -44,3 +44,23 @@ def interval(low: float, high: float, digits: int = 3) -> str:
     '[1.000, ∞]'
     """
     return f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def folded(summary: pandas.DataFrame) -> pandas.DataFrame:
+    """A summary as a page shows it: `x`, `x_lo`, `x_hi` in one column, columns that say the same in every row left out.
+
+    Cells of intervals are pairs (text, number to sort by).
+    """
+    import pandas
+
+    view: dict[str, list[object]] = {}
+    for name in summary:
+        low, high = f"{name}_lo", f"{name}_hi"
+        if str(name).endswith(("_lo", "_hi")) and str(name)[:-3] in summary:
+            continue
+        if low in summary and high in summary:
+            rows = zip(summary[name], summary[low], summary[high], strict=True)
+            view[name] = [(f"{number(v, 3)} {interval(lo, hi)}", v) for v, lo, hi in rows]
+        elif len(summary) == 1 or summary[name].nunique(dropna=False) > 1:
+            view[name] = summary[name].tolist()
+    return pandas.DataFrame(view)

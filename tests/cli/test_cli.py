@@ -42,6 +42,20 @@ def test_import_is_light() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_layer_and_a_report_import_no_more_than_they_need(tmp_path: Path) -> None:
+    """Searches of deep networks are a tenth of a second of every warm start, scipy.stats half a second of a report."""
+    layer = "mcinj.check(mcinj.sample(3, (30,), seed=1))"
+    block = {"name": "k", "seed": 1, "threshold": [{"n": [2, 3], "trials": 40}]}
+    results = f"mcinj.run({block!r}, jobs=1, results={str(tmp_path)!r})"
+    for what, heavy in (
+        (layer, ["mcinj.decide.deep_domain", "mcinj.decide.coarse", "pandas", "scipy.optimize"]),
+        (f"{results}; mcinj.report([{str(tmp_path)!r}])", ["scipy.stats", "scipy.optimize"]),
+    ):
+        code = f"import sys, mcinj; {what}; print([m for m in {heavy!r} if m in sys.modules])"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_all_public_names_exist() -> None:
     assert all(getattr(mcinj, name) is not None for name in mcinj.__all__)
     with pytest.raises(AttributeError, match="nonsense"):

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from mcinj.show.lines import spread
 from mcinj.show.page import Page
 from mcinj.show.style import figure, named, save
 from mcinj.show.svg import compact, embedded
+from mcinj.show.tables import folded
 
 EVIL = '<script>alert("x")</script> & {{ 7 * 7 }} {% raw %}'
 
@@ -126,3 +128,31 @@ def test_a_legend_names_eight_at_most_and_both_ends(count: int) -> None:
     chosen = named(count)
     assert len(chosen) == min(count, 8)
     assert {0, count - 1} <= chosen
+
+
+def test_summaries_are_folded_for_the_page() -> None:
+    """Intervals stand behind their value and are sorted by it; what is the same in every row is left out."""
+    frame = pd.DataFrame(
+        {
+            "n": [2, 3],
+            "law": ["a", "a"],
+            "mean": [1.0, 2.5],
+            "mean_lo": [0.5, 2.0],
+            "mean_hi": [1.5, np.inf],
+            "x_lo": [1, 2],
+        }
+    )
+    view = folded(frame)
+    assert list(view.columns) == ["n", "mean", "x_lo"]
+    assert view["mean"].tolist() == [("1.000 [0.500, 1.500]", 1.0), ("2.500 [2.000, ∞]", 2.5)]
+    assert list(folded(frame.head(1)).columns) == ["n", "law", "mean", "x_lo"]
+
+
+def test_columns_of_words_do_not_wrap_and_wide_tables_are_dense(tmp_path: Path) -> None:
+    page = Page("t")
+    page.table(pd.DataFrame({"verdict": ["supported"], "why": ["it is longer than a word or an interval"]}))
+    page.table(pd.DataFrame([range(13)], columns=[f"c{k}" for k in range(13)]))
+    text = page.render()
+    assert '<td class="short">supported</td>' in text
+    assert '<td class="text">it is longer' in text
+    assert text.count('<table class="dense">') == 1
