@@ -314,9 +314,9 @@ class ExactWalk:
         self.regions.append([*hidden, *(here.marks.get(j, 0) for j in range(self.rows.widths[last]))])
         self.kids.append([-1, -1])
         self.kinds.append(kind)
-        here.cell = len(self.kids) - 1
-        if self.stack:
-            self.kids[self.stack[-1][0].cell][self.side] = here.cell
+        parent, here.cell = here.cell, len(self.kids) - 1  # children begin with the number of their parent
+        if parent >= 0:
+            self.kids[parent][self.side] = here.cell
 
     # Bounds.
 

@@ -125,16 +125,7 @@ def quality(B: Floats, BE: Floats, M: Floats, D: int, delta: Floats, line: Float
 
 @njit()
 def enclose(
-    B: Floats,
-    BE: Floats,
-    M: Floats,
-    D: int,
-    delta: Floats,
-    top: float,
-    a: Floats,
-    ea: float,
-    r: Floats,
-    bound: Floats,
+    B: Floats, BE: Floats, M: Floats, D: int, delta: Floats, top: float, a: Floats, ea: float, r: Floats, bound: Floats,
     line: Floats,
 ) -> bool:
     """r and bounds such that the exact coefficients of `a` on the rows B lie within `bound` of r.
@@ -179,19 +170,8 @@ def enclose(
 
 @njit()
 def proved_empty(
-    G: Floats,
-    GE: Floats,
-    row: int,
-    ids: Ints,
-    M: Floats,
-    B: Floats,
-    BE: Floats,
-    N: Floats,
-    delta: Floats,
-    r: Floats,
-    bound: Floats,
-    line: Floats,
-    work: Floats,
+    G: Floats, GE: Floats, row: int, ids: Ints, M: Floats, B: Floats, BE: Floats, N: Floats, delta: Floats,
+    r: Floats, bound: Floats, line: Floats, work: Floats,
 ) -> bool:
     """Whether G[row] is proved a combination of the rows G[ids] (g of them) with negative coefficients only.
 

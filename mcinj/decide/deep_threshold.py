@@ -128,7 +128,9 @@ class _Stream:
         m_lo = self.width - 1
         if self.witness is not None and not self.witness.collides(self._network(m_lo)):
             raise RuntimeError("a witness failed its exact check; please report this stream")
-        return DeepThreshold(m_lo, m_hi, None, self.nodes, time.perf_counter() - started, certified, self.witness)
+        return DeepThreshold(
+            m_lo, m_hi, None, self.nodes, time.perf_counter() - started, certified, self.witness
+        )
 
     def _network(self, width: int) -> Network:
         biases = self.first.exact_biases

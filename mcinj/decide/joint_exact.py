@@ -133,6 +133,9 @@ class ExactCells:
             z = [sum((c * v[j] for c, v in zip(point, basis, strict=True)), Fraction(0)) for j in range(2 * g)]
             if z[:g] == z[g:]:
                 z = _aside(z, off[0], [*strict, *rows])
+            if not _meets(left, right, status, z):
+                top = max(abs(v) for v in z)
+                return [float(v / top) for v in z]
             witness = self.model.pair_witness(z, self.network)
             if witness is not None:
                 return witness
@@ -140,6 +143,20 @@ class ExactCells:
                 raise RuntimeError("an exact pair of one image failed its check; please report this network")
             top = max(abs(v) for v in z)
             return [float(v / top) for v in z]
+
+
+def _meets(left: ExactCell, right: ExactCell, status: Sequence[int], z: Sequence[Fraction]) -> bool:
+    """Whether the FREE units have one output at (x, x'), a point of both cells: if not, that is no collision."""
+    common = lcm(*(v.denominator for v in z))
+    whole = [v.numerator * (common // v.denominator) for v in z]
+    g = len(z) // 2
+    for j, s in enumerate(status):
+        if s == FREE:
+            one = sum(c * v for c, v in zip(left.units[j], whole[:g], strict=True))
+            two = sum(c * v for c, v in zip(right.units[j], whole[g:], strict=True))
+            if max(one, 0) * right.scales[j] != max(two, 0) * left.scales[j]:
+                return False
+    return True
 
 
 def _primitive(row: Sequence[int]) -> IntegerRow:
