@@ -25,7 +25,7 @@ class BoxProof:
     Attributes
     ----------
     network, domain
-        What is asked; of a ball the box around it.
+        What is asked.
     smallest
         Weights from which it is tried: smaller networks are decided in less time by their regions.
     """
@@ -45,7 +45,7 @@ class BoxProof:
         watch = current()
         watch.enter("pairs of boxes of inputs")
         limits = (None, None) if domain is None else (domain.low, domain.high)
-        pairs = BoxPairs(network, *limits, outputs=_OUTPUTS)
+        pairs = BoxPairs(network, *limits, radius=None if domain is None else domain.radius, outputs=_OUTPUTS)
 
         def poll() -> None:
             watch.share = pairs.share

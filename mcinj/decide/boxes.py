@@ -85,6 +85,8 @@ class BoxPairs:
     ----------
     low, high
         The box's limits, the same for all inputs; None: the whole space.
+    radius
+        Only inputs with |x| < radius, a ball in the box: pairs with a box outside of it are left out.
     outputs
         Use at most about so many outputs: fewer cost less, and bounds stay valid. None: all.
     keep
@@ -92,8 +94,8 @@ class BoxPairs:
     """
 
     def __init__(
-        self, network: Network, low: float | None = None, high: float | None = None, *, outputs: int | None = None,
-        keep: bool = False,
+        self, network: Network, low: float | None = None, high: float | None = None, *, radius: float | None = None,
+        outputs: int | None = None, keep: bool = False,
     ) -> None:  # fmt: skip
         everywhere = low is None or high is None
         self._unit = _unit(network) if everywhere and network.has_biases else 1.0
@@ -104,6 +106,7 @@ class BoxPairs:
         self._layers = layers  # None: weights of a size that floats do not work with
         self.nodes = 0
         self._open = _everywhere(network) if everywhere else _in_box(network.n, float(low or 0.0), float(high or 0.0))
+        self._radius = radius
         self._keep = keep
         self._closed: list[_Pairs] = []
         self._least = np.inf  # of bounds of closed pairs that are not kept
@@ -143,8 +146,17 @@ class BoxPairs:
             if len(stuck) and float(np.maximum(stuck.ra, stuck.rb).max(axis=1).min()) < _DEEP * self._first:
                 self._open = _Pairs.join([rest, stuck])
                 break
-            self._open = _Pairs.join([rest, *_split(stuck, influence.take(~done))])
+            parts = _split(stuck, influence.take(~done))
+            self._open = _Pairs.join([rest, *(p.take(self._meets(p)) for p in parts)])
         return self._answer()
+
+    def _meets(self, pairs: _Pairs) -> Flags:
+        """Whether both boxes may meet the ball."""
+        if self._radius is None:
+            return np.ones(len(pairs), dtype=bool)
+        nearest = [np.maximum(np.abs(c) - r, 0.0) for c, r in ((pairs.a, pairs.ra), (pairs.b, pairs.rb))]
+        farther = np.maximum(*((v * v).sum(axis=1) for v in nearest))
+        return np.asarray(farther <= self._radius**2 * (1.0 + 1e-12))
 
     def _answer(self) -> PairBounds:
         """What is known; pairs that wait may have a bound from before."""

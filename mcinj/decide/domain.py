@@ -46,6 +46,11 @@ class Domain:
             raise InputError(f"unknown domain {text!r}; write box:LOW,HIGH or ball:R, e.g. box:-1,1")
         return cls(shape, numbers[0] if shape == "box" else -numbers[0], numbers[-1])
 
+    @property
+    def radius(self) -> float | None:
+        """Of a ball; None for a box."""
+        return self.high if self.shape == "ball" else None
+
     def fence(self, n: int, scale: Fraction = Fraction(1)) -> FractionMatrix:
         """Rows over (x / scale, t), positive inside the box (of a ball: the box around it)."""
         low, high = Fraction(self.low) / scale, Fraction(self.high) / scale

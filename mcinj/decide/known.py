@@ -121,5 +121,8 @@ def _advice(network: Network, watch: Watch, domain: Domain | None, slope: float,
     if domain is not None and network.has_biases:
         return f"fewer regions meet a smaller domain: {domain.shape} with less room than {domain.high - domain.low:g}"
     if network.depth == 1:
-        return "more time may do (--time-limit, --node-budget); a leaky ReLU (--slope) needs full column rank only"
+        more = "more time may do (--time-limit, --node-budget)"
+        if network.premise is not None:
+            return more
+        return f"{more}; where no coincidence is built into the weights, counts are enough (--assume-generic)"
     return "ReLU layers before the last may be made leaky (--slope), which needs full column rank only"

@@ -39,6 +39,7 @@ from mcinj.networks.network import FractionMatrix, FractionVector
 from mcinj.networks.traced import accepts_modules
 from mcinj.quantify.margin_search import MarginSearch
 from mcinj.quantify.margin_value import Value
+from mcinj.quantify.opposite_pairs import spanned_by_opposites
 
 # Tolerances of the passes after a fine one that did not end: each leaves a proved bound.
 _COARSE = (0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3)
@@ -229,9 +230,11 @@ class _Task:
         search = MarginSearch(rows, biases)
         search.run(Fraction(self.tolerance) * search.scale, 0)  # compiles, where that was not done before
         self.clock = time.perf_counter()
+        injective: bool | None = None
+        if self.radius is None and spanned_by_opposites(rows):
+            search.low, injective = max(search.low, Fraction(0)), True  # one of two is active off the walls
         self._search(search)
         low, best, nodes = search.low, search.best, search.nodes
-        injective: bool | None = None
         if low < 0 <= best.level and self.radius is None:
             low, best, nodes, injective = self._signed(low, best, rows, nodes)
         high = best.high

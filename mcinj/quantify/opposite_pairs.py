@@ -17,6 +17,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from mcinj.certify.rational import rank
 from mcinj.decide.onelayer_exact import integer_row
 from mcinj.decide.scaling import nearest, power_of_two
 from mcinj.networks.network import FractionMatrix, FractionVector
@@ -50,8 +51,29 @@ def from_opposites(weights: FractionMatrix, biases: FractionVector | None = None
     >>> found.sigma <= 3 <= found.sigma_above
     True
     """
-    lines: dict[tuple[int, ...], list[Fraction]] = {}  # squares of the lengths on both sides, in units of the key
     n = len(weights[0])
+    lines = _lines(weights, biases)
+    pairs = [(key[:n], one, two) for key, (one, two) in lines.items() if one and two]
+    if len(pairs) < n:
+        return OppositeBounds(0.0, 0.0)
+    rows = [key for key, _, _ in pairs]
+    sigma = _least(rows, [min(one, two) for _, one, two in pairs], n)
+    kappa = _least(rows, [one * two / (one + two) for _, one, two in pairs], n)
+    if len(pairs) < len(lines) or any(one != two for _, one, two in pairs):
+        return OppositeBounds(sigma, kappa)
+    return OppositeBounds(sigma, kappa, True, _above(rows, [one for _, one, _ in pairs]))
+
+
+def spanned_by_opposites(weights: FractionMatrix) -> bool:
+    """Whether rows with an opposite one span the inputs: then rows at 0 or above have rank n in every direction."""
+    pairs = [key for key, (one, two) in _lines(weights, None).items() if one and two]
+    n = len(weights[0])
+    return len(pairs) >= n and rank([[Fraction(v) for v in key] for key in pairs], n) == n
+
+
+def _lines(weights: FractionMatrix, biases: FractionVector | None) -> dict[tuple[int, ...], list[Fraction]]:
+    """Lines of the rows, as primitive integers: the squares of the rows' lengths on both sides, in units of the key."""
+    lines: dict[tuple[int, ...], list[Fraction]] = {}
     for i, w in enumerate(weights):
         if not any(w):
             continue
@@ -62,15 +84,7 @@ def from_opposites(weights: FractionMatrix, biases: FractionVector | None = None
         side = 0 if integers[place] > 0 else 1
         key = tuple((v if side == 0 else -v) // size for v in integers)
         lines.setdefault(key, [Fraction(0), Fraction(0)])[side] += (row[place] / key[place]) ** 2
-    pairs = [(key[:n], one, two) for key, (one, two) in lines.items() if one and two]
-    if len(pairs) < n:
-        return OppositeBounds(0.0, 0.0)
-    rows = [key for key, _, _ in pairs]
-    sigma = _least(rows, [min(one, two) for _, one, two in pairs], n)
-    kappa = _least(rows, [one * two / (one + two) for _, one, two in pairs], n)
-    if len(pairs) < len(lines) or any(one != two for _, one, two in pairs):
-        return OppositeBounds(sigma, kappa)
-    return OppositeBounds(sigma, kappa, True, _above(rows, [one for _, one, _ in pairs]))
+    return lines
 
 
 def two_sided(

@@ -278,7 +278,8 @@ class _Task:
             return 0.0
         self.watch.enter("pairs of boxes")
         limits = (None, None) if self.place is None else (self.place.low, self.place.high)
-        pairs = BoxPairs(self.net, *limits, keep=True)
+        radius = None if self.place is None else self.place.radius
+        pairs = BoxPairs(self.net, *limits, radius=radius, keep=True)
         limit = min(_PAIRS, self.limit - self.nodes)
 
         def poll() -> None:

@@ -253,3 +253,22 @@ def test_unknown_says_what_share_of_pairs_is_settled() -> None:
     assert verdict.known.share is not None
     assert 0 < verdict.known.share < 1
     assert verdict.to_json()["known"]["share"] == verdict.known.share
+
+
+@pytest.mark.parametrize(("radius", "injective"), [(1.25, True), (1.45, False)])
+def test_on_a_ball_pairs_outside_of_it_do_not_count(radius: float, injective: bool) -> None:
+    """One unit of three turns off where x + y <= -1.8, at distance 1.27 from 0: outside the ball, inside its box."""
+    rows, biases = [[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0]], [1.8, 9.0, 9.0]
+    network = mcinj.Network([rows, np.eye(3).tolist()], [biases, [0.0, 0.0, 0.0]])
+    assert not BoxPairs(network, -radius, radius).run(0.0, 3_000).closed
+    found = BoxPairs(network, -radius, radius, radius=radius).run(0.0, 3_000)
+    assert found.closed is injective
+    assert str(mcinj.check(network, domain=f"ball:{radius}").verdict) == ("injective" if injective else "not_injective")
+    stable = mcinj.stability(network, domain=f"ball:{radius}")
+    assert (stable.kappa_lo > 0) is injective
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 3000, 2))
+    x *= radius * rng.uniform(0.8, 1, (2, 3000, 1)) / np.linalg.norm(x, axis=2, keepdims=True)
+    one, two = (np.array([network.forward(p) for p in side]) for side in x)
+    ratios = np.linalg.norm(one - two, axis=1) / np.linalg.norm(x[0] - x[1], axis=1)
+    assert max(found.kappa, stable.kappa_lo) <= ratios.min() * (1 + 1e-9)

@@ -47,6 +47,13 @@ def test_a_time_limit_ends_in_a_clear_unknown(network: mcinj.Network, options: d
     assert verdict.to_json()["known"]["nodes"] == verdict.known.nodes
 
 
+def test_advice_for_one_wide_layer_is_about_counts() -> None:
+    verdict = mcinj.check(gaussian(32, (784,), 0), time_limit=0.5)
+    assert verdict.known is not None
+    assert "--assume-generic" in verdict.known.advice
+    assert "layers" not in verdict.known.advice
+
+
 def test_verdicts_within_the_limit_do_not_depend_on_it() -> None:
     rng = np.random.default_rng(3)
     for seed in range(12):

@@ -76,6 +76,19 @@ def test_polytope_bias_estimation_is_a_lower_bound(n: int) -> None:
     assert max(gaps) > 0.01
 
 
+def test_opposite_rows_need_no_search() -> None:
+    w = np.random.default_rng(6).standard_normal((20, 12))
+    layer = np.vstack([w, -2.0 * w])
+    found = mcinj.margin(layer)
+    assert (found.lo, found.injective, found.complete, found.nodes) == (0.0, True, True, 0)
+    assert found.hi < 1e-6
+    assert str(mcinj.check(layer).verdict) == "injective"
+    # Two lines do not span three inputs: nothing is known ahead.
+    assert mcinj.margin(np.vstack([w[:2, :3], -w[:2, :3], [[1.0, 2, 3]]])).injective is False
+    wide = np.vstack([np.eye(3), -np.eye(3), 4 * np.random.default_rng(7).standard_normal((30, 3))])
+    assert mcinj.margin(wide).lo > 0  # the bound is a start, not the answer
+
+
 @pytest.mark.parametrize("m", [3, 4, 5, 6, 12])
 def test_polytope_bias_estimation_is_exact_for_polygons(m: int) -> None:
     """Against a vertex the second largest value is cos 2π/m: facets are edges, and their least values are attained."""
