@@ -9,7 +9,7 @@ import numpy as np
 from mcinj.certify.circuits import Rows
 from mcinj.certify.format import DEEP_VERSION, RAISED_VERSION, LayerProof, MalformedError, unpack
 from mcinj.certify.position import network_relation
-from mcinj.certify.walk import OK, REASONS, walk
+from mcinj.certify.walk import OK, PRIMES, REASONS, walk
 from mcinj.networks import Network, Premise
 
 
@@ -100,7 +100,7 @@ def _layer_fault(proof: LayerProof, layer: Network, exact: bool) -> str | None:
     used = np.zeros(proof.sizes.size, dtype=np.bool_)
     fault = walk(
         proof.tree, start.astype(np.int64), proof.rows, rows.n, proof.ranked, proof.raised, rows.biased, rows.idle,
-        rows.zero, rows.residues, used,
+        rows.zero, rows.residues(PRIMES), used,
     )
     if fault != OK:
         return REASONS[int(fault)]
