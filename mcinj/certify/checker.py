@@ -8,7 +8,7 @@ from mcinj.certify.circuits import Rows
 from mcinj.certify.format import DEEP_VERSION, RAISED_VERSION, LayerProof, MalformedError, unpack
 from mcinj.certify.position import network_relation
 from mcinj.certify.verification import Verification, accepted
-from mcinj.certify.walk import OK, REASONS, walk
+from mcinj.certify.walk import OK, PRIMES, REASONS, walk
 from mcinj.networks import Network
 
 
@@ -73,17 +73,8 @@ def _layer_fault(proof: LayerProof, layer: Network, exact: bool) -> str | None:
         return f"counts are no proof for these weights: {relation}"
     used = np.zeros(proof.sizes.size, dtype=np.bool_)
     fault = walk(
-        proof.tree,
-        start.astype(np.int64),
-        proof.rows,
-        rows.n,
-        proof.ranked,
-        proof.raised,
-        rows.biased,
-        rows.idle,
-        rows.zero,
-        rows.residues,
-        used,
+        proof.tree, start.astype(np.int64), proof.rows, rows.n, proof.ranked, proof.raised, rows.biased, rows.idle,
+        rows.zero, rows.residues(PRIMES), used,
     )
     if fault != OK:
         return REASONS[int(fault)]

@@ -19,7 +19,6 @@ from mcinj.networks import Network
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_PRIME = 2**31 - 1
 _CHUNK = 2048
 
 
@@ -64,10 +63,9 @@ class Rows:
             scaled.append([float(Fraction(v, top_entry)) for v in row])
         return np.array(scaled)
 
-    @cached_property
-    def residues(self) -> Ints:
-        """(m + 1, n) input parts of `integers` modulo 2^31 - 1."""
-        return np.array([[v % _PRIME for v in row[: self.n]] for row in self.integers], dtype=np.int64)
+    def residues(self, primes: tuple[int, ...]) -> Ints:
+        """(primes, m + 1, n) input parts of `integers` modulo each prime."""
+        return np.array([[[v % p for v in row[: self.n]] for row in self.integers] for p in primes], dtype=np.int64)
 
     @cached_property
     def zero(self) -> npt.NDArray[np.bool_]:

@@ -12,7 +12,8 @@ from mcinj.certify.raising import Node, raised_step
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-_P = np.int64(2**31 - 1)
+# A determinant that vanishes modulo the first prime by chance (one in 2^31; a proof may have 2^30) has a second one.
+PRIMES = (2**31 - 1, 2**31 - 19)
 _WORK = 1 << 20  # choices of one row per set that a leaf may have
 
 OK, CUT, BRANCH, CIRCUIT, OVERLAP, SHORT, RANK, LONG, WORK, DECLARED, ASSUMED, RAISED = range(12)
@@ -49,11 +50,11 @@ def walk(
     """Walk the tree in preorder; returns OK or the first fault. Sets `used` for every circuit that a leaf names.
 
     Circuit c is `rows[start[c]:start[c+1]]` (`2 i`: unit i assumed negative, `2 i + 1`: positive), proved elsewhere.
-    For `ranked` trees each leaf's declared-positive rows
+    `residues`: the rows modulo either of `PRIMES`, (2, m + 1, n). For `ranked` trees each leaf's declared-positive rows
     and any choice of one row per set must have rank n (nonzero modulo a prime), otherwise their number must reach n.
     `raised`: there may be raised steps (`mcinj.certify.raising`), which prove numbers and not ranks.
     """
-    lines = residues.shape[0]
+    lines = residues.shape[1]
     circuits = start.shape[0] - 1
     sign = np.zeros(lines, dtype=np.int8)
     mark = np.full(lines, -1, dtype=np.int64)
@@ -163,12 +164,12 @@ def _declared(stack: Ints, sign: npt.NDArray[np.int8], depth: int) -> int:
 
 
 @njit(**INNER)
-def _clear(row: Ints, by: Ints, pivot: int) -> None:
+def _clear(row: Ints, by: Ints, pivot: int, prime: int) -> None:
     """row = by[pivot] row - row[pivot] by, modulo the prime; a nonzero multiple of row, less one of `by`."""
     f = row[pivot]
     p = by[pivot]
     for j in range(row.shape[0]):
-        row[j] = ((row[j] * p) % _P + (_P - f) * by[j] % _P) % _P
+        row[j] = ((row[j] * p) % prime + (prime - f) * by[j] % prime) % prime
 
 
 @njit(**INNER)
@@ -180,14 +181,14 @@ def _pivot(row: Ints) -> int:
 
 
 @njit(**INNER)
-def _parallel(a: Ints, b: Ints) -> bool:
+def _parallel(a: Ints, b: Ints, prime: int) -> bool:
     """Whether b is a nonzero multiple of a, or both are zero, modulo the prime."""
     p = _pivot(a)
     if p != _pivot(b):
         return False
     if p >= 0:
         for j in range(p + 1, a.shape[0]):
-            if a[j] * b[p] % _P != b[j] * a[p] % _P:
+            if a[j] * b[p] % prime != b[j] * a[p] % prime:
                 return False
     return True
 
@@ -209,40 +210,26 @@ def _choices(
 ) -> int:
     """Whether declared rows and any choice of one row per set have rank n.
 
-    First as if all choices were independent, which is quick. If they are not, depth first: the chosen row is cleared
-    from all later sets; `rest` holds rows modulo the declared and chosen ones.
+    First as if all choices were independent, which is quick. If they are not, or seem so, modulo the other prime and
+    depth first: the chosen row is cleared from all later sets; `rest` holds rows modulo the declared and chosen ones.
     """
     total = first[k]
     rest = scratch[0]
-    for i in range(total):
-        for j in range(n):
-            rest[i, j] = residues[members[i], j]
-    # The declared rows in echelon form, in the last layer of the scratch; they are cleared from the members as we go.
     basis = scratch[n + 1]
-    rank = 0
-    for d in range(depth):
-        r = stack[d]
-        if sign[r] < 0 or rank == n:
-            continue
-        for j in range(n):
-            basis[rank, j] = residues[r, j]
-        for i in range(rank):
-            _clear(basis[rank], basis[i], _pivot(basis[i]))
-        pivot = _pivot(basis[rank])
-        if pivot < 0:
-            continue
-        for i in range(total):
-            _clear(rest[i], basis[rank], pivot)
-        rank += 1
+    rank = _declared_rank(stack, sign, depth, members, total, residues[0], PRIMES[0], rest, basis)
+    if rank == n:
+        return OK
+    quick = k == n - rank and _few(first, k) and _spread(rest, total, basis, rank, columns[0])
+    if quick and all_independent(columns, first, k, at):
+        return OK
+    prime = PRIMES[1]
+    rank = _declared_rank(stack, sign, depth, members, total, residues[1], prime, rest, basis)
     if rank == n:
         return OK
     if rank + k < n:
         return SHORT
     missing = n - rank
-    quick = k == missing and _few(first, k) and _spread(rest, total, basis, rank, columns[0])
-    if quick and all_independent(columns, first, k, at):
-        return OK
-    total = _merged(rest, 0, 0, first, k)
+    total = _merged(rest, 0, 0, first, k, prime)
     work = 0
     level = 0
     depth = 0
@@ -278,7 +265,7 @@ def _choices(
             return WORK
         known = depth == missing - 1
         for other in range(low, i):
-            known = known or _parallel(rest[other], rest[i])
+            known = known or _parallel(rest[other], rest[i], prime)
         if known:
             continue
         if level + 1 == k:
@@ -287,13 +274,41 @@ def _choices(
         for m in range(high, total):
             for j in range(n):
                 scratch[depth + 1, m, j] = rest[m, j]
-            _clear(scratch[depth + 1, m], rest[i], pivot)
+            _clear(scratch[depth + 1, m], rest[i], pivot, prime)
         gained[level] = True
         depth += 1
         level += 1
         at[level] = first[level]
         gained[level] = False
     return OK
+
+
+@njit(**INNER)
+def _declared_rank(
+    stack: Ints, sign: npt.NDArray[np.int8], depth: int, members: Ints, total: int, residues: Ints, prime: int,
+    rest: Ints, basis: Ints,
+) -> int:  # fmt: skip
+    """Rank of the declared rows, their echelon form in `basis`; `rest`: the members modulo them."""
+    n = residues.shape[1]
+    for i in range(total):
+        for j in range(n):
+            rest[i, j] = residues[members[i], j]
+    rank = 0
+    for d in range(depth):
+        r = stack[d]
+        if sign[r] < 0 or rank == n:
+            continue
+        for j in range(n):
+            basis[rank, j] = residues[r, j]
+        for i in range(rank):
+            _clear(basis[rank], basis[i], _pivot(basis[i]), prime)
+        pivot = _pivot(basis[rank])
+        if pivot < 0:
+            continue
+        for i in range(total):
+            _clear(rest[i], basis[rank], pivot, prime)
+        rank += 1
+    return rank
 
 
 @njit(**INNER)
@@ -324,7 +339,7 @@ def _spread(rest: Ints, total: int, basis: Ints, rank: int, out: Ints) -> bool:
 
 
 @njit(**INNER)
-def _merged(rest: Ints, total: int, low: int, first: Ints, k: int) -> int:
+def _merged(rest: Ints, total: int, low: int, first: Ints, k: int, prime: int) -> int:
     """Leave one row per direction in each of the k sets; moves `first`, returns the number of rows that are left."""
     for i in range(k):
         high = first[i + 1]
@@ -332,7 +347,7 @@ def _merged(rest: Ints, total: int, low: int, first: Ints, k: int) -> int:
         for m in range(low, high):
             new = True
             for other in range(begin, total):
-                if _parallel(rest[other], rest[m]):
+                if _parallel(rest[other], rest[m], prime):
                     new = False
                     break
             if new:

@@ -126,7 +126,7 @@ class _Part(NamedTuple):
         Columns modulo the declared rows and those of sets of one row, with `width` coordinates and sets left.
     top, bar
         The largest entry of these; what a determinant of all rows must exceed.
-    done, count, full
+    done, pairs, full
         Pairs done before, present ones, their number filled up.
     """
 
@@ -139,7 +139,7 @@ class _Part(NamedTuple):
     top: float
     bar: float
     done: int
-    count: int
+    pairs: int
     full: int
 
 
@@ -275,13 +275,13 @@ def _products(part: _Part, w: Floats) -> None:
             out = w[place(a, b, part.width)]
             i = third + part.done // last
             j = part.done % last
-            for k in range(part.count):
+            for k in range(part.pairs):
                 out[k] = v[a, i] * v[b, fourth + j] - v[b, i] * v[a, fourth + j]
                 j += 1
                 if j == last:
                     j = 0
                     i += 1
-            for k in range(part.count, part.full):
+            for k in range(part.pairs, part.full):
                 out[k] = out[0]
 
 
@@ -301,7 +301,7 @@ def _through(choices: Choices, part: _Part, pos: Ints) -> int:
         # Error of a product: entries and errors grow by three at most in each step.
         omega = 3.0**level * _U * part.top * part.top * (4.0 + 7.0 * level)
         if at == 2:
-            for k in range(part.count):
+            for k in range(part.pairs):
                 if not abs(w[0, k]) > part.bar / choices.SCALE[0] + omega:
                     verdict = _pair_alone(choices, part, k)
                     if verdict != YES:
@@ -361,10 +361,10 @@ def _last(choices: Choices, part: _Part, at: int, v: Floats, low: int, middle: i
         run = 0
         if at == 3:
             copy_three(choices.L, T, full)
-            run = part.count
+            run = part.pairs
         while b < middle and run + full <= T.shape[1]:
             cofactors(choices.L, v, b, T, run, full)
-            run += part.count  # the rest is overwritten by the next
+            run += part.pairs  # the rest is overwritten by the next
             b += 1
         lanes = (run + _LANES - 1) // _LANES * _LANES
         for j in range(4):
@@ -383,18 +383,18 @@ def _last(choices: Choices, part: _Part, at: int, v: Floats, low: int, middle: i
 
 
 @njit(**INNER)
-def _look(choices: Choices, part: _Part, at: int, v: Floats, a: int, begin: int, run: int, near: float) -> int:
+def _look(choices: Choices, part: _Part, at: int, v: Floats, a: int, begin: int, run: int, near: np.float32) -> int:
     """Column a and `run` products in T, of column `begin` and the next with all pairs: those that are near, alone."""
     T, line = choices.T, choices.LINE
     n = line.shape[1] - 1
     x, y, z, t = single(v, a, at)
     for i in range(run):
-        k = i % part.count
+        k = i % part.pairs
         if abs(x * T[0, i] + y * T[1, i] + z * T[2, i] + t * T[3, i]) > near:
             continue
         line[1, n - 3] = a
         if at == 4:
-            line[1, n - 4] = begin + i // part.count
+            line[1, n - 4] = begin + i // part.pairs
         verdict = _pair_alone(choices, part, k)
         if verdict != YES:
             return verdict

@@ -32,8 +32,8 @@ def reduce(v: int) -> int:
 @njit(_nrt=False)
 def inverse(v: int) -> int:
     """1 / v modulo the prime, v not 0, by Fermat."""
-    result = np.int64(1)
-    e = _P - 2
+    result = 1
+    e = PRIME - 2
     while e > 0:
         if e & 1:
             result = reduce(result * v)

@@ -26,7 +26,7 @@ def _chosen(comparison: str) -> Any:
     """The larger or smaller of two finite floats, in a form that becomes vector instructions."""
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def choose(typingctx: Any, a: Any, b: Any) -> Any:  # type: ignore[no-untyped-def]
+    def choose(typingctx: Any, a: Any, b: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             flags = ("nnan", "nsz")
             better = builder.fcmp_ordered(comparison, args[1], args[0], flags=flags)
@@ -128,7 +128,7 @@ def copy_three(w: Singles, out: Singles, count: int) -> None:
 
 
 @njit(**INNER)
-def length(v: Floats, width: int, low: int, high: int) -> float:
+def length(v: Floats, width: int, low: int, high: int) -> Any:
     """The greatest length of columns low … high - 1."""
     top = 0.0
     for i in range(low, high):
@@ -140,7 +140,7 @@ def length(v: Floats, width: int, low: int, high: int) -> float:
 
 
 @njit(**INNER)
-def length_of_six(w: Singles, count: int) -> float:
+def length_of_six(w: Singles, count: int) -> Any:
     """The greatest length of `count` columns of six coordinates in float32."""
     a, b, c, d, e, f = w[0], w[1], w[2], w[3], w[4], w[5]
     top = np.float32(0.0)
@@ -167,7 +167,7 @@ def combined(x: Singles, y: Singles, z: Singles, a: float, b: float, c: float, o
 
 
 @njit(**INNER)
-def single(v, i, width):  # type: ignore[no-untyped-def]
+def single(v: Floats, i: int, width: int) -> tuple[Any, Any, Any, Any]:
     """Column i of v in float32, four coordinates."""
     return (
         np.float32(v[0, i]), np.float32(v[1, i]), np.float32(v[2, i]), np.float32(v[3, i] if width == 4 else 0.0),
@@ -175,7 +175,7 @@ def single(v, i, width):  # type: ignore[no-untyped-def]
 
 
 @njit(**INNER)
-def least(t, a, b, count):  # type: ignore[no-untyped-def]
+def least(t: Singles, a: tuple[Any, Any, Any, Any], b: tuple[Any, Any, Any, Any], count: int) -> Any:
     """The least |Σ_j u_j t_j|, u = a or b, in `count` lanes; all numbers are finite."""
     x, y, z, w = t[0], t[1], t[2], t[3]
     a0, a1, a2, a3 = a

@@ -13,6 +13,7 @@ from mcinj.certify import verify
 from mcinj.certify.circuits import Rows
 from mcinj.certify.format import MAGIC, LayerProof, join, read, write
 from mcinj.certify.varints import decode, encode
+from mcinj.certify.walk import PRIMES
 from mcinj.decide.kernel_fields import DONE
 from mcinj.decide.kernel_state import Frames
 from mcinj.decide.onelayer import Layer
@@ -210,6 +211,18 @@ def test_rank_proof_with_dependent_rows_is_rejected():
     result = verify(write(network, [proof]), network)
     assert not result.accepted
     assert "dependent" in result.reason
+
+
+@pytest.mark.parametrize("prime", [*PRIMES, 1])
+def test_determinants_that_vanish_modulo_a_prime_by_chance_are_settled(prime):
+    """One in 2^31 does: with hundreds of millions of choices that must not reject a certificate."""
+    weights = np.array([[1.0, 0.0], [-1.0, 0.0], [3.0, prime], [-3.0, -prime], [5.0, 7.0]])
+    proof = LayerProof(None, np.array([2, 2]), np.array([2, 4, 6, 8]), np.array([4, 0, 1]))
+    network = Network([weights])
+    assert verify(write(network, [proof]), network).certified == "exact"
+    both = np.array([[1, 0], [-1, 0], [3, PRIMES[0] * PRIMES[1]], [-3, -PRIMES[0] * PRIMES[1]]], dtype=object)
+    network = Network([both])
+    assert not verify(write(network, [proof]), network).accepted  # never a pass that is not proved
 
 
 def test_bombs_are_rejected_quickly():
