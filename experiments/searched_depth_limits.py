@@ -4,7 +4,8 @@
 Two layers: proved means (results/two_layer) to n = 6, searched ones (results/searched_depth) beyond, over streams whose
 first layer passes. One layer: proved means of results/one_layer to n = 16. First the differences of the means, in
 units of m/n, with standard errors; a searched one may be too large by what the runs miss (`gap`, an estimate). Then the
-limits by version 2 of the fit, validated on one-layer series (docs/inference.md): that it holds here is assumed.
+limits by version 2 of the fit, validated on one-layer series (docs/inference.md): that it holds here is assumed. At
+last 3 to 6 layers of the published widths, proved (results/depth) and searched.
 """
 
 from pathlib import Path
@@ -16,6 +17,7 @@ import mcinj
 from mcinj.errors import InputError
 from mcinj.infer import SearchedMean, extrapolate_family_means
 from mcinj.infer.families import Family, families, group_by_ratios, widths_of
+from mcinj.theory import two_rsb
 
 MOST_PROVED = 6  # eight proved streams at n = 7 are searched ones too
 results = Path(__file__).resolve().parent.parent / "results"
@@ -30,9 +32,30 @@ def searched_beyond(family: Family, summary: pandas.DataFrame) -> pandas.DataFra
     return further.iloc[[i - len(family.keys) for i in members if i >= len(family.keys)]]
 
 
+def by_depth(summary: pandas.DataFrame, alone: pandas.DataFrame) -> pandas.DataFrame:
+    """How far layers 3 to 6 lie below one layer of the same n, beside the same difference of 2RSB values at n = ∞."""
+    proved = pandas.read_parquet(results / "depth" / "trials.parquet")
+    proved = proved[(proved["criterion"] == "regional") & (proved["m_hi"] == proved["m_lo"] + 1)]
+    found = [
+        ("proved", n, len(part), before.count(",") + 2, part["m_hi"].mean() / n, part["m_hi"].astype(float).sem() / n)
+        for (n, before), part in proved.groupby(["n", "widths_before"])
+    ]
+    found += [("searched", r.n, r.streams, r.layers, r.mean, r.se) for r in summary.itertuples()]
+    theory = [two_rsb(wide_layers_before=k).value for k in range(6)]
+    rows = []
+    for what, n, streams, layers, mean, se in sorted(found, key=lambda item: (item[1], item[3], item[0])):
+        if layers > 2:  # behind one layer: above
+            error = float(np.hypot(se, alone.loc[n, "sem"]))
+            below = float(alone.loc[n, "mean"]) - mean
+            rows.append([what, n, layers, streams, mean, se, below, error, theory[0] - theory[layers - 1]])
+    names = ["what", "n", "layers", "streams", "mean", "se", "below one layer", "error", "2RSB"]
+    return pandas.DataFrame(rows, columns=names)
+
+
 def main() -> None:
-    summary = mcinj.load(results / "searched_depth").summary
-    summary = summary[(summary["layers"] == 2) & (summary["streams"] >= 4)].sort_values("streams")
+    everything = mcinj.load(results / "searched_depth").summary
+    everything = everything[everything["streams"] >= 4]
+    summary = everything[everything["layers"] == 2].sort_values("streams")
     summary = summary.groupby(["n", "widths_before"], as_index=False).tail(1).sort_values("n")
     proved = pandas.read_parquet(results / "two_layer" / "trials.parquet")
     proved = proved[(proved["criterion"] == "regional") & (proved["n"] <= MOST_PROVED)]
@@ -74,6 +97,7 @@ def main() -> None:
     print(pandas.DataFrame(gaps, columns=names).round(3).to_string(index=False))
     names = ["behind", "corrections", "limit", "low (95 %)", "high"]
     print(pandas.DataFrame(limits, columns=names).round(2).to_string(index=False))
+    print(by_depth(everything, alone).round(3).to_string(index=False))
 
 
 if __name__ == "__main__":
