@@ -2,10 +2,11 @@
 
     python experiments/searched_depth_limits.py
 Two layers: proved means (results/two_layer) to n = 6, searched ones (results/searched_depth) beyond, over streams whose
-first layer passes. One layer: proved means of results/one_layer to n = 16. First the differences of the means, in
-units of m/n, with standard errors; a searched one may be too large by what the runs miss (`gap`, an estimate). Then the
-limits by version 2 of the fit, validated on one-layer series (docs/inference.md): that it holds here is assumed. At
-last 3 to 6 layers of the published widths, proved (results/depth) and searched.
+first layer passes; series of which too few runs agree (docs/searched.md) are left out. One layer: proved means of
+results/one_layer to n = 16. First the differences of the means, in units of m/n, with standard errors; a searched one
+may be too large by what the runs miss (`gap`, an estimate). Then the limits by version 2 of the fit, validated on
+one-layer series (docs/inference.md): that it holds here is assumed. At last 3 to 6 layers of the published widths,
+proved (results/depth) and searched.
 """
 
 from pathlib import Path
@@ -17,6 +18,7 @@ import mcinj
 from mcinj.errors import InputError
 from mcinj.infer import SearchedMean, extrapolate_family_means
 from mcinj.infer.families import Family, families, group_by_ratios, widths_of
+from mcinj.show.searched import ENOUGH
 from mcinj.theory import two_rsb
 
 MOST_PROVED = 6  # eight proved streams at n = 7 are searched ones too
@@ -54,7 +56,7 @@ def by_depth(summary: pandas.DataFrame, alone: pandas.DataFrame) -> pandas.DataF
 
 def main() -> None:
     everything = mcinj.load(results / "searched_depth").summary
-    everything = everything[everything["streams"] >= 4]
+    everything = everything[(everything["streams"] >= 4) & (everything["reach"] >= ENOUGH)]
     summary = everything[everything["layers"] == 2].sort_values("streams")
     summary = summary.groupby(["n", "widths_before"], as_index=False).tail(1).sort_values("n")
     proved = pandas.read_parquet(results / "two_layer" / "trials.parquet")

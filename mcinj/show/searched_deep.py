@@ -115,7 +115,7 @@ def searched_deep_axes(axes: Any, trials: pandas.DataFrame, layers: int, proved:
     axes.set_xlim(1.08 / sizes[0], 0.0)
     shown: list[int] = []
     for n in sizes:
-        if not shown or 1 / shown[-1] - 1 / n > 0.05 / sizes[0]:  # a figure needs room
+        if not shown or 1 / shown[-1] - 1 / n > 0.04 / sizes[0]:  # a figure needs room
             shown.append(n)
     axes.set_xticks([1 / n for n in shown], [f"1/{n}" for n in shown])
     infinity_strip(axes, bounds, laws)
