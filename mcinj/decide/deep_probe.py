@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +64,7 @@ class DeepProbe:
     moves, seconds
         Cost; moves are those of the last layer's search, and machine-independent.
     history
-        (moves, width) at each improvement the search believed in, before the exact check.
+        (moves, width) at improvements the search believed in, before the exact check; looked at every 256 moves.
     """
 
     n: int
@@ -81,7 +81,7 @@ class DeepProbe:
             network = first.prefix(self.failed_layer)
         else:
             network = Network([*first.exact_weights, row_source(rows).take(self.m_found or 0)])
-        found = collision_at(network, [_fraction(v) for v in self.point])
+        found = collision_at(network, [Fraction(v) for v in self.point])
         if found is None:
             raise InputError("these are not the rows that the witness was found for, or its input is no inner point")
         return found[0]
@@ -126,11 +126,13 @@ def deep_probe(rows: RowStream | npt.ArrayLike, first: Network, *, moves: int, s
     if source.take(1).shape[1:] != (columns,):
         raise InputError(f"rows have shape {source.take(1).shape[1:]}, expected ({columns},): one entry per unit")
     root = Seed.parse(seed)
-    for k in range(1, first.depth + 1):
-        point = _failure(first, k, int(moves), root.child(k))
-        if point is not None:
-            return DeepProbe(first.n, None, k, point, 0, time.perf_counter() - started, ())
     search = _Search(source, first, root.child(0))
+    for k in range(1, first.depth + 1):
+        lost = _failure(first, k, int(moves), root.child(k))
+        if lost is not None:
+            # What was found at layer k may be the failure of one before it.
+            layer = search.exact.failing_layer(lost) or k
+            return DeepProbe(first.n, None, min(layer, k), lost, 0, time.perf_counter() - started, ())
     search.run(int(moves))
     reach, point = search.verified()
     failed = search.exact.failing_layer(point)
@@ -144,10 +146,11 @@ def _failure(first: Network, layer: int, moves: int, seed: Seed) -> tuple[int, .
     """An input at which the prefix that ends with this layer fails, if a search finds one."""
     if layer == 1:
         found = probe(first.weights[0], first.n, moves=moves, seed=seed)
-        good = found.m_found >= first.widths[0] and ExactStream(first.prefix(1), MatrixRows([[0.0]])).failing_layer(
-            found.point
-        )
-        return found.point if good else None
+        if found.m_found < first.widths[0]:
+            return None
+        # `probe` checks the weights as floats; a user's may be fractions.
+        exact = ExactStream(first.prefix(1), MatrixRows(np.zeros((1, first.widths[0]))))
+        return found.point if exact.failing_layer(found.point) == 1 else None
     search = _Search(MatrixRows(first.weights[layer - 1]), first.prefix(layer - 1), seed)
     search.run(moves // _EARLIER)
     reach, point = search.verified()
@@ -298,9 +301,3 @@ class _Search:
             point = integer_point(x + share * step * inward)
             if point is not None:
                 yield point
-
-
-def _fraction(value: int) -> Any:
-    from fractions import Fraction
-
-    return Fraction(value)

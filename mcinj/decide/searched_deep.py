@@ -78,7 +78,7 @@ def searched_deep(
     runs
         Independent searches; at least 2 for their agreement to say anything.
     seed
-        Of the searches: run k draws its numbers below the child (0, k) of it. The same on every machine.
+        Of the searches: run k draws its numbers below the child (0, k) of it. The same walks on every machine.
 
     Raises
     ------

@@ -91,8 +91,8 @@ def group_by_ratios(shapes: Sequence[tuple[int, Sequence[int]]]) -> list[tuple[R
 
     As in `families`, no two shapes of a group have the same n.
 
-    >>> group_by_ratios([(6, [40]), (3, [20]), (3, [30])])
-    [(((6.583333333166667, 6.750000000166667),), [1, 0]), (((9.833333333, 10.166666667),), [2])]
+    >>> [members for _, members in group_by_ratios([(6, [40]), (3, [20]), (3, [30])])]
+    [[1, 0], [2]]
     """
     groups: dict[int, list[_Growing]] = {}
     for i in sorted(range(len(shapes)), key=lambda i: -shapes[i][0]):

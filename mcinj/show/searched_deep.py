@@ -100,7 +100,7 @@ def searched_deep_axes(axes: Any, trials: pandas.DataFrame, layers: int, proved:
         ends += [*part["mean_lo"], *part["mean_hi"]]
         if proved is None:
             continue
-        rows = _proved(proved, set(part["widths_before"]), law)
+        rows = _proved(proved, set(zip(part["n"], part["widths_before"], strict=True)), law)
         if len(rows):
             axes.errorbar(
                 shift / rows["n"], rows["mean"], yerr=rows["half"], color=colour, marker="o", markersize=4,
@@ -115,7 +115,7 @@ def searched_deep_axes(axes: Any, trials: pandas.DataFrame, layers: int, proved:
     axes.set_xlim(1.08 / sizes[0], 0.0)
     shown: list[int] = []
     for n in sizes:
-        if not shown or 1 / shown[-1] - 1 / n > 0.05 / sizes[0]:  # a figure needs room
+        if not shown or 1 / shown[-1] - 1 / n > 0.04 / sizes[0]:  # a figure needs room
             shown.append(n)
     axes.set_xticks([1 / n for n in shown], [f"1/{n}" for n in shown])
     infinity_strip(axes, bounds, laws)
@@ -124,16 +124,17 @@ def searched_deep_axes(axes: Any, trials: pandas.DataFrame, layers: int, proved:
     return axes
 
 
-def _proved(trials: pandas.DataFrame, shapes: set[str], law: str) -> pandas.DataFrame:
+def _proved(trials: pandas.DataFrame, shapes: set[tuple[int, str]], law: str) -> pandas.DataFrame:
     """Means of proved finite thresholds of these shapes, with the half-widths of Student's 95 % intervals."""
     import pandas
 
-    own = trials["widths_before"].isin(shapes) & (trials["ensemble"] == law) & (trials["criterion"] == "regional")
-    part = trials[own & (trials["m_hi"] == trials["m_lo"] + 1)]
+    own = np.array([shape in shapes for shape in zip(trials["n"], trials["widths_before"], strict=True)], dtype=bool)
+    part = trials[own & (trials["ensemble"] == law) & (trials["criterion"] == "regional")]
+    part = part[part["m_hi"] == part["m_lo"] + 1]
     ratio = part["m_hi"].astype(float) / part["n"]
     groups = [(n, ratio[part["n"] == n]) for n in sorted(set(part["n"]))]
     rows = [(n, float(values.mean()), student_half(values)) for n, values in groups]
-    return pandas.DataFrame(rows, columns=["n", "mean", "half"])
+    return pandas.DataFrame(rows, columns=["n", "mean", "half"], dtype=float)
 
 
 def depth_axes(axes: Any, trials: pandas.DataFrame) -> Any:
@@ -159,8 +160,8 @@ def depth_axes(axes: Any, trials: pandas.DataFrame) -> Any:
         values = [next(b.value for b in field_table(d - 1) if b.name.startswith(start)) for d in depths]
         axes.plot(list(depths), values, color="0.0", linewidth=1.2, linestyle=dash, label="_" + start)
         axes.annotate(
-            f"{start} behind infinitely wide layers, n → ∞", (depths[0], values[0]), (0, -14 if start == "2RSB" else 6),
-            textcoords="offset points", ha="left", fontsize=8,
+            f"{start} behind infinitely wide layers, n → ∞", (depths[-1], values[-1]), (0, -14),
+            textcoords="offset points", ha="right", fontsize=8,
         )  # fmt: skip
     axes.set_xticks(sorted({int(v) for v in summary["layers"]}))
     axes.set_xlabel("layers")
