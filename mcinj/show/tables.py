@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcinj.files import atomic_write
 
@@ -53,14 +53,14 @@ def folded(summary: pandas.DataFrame) -> pandas.DataFrame:
     """
     import pandas
 
-    view: dict[str, list[object]] = {}
-    for name in summary:
+    view: dict[str, list[object] | pandas.Series[Any]] = {}
+    for name in map(str, summary.columns):
         low, high = f"{name}_lo", f"{name}_hi"
-        if str(name).endswith(("_lo", "_hi")) and str(name)[:-3] in summary:
+        if name.endswith(("_lo", "_hi")) and name[:-3] in summary:
             continue
         if low in summary and high in summary:
             rows = zip(summary[name], summary[low], summary[high], strict=True)
             view[name] = [(f"{number(v, 3)} {interval(lo, hi)}", v) for v, lo, hi in rows]
         elif len(summary) == 1 or summary[name].nunique(dropna=False) > 1:
-            view[name] = summary[name].tolist()
+            view[name] = summary[name].reset_index(drop=True)  # with its type: numbers stay numbers
     return pandas.DataFrame(view)
