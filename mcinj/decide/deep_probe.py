@@ -112,7 +112,7 @@ def deep_probe(rows: RowStream | npt.ArrayLike, first: Network, *, moves: int, s
     >>> from mcinj.networks import RowStream, sample
     >>> first, rows = sample(3, (20,), seed="13/3/0"), RowStream("gaussian", 20, "13/3/0", 2)
     >>> deep_probe(rows, first, moves=300).m_found
-    9
+    11
 
     Source: docs/searched.md.
     """

@@ -91,7 +91,7 @@ def searched_deep(
     >>> first, rows = sample(3, (20,), seed="13/3/0"), RowStream("gaussian", 20, "13/3/0", 2)
     >>> found = searched_deep(rows, first, moves=300, seed="13/3/0")
     >>> found.m_searched, found.agreeing
-    (10.0, 4)
+    (12.0, 4)
 
     Source: docs/searched.md.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 from fractions import Fraction
 from itertools import pairwise
 
@@ -248,6 +250,13 @@ def test_runs_are_the_same_again_and_independent_of_their_number() -> None:
     assert len({r.point for r in many.runs}) == 4
     other = searched_deep(rows, first, moves=200, runs=2, seed=10)
     assert other.runs[0].point != few.runs[0].point
+
+
+@pytest.mark.parametrize("name", ["deep_probe", "searched_deep"])
+def test_docstring_examples(name: str) -> None:
+    found = doctest.testmod(importlib.import_module(f"mcinj.decide.{name}"))
+    assert found.attempted >= 2
+    assert not found.failed
 
 
 def test_bad_arguments() -> None:
