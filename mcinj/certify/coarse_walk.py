@@ -166,8 +166,8 @@ def register(st: Walk, kind: int) -> None:
             st.OUT[c, h] = st.KNOWN[d, h]
     hidden = st.KNOWN.shape[1]
     for j in range(st.m[last]):
-        if p == last and st.SIGN[last, j] < 0:
-            st.MARKS[d, j] |= BELOW
+        if p == last and st.SIGN[last, j] < 0 and st.MARKS[d, j] == 0:
+            st.MARKS[d, j] = BELOW
         st.OUT[c, hidden + j] = st.MARKS[d, j]
     st.KIND[c] = kind
     st.KID[c, 0] = -1

@@ -308,8 +308,8 @@ class ExactWalk:
                     here.known[k, i] = found
         if here.layer == last:
             for j, s in enumerate(here.signs[last]):
-                if s < 0:
-                    here.marks[j] = here.marks.get(j, 0) | ds.BELOW
+                if s < 0 and j not in here.marks:
+                    here.marks[j] = ds.BELOW
         hidden = [here.known.get((k, i), 0) for k in range(last) for i in range(self.rows.widths[k])]
         self.regions.append([*hidden, *(here.marks.get(j, 0) for j in range(self.rows.widths[last]))])
         self.kids.append([-1, -1])

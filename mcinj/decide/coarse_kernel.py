@@ -58,7 +58,7 @@ from mcinj.decide.deep_store import (
     Store,
 )
 from mcinj.decide.deep_store import UNIT as UNIT_FIELD
-from mcinj.decide.kernel_bits import has, popcount, put
+from mcinj.decide.kernel_bits import drop, has, popcount, put
 
 # Why `pairs` returned.
 DONE, PAUSED, FULL, GROW, FAILED, TAKE = range(6)
@@ -293,6 +293,9 @@ def _describe(st: Store, t: Tree, a: int, c: int) -> int:
             for i in range(st.m[k]):
                 if not known and st.gi[RECORD]:
                     continue  # a certificate has whole rounds of bounds only
+                # Both signs are proved where the cell has no interior: the first one stays, as in a certificate.
+                if has(t.ON[c], t.FIRST[k] + i) or has(t.OFF[c], t.FIRST[k] + i):
+                    continue
                 if st.HS[k, i] > 0:
                     put(t.ON[c], t.FIRST[k] + i)
                 elif st.HS[k, i] < 0:
@@ -306,8 +309,10 @@ def _describe(st: Store, t: Tree, a: int, c: int) -> int:
         for i in range(st.m[k]):
             if st.SIGN[k, i] > 0:
                 put(t.ON[c], t.FIRST[k] + i)
+                drop(t.OFF[c], t.FIRST[k] + i)
             elif st.SIGN[k, i] < 0:
                 put(t.OFF[c], t.FIRST[k] + i)
+                drop(t.ON[c], t.FIRST[k] + i)
     _keep(st, t, p, c)
     t.HEAD[c] = head
     t.RID[c] = UNKNOWN
