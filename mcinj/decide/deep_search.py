@@ -225,7 +225,8 @@ class DeepSearch:
     def begin_at(self, signs: npt.NDArray[np.int8], path: npt.NDArray[np.int32]) -> None:
         """Search one cell alone: a full pattern of the earlier layers (·, m) and the rows that define it."""
         st, hidden = self.st, self.model.depth - 1
-        st.gi[ds.DEPTH], st.gi[ds.TRAIL] = 0, 0
+        st.gi[ds.DEPTH], st.gi[ds.TRAIL], st.gi[ds.LOGGED] = 0, 0, 0
+        self._log.clear()
         st.FI[0] = 0
         st.UV[0] = 0
         st.PV[0] = 0
@@ -338,14 +339,9 @@ class DeepSearch:
         return count
 
     def log(self) -> npt.NDArray[np.int32]:
-        """The instructions of a certificate (`mcinj.decide.deep_log`) of a search with `record` that is done.
-
-        Afterwards there are none.
-        """
+        """The instructions of a certificate (`mcinj.decide.deep_log`) of a search with `record` that is done."""
         self.take_log()
-        whole = np.concatenate(self._log)
-        self._log.clear()
-        return whole
+        return np.concatenate(self._log)
 
     def _collision(self, z: tuple[Fraction, ...]) -> tuple[Witness, int] | None:
         x = self.model.input(z)

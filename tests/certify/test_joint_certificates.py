@@ -74,6 +74,15 @@ def accepted(network, parts):
     return verify(sealed(network, parts), network).accepted
 
 
+@pytest.fixture(scope="module", autouse=True)
+def without_coarse_cells():
+    """Certificates the way they are made where coarse cells do not do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mcinj.decide.coarse.Coarse.pairs", lambda self: None)
+        patch.setattr("mcinj.decide.coarse.Coarse.ranks", lambda self: None)
+        yield
+
+
 @pytest.fixture(scope="module")
 def given():
     """Its proof branches and has circuits of two to four rows."""
