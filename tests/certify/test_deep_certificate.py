@@ -29,6 +29,15 @@ from mcinj.decide.verdict import Outcome
 from mcinj.networks import Network, Premise
 
 
+@pytest.fixture(scope="module", autouse=True)
+def without_coarse_cells():
+    """Ranked trees and pairs of closed cells: what is written where coarse cells do not do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mcinj.decide.coarse.Coarse.pairs", lambda self: None)
+        patch.setattr("mcinj.decide.coarse.Coarse.ranks", lambda self: None)
+        yield
+
+
 def gaussian(n, widths, seed, biases=False):
     rng = np.random.default_rng([seed, n, *widths])
     weights = [rng.standard_normal((m, a)) for m, a in zip(widths, (n, *widths))]
