@@ -30,7 +30,7 @@ def instance(n: int, seed: int) -> np.ndarray:
 
 def tree(a: np.ndarray, exact: bool = False) -> tuple[bool, float, int]:
     """Our engine: verdict, seconds, nodes."""
-    from mcinj.decide.tree import decide_one_layer
+    from mcinj.decide.layer.tree import decide_one_layer
     from mcinj.networks import Network, Premise
 
     network = Network([a], premise=None if exact else Premise.DRAWN)
@@ -41,7 +41,7 @@ def tree(a: np.ndarray, exact: bool = False) -> tuple[bool, float, int]:
 
 def our_milp(a: np.ndarray) -> tuple[bool, float, int]:
     """Our MILP without epsilon (HiGHS)."""
-    from mcinj.decide.milp import decide_one_layer
+    from mcinj.decide.oracles.milp import decide_one_layer
     from mcinj.networks import Network
 
     network = Network([a])

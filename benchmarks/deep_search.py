@@ -1,6 +1,6 @@
 """Two searches for the regional threshold behind one layer, at equal processor time: heat bath and crude annealing.
 
-The heat bath is `mcinj.decide.deep_probe`. The other anneals a population of 300 inputs by random steps of all scales,
+The heat bath is `mcinj.decide.probe.deep`. The other anneals a population of 300 inputs by random steps of all scales,
 with the number of positive ones among the first m rows as energy; rows are appended when it falls below n. It gets the
 processor time that the heat bath used on the same stream, and its widths are believed without an exact check.
     python benchmarks/deep_search.py [--n 5 8 12] [--streams 12] [--ratio 6.7004]
@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from mcinj.decide.deep_probe import deep_probe
+from mcinj.decide.probe.deep import deep_probe
 from mcinj.networks import Network, RowStream, Seed, sample
 
 POINTS = 300

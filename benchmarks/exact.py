@@ -1,4 +1,4 @@
-"""What proving rank costs against proving counts (`mcinj.decide.kernel_choices`): nodes and time, in one run.
+"""What proving rank costs against proving counts (`mcinj.numeric.choices`): nodes and time, in one run.
 
     python benchmarks/exact.py                       # n = 8, 10, 11, 12
     python benchmarks/exact.py --sizes 10 --budgets 15,17,20
@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from mcinj.decide.budget import UNLIMITED
-from mcinj.decide.kernel_state import Frames
-from mcinj.decide.onelayer import Layer
-from mcinj.decide.onelayer_search import End, explore
+from mcinj.decide.layer.frames import Frames
+from mcinj.decide.layer.model import Layer
+from mcinj.decide.layer.search import End, explore
 
 FIELDS = ("n", "kind", "instances", "nodes", "seconds", "times_counts")
 

@@ -1,4 +1,4 @@
-"""What raised bounds save (`mcinj.decide.kernel_raise`): nodes and time with and without them, in one run.
+"""What raised bounds save (`mcinj.decide.layer.raising`): nodes and time with and without them, in one run.
 
     python benchmarks/raising.py                       # n = 8, 10, 12, 14 and streams to n = 12, about ten minutes
     python benchmarks/raising.py --sizes 16 --instances 1 --streams ""
@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from mcinj.decide import threshold
 from mcinj.decide.budget import UNLIMITED
-from mcinj.decide.kernel_state import Frames
-from mcinj.decide.onelayer import Layer
-from mcinj.decide.onelayer_proof import layer_proof
-from mcinj.decide.onelayer_search import End, explore
+from mcinj.decide.layer import threshold
+from mcinj.decide.layer.frames import Frames
+from mcinj.decide.layer.model import Layer
+from mcinj.decide.layer.record import layer_proof
+from mcinj.decide.layer.search import End, explore
 from mcinj.networks import Premise, RowStream
 
 KINDS: dict[str, dict[str, Any]] = {"packing": {"raises": 0}, "gap 1": {"raises": 1}, "gap 2": {"raises": 2}}

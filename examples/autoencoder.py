@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import mcinj
-from mcinj.decide.deep_domain import Domain, decide_on
+from mcinj.decide.bounded.decide import Domain, decide_on
 
 SIDE = 6
 HIDDEN = 6  # with 8 hidden units the decoder that comes out is injective

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.decide.threshold import one_layer_threshold
+from mcinj.decide.layer.threshold import one_layer_threshold
 from mcinj.networks import RowStream, Seed
 
 TABLE = Path(__file__).parents[1] / "results" / "nested" / "thresholds.csv"

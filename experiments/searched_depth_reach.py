@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 
-from mcinj.decide.searched_deep import searched_deep
+from mcinj.decide.probe.searched_deep import searched_deep
 from mcinj.networks import RowStream, sample
 
 options = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -58,7 +58,7 @@ def doubled(basis: npt.ArrayLike, factors: npt.ArrayLike = 1, more: npt.ArrayLik
     >>> str(mcinj.check(layer).verdict)
     'injective'
     """
-    from mcinj.decide.onelayer import Layer
+    from mcinj.decide.layer.model import Layer
 
     alone = Network([basis])
     b = _array(alone)

@@ -73,8 +73,8 @@ def probe(
 
     Example: mcinj probe --n 100 --seed 0
     """
-    from mcinj.decide.probe import probe as search
-    from mcinj.decide.searched import searched
+    from mcinj.decide.probe.probe import probe as search
+    from mcinj.decide.probe.searched import searched
     from mcinj.networks import RowStream, Seed
 
     root = Seed.parse(seed)

@@ -121,7 +121,7 @@ def check(
         net = _assumed(net)
     place = None
     if domain is not None:
-        from mcinj.decide.domain import Domain
+        from mcinj.decide.bounded.domain import Domain
 
         place = Domain.parse(domain)
     watch = Watch(time_limit_of(time_limit), progress)
@@ -174,8 +174,8 @@ def _decided(
     used = 0
     alone = net.depth == 1  # there is no first layer to be searched before the rest
     if engine is Engine.TREE and rule is not Criterion.LAYERWISE and not (alone or slope or (special and certificate)):
-        from mcinj.decide.domain import Domain
-        from mcinj.decide.first import layer_one_first
+        from mcinj.decide.bounded.domain import Domain
+        from mcinj.decide.quick.first import layer_one_first
 
         witness, used = layer_one_first(net, None if domain is None else Domain.parse(domain), budget)
         if witness is not None:
@@ -207,11 +207,11 @@ def _sampled(net: Network, domain: str | None, slope: float, certificate: bool) 
     """A failure that sampling finds; leaky ReLUs have none of the kind."""
     if slope or (certificate and domain is not None):
         return None
-    from mcinj.decide.samples import sampled_failure
+    from mcinj.decide.quick.samples import sampled_failure
 
     place = None
     if domain is not None:
-        from mcinj.decide.domain import Domain
+        from mcinj.decide.bounded.domain import Domain
 
         place = Domain.parse(domain)
     found = sampled_failure(net, place)
@@ -246,14 +246,14 @@ def _special(
     if certificate:
         raise InputError(f"there is no certificate for {what} yet; leave it out")
     if domain is not None:
-        from mcinj.decide.deep_domain import decide_on
-        from mcinj.decide.domain import Domain
+        from mcinj.decide.bounded.decide import decide_on
+        from mcinj.decide.bounded.domain import Domain
 
         asked = Criterion.REGIONAL if net.depth == 1 else rule
         found = decide_on(net, Domain.parse(domain), asked, node_budget=budget, exact=exact)
         passed = None
     else:
-        from mcinj.decide.deep_leaky import decide_leaky
+        from mcinj.decide.deep.leaky import decide_leaky
 
         if rule is not Criterion.GLOBAL:
             raise InputError(f"for leaky ReLUs every region has full rank or none: ask for global, not {rule}")
@@ -299,16 +299,16 @@ class _Part:
 
 def _one_layer(net: Network, engine: Engine, budget: int | None, exact: bool, certificate: bool, jobs: int) -> _Part:
     if engine is Engine.TREE:
-        from mcinj.decide.tree import decide_one_layer
+        from mcinj.decide.layer.tree import decide_one_layer
 
         found = decide_one_layer(net, node_budget=budget, exact=exact, certificate=certificate, jobs=jobs)
         return _Part(found.outcome, found.nodes, found.certified, found.witness, found.certificate, found.reason)
     if engine is Engine.MILP:
-        from mcinj.decide import milp
+        from mcinj.decide.oracles import milp
 
         result = milp.decide_one_layer(net, budget)
         return _Part(result.outcome, result.nodes, witness=result.witness)
-    from mcinj.decide import lp
+    from mcinj.decide.oracles import lp
 
     search = lp.decide(net, budget)
     return _Part(search.outcome, search.nodes, witness=search.witness)
@@ -361,16 +361,16 @@ def _deep(
     net: Network, rule: Criterion, engine: Engine, budget: int | None, exact: bool, certificate: bool
 ) -> tuple[_Part, int | None]:
     if engine is Engine.LP:
-        from mcinj.decide import lp
+        from mcinj.decide.oracles import lp
 
         search = lp.decide(net, budget)
         return _Part(search.outcome, search.nodes, witness=search.witness), search.layer
     if rule is Criterion.GLOBAL:
-        from mcinj.decide.pairs import decide_global
+        from mcinj.decide.pairs.collision import decide_global
 
         found = decide_global(net, node_budget=budget, exact=exact, certificate=certificate)
     else:
-        from mcinj.decide.regions import decide_regional
+        from mcinj.decide.deep.regions import decide_regional
 
         found = decide_regional(net, node_budget=budget, exact=exact, certificate=certificate)
     part = _Part(found.outcome, found.nodes, found.certified, found.witness, found.certificate, found.reason)

@@ -10,7 +10,7 @@ from mcinj.decide.watch import Watch
 from mcinj.networks import Network
 
 if TYPE_CHECKING:
-    from mcinj.decide.domain import Domain
+    from mcinj.decide.bounded.domain import Domain
 
 _WIDE = 6.7  # widths over inputs of Gaussian layers that are injective for large n (docs/theory.md)
 _EXACT = 300_000  # weights up to which active units are counted in exact arithmetic

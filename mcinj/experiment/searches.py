@@ -50,7 +50,7 @@ class WidthsSet(OneLayerSet):
 
 @dataclass(frozen=True)
 class ProbeSet(OneLayerSet):
-    """Witness searches (`mcinj.decide.probe`) at one n with one budget of moves."""
+    """Witness searches (`mcinj.decide.probe.probe`) at one n with one budget of moves."""
 
     n: int
     ensemble: str
@@ -64,7 +64,7 @@ class ProbeSet(OneLayerSet):
 
     def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
         """Rows of the table for one trial."""
-        from mcinj.decide.probe import probe
+        from mcinj.decide.probe.probe import probe
 
         seed = Seed(root).child(self.n, trial)
         # The walk's own randomness: a path that no stream of rows uses.
@@ -81,7 +81,7 @@ class ProbeSet(OneLayerSet):
 
 @dataclass(frozen=True)
 class SearchedSet(OneLayerSet):
-    """Searched thresholds (`mcinj.decide.searched`) at one n: several independent witness searches per stream."""
+    """Searched thresholds (`mcinj.decide.probe.searched`) at one n: several independent witness searches per stream."""
 
     n: int
     ensemble: str
@@ -101,7 +101,7 @@ class SearchedSet(OneLayerSet):
 
     def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
         """Rows of the table for one trial."""
-        from mcinj.decide.searched import searched
+        from mcinj.decide.probe.searched import searched
 
         seed = Seed(root).child(self.n, trial)
         found = searched(RowStream(self.ensemble, self.n, seed), self.n, moves=self.moves, runs=self.runs, seed=seed)
@@ -119,7 +119,7 @@ class SearchedSet(OneLayerSet):
 
 @dataclass(frozen=True)
 class SearchedDeepSet(OneLayerSet):
-    """Searched regional thresholds behind earlier layers (`mcinj.decide.searched_deep`), at one n and one shape.
+    """Searched regional thresholds behind earlier layers (`mcinj.decide.probe.searched_deep`), at one n and one shape.
 
     Trial t looks at the networks of the seed root/n/t, those that `[[threshold]]` draws from.
     """
@@ -144,7 +144,7 @@ class SearchedDeepSet(OneLayerSet):
 
     def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
         """Rows of the table for one trial; m_found is None where a run proved that an earlier layer fails."""
-        from mcinj.decide.searched_deep import searched_deep
+        from mcinj.decide.probe.searched_deep import searched_deep
 
         seed = Seed(root).child(self.n, trial)
         first = sample(self.n, self.widths_before, self.ensemble, seed)
@@ -165,7 +165,7 @@ class SearchedDeepSet(OneLayerSet):
 
 @dataclass(frozen=True)
 class ActiveSet(WidthsSet):
-    """Least active counts (`mcinj.decide.active`) at one n and several widths."""
+    """Least active counts (`mcinj.decide.layer.active`) at one n and several widths."""
 
     n: int
     ensemble: str
@@ -180,7 +180,7 @@ class ActiveSet(WidthsSet):
 
     def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
         """Rows of the table for one trial; nodes are those of all its widths together, seconds a row's equal share."""
-        from mcinj.decide.active import least_active
+        from mcinj.decide.layer.active import least_active
 
         seed = Seed(root).child(self.n, trial)
         stream = RowStream(self.ensemble, self.n, seed)
@@ -243,7 +243,7 @@ class MarginSet(WidthsSet):
 
 @dataclass(frozen=True)
 class CellSet(WidthsSet):
-    """Numbers of cells with 0 … most positive rows (`mcinj.decide.lowcells`) at one n and several widths."""
+    """Numbers of cells with 0 … most positive rows (`mcinj.decide.oracles.lowcells`) at one n and several widths."""
 
     n: int
     ensemble: str
@@ -258,7 +258,7 @@ class CellSet(WidthsSet):
 
     def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
         """Rows of the table for one trial; nodes and exact are those of the width, seconds a row's share."""
-        from mcinj.decide.lowcells import count_cells
+        from mcinj.decide.oracles.lowcells import count_cells
 
         seed = Seed(root).child(self.n, trial)
         stream = RowStream(self.ensemble, self.n, seed)

@@ -8,7 +8,7 @@ from typing import Any
 from mcinj._version import __version__
 from mcinj.certify.witness import Witness
 from mcinj.decide.check import check
-from mcinj.decide.enumeration import Enumeration, enumerate_regions
+from mcinj.decide.oracles.enumeration import Enumeration, enumerate_regions
 from mcinj.decide.verdict import Outcome, Verdict
 from mcinj.experiment.config import StackSet
 from mcinj.networks import Network, Seed, sample

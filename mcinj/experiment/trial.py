@@ -150,7 +150,7 @@ class _Draw:
         self.certified = Certified.NONE
 
     def one_layer(self, n: int) -> None:
-        from mcinj.decide.threshold import one_layer_threshold
+        from mcinj.decide.layer.threshold import one_layer_threshold
 
         left = None if self.node_budget is None else max(self.node_budget - self.nodes, 0)
         found = one_layer_threshold(self.stream, n, node_budget=left, premise=self.stream.premise)
@@ -172,7 +172,7 @@ class _Draw:
             self.one_layer(before.widths[-1])
 
     def deep(self, before: Network) -> None:
-        from mcinj.decide.deep_threshold import deep_threshold
+        from mcinj.decide.deep.threshold import deep_threshold
 
         found = deep_threshold(
             self.stream, before, self.criterion, node_budget=self.node_budget, premise=self.stream.premise

@@ -15,9 +15,9 @@ from fractions import Fraction
 import numpy as np
 
 from mcinj.certify.witness import Witness
-from mcinj.decide.domain import Domain
-from mcinj.decide.samples import towards_fewer
-from mcinj.decide.scaling import in_units_of, power_of_two
+from mcinj.decide.bounded.domain import Domain
+from mcinj.decide.deep.scaling import in_units_of, power_of_two
+from mcinj.decide.quick.samples import towards_fewer
 from mcinj.inverse.pair_exact import ExactPairs, ray_holds
 from mcinj.inverse.pair_region import PairRegion, Patterns, affine_rows
 from mcinj.networks import Network, Seed

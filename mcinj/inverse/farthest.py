@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from mcinj.decide.bounded.domain import Domain
 from mcinj.decide.budget import limit_of
 from mcinj.decide.check import as_network, check
-from mcinj.decide.domain import Domain
 from mcinj.decide.verdict import Outcome
 from mcinj.decide.watch import time_limit_of
 from mcinj.errors import InputError

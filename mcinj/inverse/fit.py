@@ -16,7 +16,7 @@ from typing import Any
 import flint
 import numpy as np
 
-from mcinj.decide.domain import Domain
+from mcinj.decide.bounded.domain import Domain
 from mcinj.inverse.algebra import Matrix, chosen, matrix, solutions, stacked
 from mcinj.inverse.interior import relative_interior
 from mcinj.inverse.layers import activated, layer_rows, pre_activations, signs_of

@@ -20,7 +20,7 @@ from typing import Any
 import flint
 import numpy as np
 
-from mcinj.decide.onelayer_exact import circuit_or_point
+from mcinj.decide.layer.exact import circuit_or_point
 from mcinj.inverse.algebra import Line, Matrix, chosen, identity, primitive_rows, solutions
 
 _FAR = 1e12  # rows whose constants are this many times larger than their gradients are left to exact arithmetic

@@ -21,7 +21,7 @@ _BACK = (0.0, 2.0**-46, 2.0**-40, 2.0**-34, 2.0**-28, 2.0**-22, 2.0**-16, 2.0**-
 
 
 class ExactPairs:
-    """Exact pairs of one network; `network` in the units of the search (`mcinj.decide.scaling.in_units_of`)."""
+    """Exact pairs of one network; `network` in the units of the search (`mcinj.decide.deep.scaling.in_units_of`)."""
 
     def __init__(self, network: Network) -> None:
         self.network = network

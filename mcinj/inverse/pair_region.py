@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mcinj.decide.domain import Domain
+from mcinj.decide.bounded.domain import Domain
 from mcinj.inverse.polish import polished
 from mcinj.networks import Network
 from mcinj.networks.network import FloatArray

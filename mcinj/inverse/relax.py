@@ -18,7 +18,7 @@ from typing import Any
 import flint
 import numpy as np
 
-from mcinj.decide.domain import Domain
+from mcinj.decide.bounded.domain import Domain
 from mcinj.inverse.algebra import Line, matrix, primitive_rows
 from mcinj.inverse.layers import before
 from mcinj.networks import Network

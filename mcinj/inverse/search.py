@@ -15,7 +15,7 @@ from typing import Any
 
 import flint
 
-from mcinj.decide.domain import Domain
+from mcinj.decide.bounded.domain import Domain
 from mcinj.inverse.algebra import Matrix, chosen, fraction, identity, matrix, solutions, stacked
 from mcinj.inverse.interior import Interior, relative_interior
 from mcinj.inverse.layers import after, before, layer_rows

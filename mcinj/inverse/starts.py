@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from mcinj.decide.domain import Domain
+from mcinj.decide.bounded.domain import Domain
 from mcinj.networks import Network
 from mcinj.networks.network import FloatArray
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from mcinj.decide.onelayer_exact import integer_row
+from mcinj.decide.layer.exact import integer_row
 from mcinj.networks.network import FractionVector
 from mcinj.quantify.roots import root_above
 from mcinj.quantify.search import PatternSearch

@@ -7,9 +7,9 @@ rows are just the declared ones, and the caller looks at it. Or there is a Farka
 free rows cannot all be inactive. The children make the first of them active, or the second and not the first, and so on
 (Land and Doig 1960; the same branching decides halfspace depth, Bremner, Fukuda, Rosta 2006).
 
-Signed rows are numbered as in `mcinj.decide.kernel`: row i < `lines` of G is row i declared inactive (-a_i), row
+Signed rows are numbered as in `mcinj.decide.layer.kernel`: row i < `lines` of G is row i declared inactive (-a_i), row
 `lines + i` the same declared active. Walls of the domain are rows that are declared active from the start and count for
-nothing. A certificate is used only after it is proved (`mcinj.decide.kernel_proof`), or by the caller exactly.
+nothing. A certificate is used only after it is proved (`mcinj.numeric.circuits`), or by the caller exactly.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
-from mcinj.decide import cell
-from mcinj.decide.kernel_proof import proved_basis, proved_integer, proved_on_support
+from mcinj.numeric import cell
+from mcinj.numeric.circuits import proved_basis, proved_integer, proved_on_support
 from mcinj.quantify.basis import adjoin
 
 Floats = npt.NDArray[np.float64]
@@ -45,7 +45,7 @@ class Search(NamedTuple):
     Z
         (lines or 0, g) rows as integers, or (gi[INTEGERS] = 0) 1 where they are not 0.
     M, X, U, IDS
-        (D + 1, g, W), (D + 1, W), (D + 1, W), (D + 1, W) centers of the declared patterns (`mcinj.decide.cell`), with
+        (D + 1, g, W), (D + 1, W), (D + 1, W), (D + 1, W) centers of the declared patterns (`mcinj.numeric.cell`), with
         the signed rows that are active there; the last one is scratch.
     SIGN
         (D, lines) 0 free, -1 inactive, 1 active.

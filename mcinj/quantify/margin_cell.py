@@ -1,6 +1,6 @@
 """The least-norm point of `{x : G_i·x >= H_i}` with any right-hand sides, and proofs that none lies in the unit ball.
 
-The method is that of `mcinj.decide.cell` (Goldfarb and Idnani, Math. Programming 27, 1983), whose state it shares:
+The method is that of `mcinj.numeric.cell` (Goldfarb and Idnani, Math. Programming 27, 1983), whose state it shares:
 `M X U IDS`. There all right-hand sides are 1, here they are levels of any sign.
 
 The multipliers say when the ball is missed: with λ >= 0 every x of the set has `λ·H <= (Σ λ_i G_i)·x`, which is at most
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
-from mcinj.decide.cell import _insert, _project, _remove, _times
+from mcinj.numeric.cell import _insert, _project, _remove, _times
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -108,7 +108,7 @@ def add_row(
 ) -> int:
     """Move the center to that of the set with `G[row]·x >= H[row]` added; `ax` is G[row]·x at the present one.
 
-    As `mcinj.decide.cell.add_row`. EMPTY is a guess here: r holds the multipliers, `G[row] ≈ Σ_k r_k G[ids_k]`.
+    As `mcinj.numeric.cell.add_row`. EMPTY is a guess here: r holds the multipliers, `G[row] ≈ Σ_k r_k G[ids_k]`.
     """
     g = M.shape[0]
     W = M.shape[1]
@@ -167,7 +167,7 @@ def add_row(
 
 
 class Center(NamedTuple):
-    """A least-norm point: the state M, x, u, ids of `mcinj.decide.cell`; (2, ≥ W) scratch F; a certificate's rows C and
+    """A least-norm point: the state M, x, u, ids of `mcinj.numeric.cell`; (2, ≥ W) scratch F; a certificate's rows C and
     multipliers L, (W + 1,) or longer."""
 
     M: Floats

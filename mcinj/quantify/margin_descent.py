@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
-from mcinj.decide.cell import clear
+from mcinj.numeric.cell import clear
 from mcinj.quantify import margin_cell as cell
 from mcinj.quantify.margin_cell import Center
 

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
-from mcinj.decide.cell import clear, copy
+from mcinj.numeric.cell import clear, copy
 from mcinj.quantify import margin_cell as cell
 from mcinj.quantify.basis import adjoin, spanned
 

@@ -9,10 +9,10 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.decide.cell import padded
-from mcinj.decide.onelayer_exact import integer_row, primitive
-from mcinj.decide.scaling import nearest, power_of_two
+from mcinj.decide.deep.scaling import nearest, power_of_two
+from mcinj.decide.layer.exact import integer_row, primitive
 from mcinj.networks.network import FractionMatrix, FractionVector
+from mcinj.numeric.cell import padded
 from mcinj.quantify import margin_descent as descent
 from mcinj.quantify import margin_kernel as kernel
 from mcinj.quantify.basis import PRIME

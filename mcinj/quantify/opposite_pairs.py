@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.certify.rational import rank
-from mcinj.decide.onelayer_exact import integer_row
-from mcinj.decide.scaling import nearest, power_of_two
+from mcinj.decide.deep.scaling import nearest, power_of_two
+from mcinj.decide.layer.exact import integer_row
 from mcinj.networks.network import FractionMatrix, FractionVector
 from mcinj.quantify import kernel
 from mcinj.quantify.roots import root_above, root_below

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.certify.collision import rationalise
-from mcinj.decide.cell import padded
-from mcinj.decide.onelayer import Layer
-from mcinj.decide.onelayer_exact import circuit_or_point, integer_row, is_circuit, primitive, products
-from mcinj.decide.scaling import nearest, power_of_two
+from mcinj.decide.deep.scaling import nearest, power_of_two
+from mcinj.decide.layer.exact import circuit_or_point, integer_row, is_circuit, primitive, products
+from mcinj.decide.layer.model import Layer
 from mcinj.networks.network import FractionMatrix, FractionVector
+from mcinj.numeric.cell import padded
 from mcinj.quantify import kernel
 
 _SLICE = 20_000  # nodes between two looks at the outside world

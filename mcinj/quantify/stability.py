@@ -7,7 +7,7 @@ K (S: the active units), the lower Lipschitz constant κ = inf |f(x) - f(x')| / 
 
 Right: two points of one cell. Left: units that are active at the midpoint of x and x' tell at least half of their
 difference (Freeman and Haider, arXiv:2502.09898). A network's κ is at least the product of its layers', each on
-the inputs that it can meet, and what pairs of boxes prove (`mcinj.decide.boxes`); it is at most the least singular
+the inputs that it can meet, and what pairs of boxes prove (`mcinj.decide.bounded.boxes`); it is at most the least singular
 value of any region's Jacobian.
 """
 
@@ -26,11 +26,11 @@ import numpy as np
 from mcinj.certify.collision import collision_at
 from mcinj.certify.rational import product, to_flint
 from mcinj.certify.witness import Witness
-from mcinj.decide.boxes import BoxPairs
+from mcinj.decide.bounded.boxes import BoxPairs
+from mcinj.decide.bounded.domain import Domain
 from mcinj.decide.budget import limit_of
 from mcinj.decide.check import as_network
-from mcinj.decide.deep_leaky import as_relu
-from mcinj.decide.domain import Domain
+from mcinj.decide.deep.leaky import as_relu
 from mcinj.decide.watch import TimeUp, current, time_limit_of
 from mcinj.errors import InputError
 from mcinj.inverse.layers import slope_of

@@ -14,11 +14,11 @@ from mcinj.certify.circuits import Rows
 from mcinj.certify.format import MAGIC, LayerProof, join, read, write
 from mcinj.certify.varints import decode, encode
 from mcinj.certify.walk import PRIMES
-from mcinj.decide.kernel_fields import DONE
-from mcinj.decide.kernel_state import Frames
-from mcinj.decide.onelayer import Layer
-from mcinj.decide.onelayer_proof import layer_proof
-from mcinj.decide.tree import decide_one_layer
+from mcinj.decide.layer.fields import DONE
+from mcinj.decide.layer.frames import Frames
+from mcinj.decide.layer.model import Layer
+from mcinj.decide.layer.record import layer_proof
+from mcinj.decide.layer.tree import decide_one_layer
 from mcinj.decide.verdict import Outcome
 from mcinj.errors import InputError
 from mcinj.networks import Network, Premise

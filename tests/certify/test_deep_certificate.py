@@ -22,9 +22,9 @@ from mcinj.certify.format import DEEP_VERSION, MalformedError, pack, unpack
 from mcinj.certify.position import network_relation
 from mcinj.certify.varints import decode, encode
 from mcinj.decide.check import check as decide
-from mcinj.decide.deep_model import DeepModel
-from mcinj.decide.deep_record import deep_proof
-from mcinj.decide.deep_search import DeepSearch
+from mcinj.decide.deep.model import DeepModel
+from mcinj.decide.deep.record import deep_proof
+from mcinj.decide.deep.search import DeepSearch
 from mcinj.decide.verdict import Outcome
 from mcinj.networks import Network, Premise
 
@@ -33,8 +33,8 @@ from mcinj.networks import Network, Premise
 def without_coarse_cells():
     """Ranked trees and pairs of closed cells: what is written where coarse cells do not do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mcinj.decide.coarse.Coarse.pairs", lambda self: None)
-        patch.setattr("mcinj.decide.coarse.Coarse.ranks", lambda self: None)
+        patch.setattr("mcinj.decide.coarse.search.Coarse.pairs", lambda self: None)
+        patch.setattr("mcinj.decide.coarse.search.Coarse.ranks", lambda self: None)
         yield
 
 

@@ -17,11 +17,11 @@ from mcinj.certify.format import DEEP_VERSION, pack, unpack
 from mcinj.certify.joint_cells import ABOVE, BELOW, WEAK, ClosedCells, is_circuit
 from mcinj.certify.joint_proof import JointProof
 from mcinj.certify.varints import decode, encode
-from mcinj.decide import joint_record
-from mcinj.decide.deep_model import DeepModel
-from mcinj.decide.deep_record import deep_proof
-from mcinj.decide.deep_search import DeepSearch
-from mcinj.decide.joint_record import joint_proof
+from mcinj.decide.deep.model import DeepModel
+from mcinj.decide.deep.record import deep_proof
+from mcinj.decide.deep.search import DeepSearch
+from mcinj.decide.joint import record as joint_record
+from mcinj.decide.joint.record import joint_proof
 from mcinj.decide.verdict import Outcome
 from mcinj.networks import Network, sample
 
@@ -78,8 +78,8 @@ def accepted(network, parts):
 def without_coarse_cells():
     """Certificates the way they are made where coarse cells do not do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mcinj.decide.coarse.Coarse.pairs", lambda self: None)
-        patch.setattr("mcinj.decide.coarse.Coarse.ranks", lambda self: None)
+        patch.setattr("mcinj.decide.coarse.search.Coarse.pairs", lambda self: None)
+        patch.setattr("mcinj.decide.coarse.search.Coarse.ranks", lambda self: None)
         yield
 
 

@@ -10,11 +10,11 @@ from naive.raised_proofs import proves_counts
 
 from mcinj.certify import verify
 from mcinj.certify.format import VERSION, LayerProof, join, read, unpack, write
-from mcinj.decide.kernel_fields import DONE
-from mcinj.decide.kernel_state import Frames
-from mcinj.decide.onelayer import Layer
-from mcinj.decide.onelayer_proof import layer_proof
-from mcinj.decide.tree import decide_one_layer
+from mcinj.decide.layer.fields import DONE
+from mcinj.decide.layer.frames import Frames
+from mcinj.decide.layer.model import Layer
+from mcinj.decide.layer.record import layer_proof
+from mcinj.decide.layer.tree import decide_one_layer
 from mcinj.decide.verdict import Outcome
 from mcinj.networks import Network, Premise
 

@@ -48,7 +48,7 @@ def test_a_layer_and_a_report_import_no_more_than_they_need(tmp_path: Path) -> N
     block = {"name": "k", "seed": 1, "threshold": [{"n": [2, 3], "trials": 40}]}
     results = f"mcinj.run({block!r}, jobs=1, results={str(tmp_path)!r})"
     for what, heavy in (
-        (layer, ["mcinj.decide.deep_domain", "mcinj.decide.coarse", "pandas", "scipy.optimize"]),
+        (layer, ["mcinj.decide.bounded.decide", "mcinj.decide.coarse.search", "pandas", "scipy.optimize"]),
         (f"{results}; mcinj.report([{str(tmp_path)!r}])", ["scipy.stats", "scipy.optimize"]),
     ):
         code = f"import sys, mcinj; {what}; print([m for m in {heavy!r} if m in sys.modules])"

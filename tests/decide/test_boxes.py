@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mcinj
-from mcinj.decide.box_forms import Boxes, Weights, forms
-from mcinj.decide.box_pairs import by_secants, by_separation
-from mcinj.decide.box_proof import BoxProof
-from mcinj.decide.boxes import BoxPairs
-from mcinj.decide.domain import Domain
-from mcinj.decide.pairs import _any_weights
+from mcinj.decide.bounded.box_forms import Boxes, Weights, forms
+from mcinj.decide.bounded.box_pairs import by_secants, by_separation
+from mcinj.decide.bounded.box_proof import BoxProof
+from mcinj.decide.bounded.boxes import BoxPairs
+from mcinj.decide.bounded.domain import Domain
+from mcinj.decide.pairs.collision import _any_weights
 from mcinj.decide.watch import TimeUp, Watch
 from mcinj.quantify.pairs import ratio_squared
 

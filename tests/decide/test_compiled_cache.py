@@ -184,8 +184,8 @@ OURS = {"_jit.py", "_kernel_cache.py", "_kernel_link.py"}
 
 
 def test_a_kernel_depends_on_what_it_calls_and_on_the_constants_it_compiles_in() -> None:
-    assert {"decide/deep_kernel.py", "decide/cell.py", "decide/deep_proof.py", "decide/deep_store.py", *OURS} <= names(
-        "decide/deep_kernel.py"
+    assert {"decide/deep/kernel.py", "numeric/cell.py", "numeric/enclosure.py", "decide/deep/store.py", *OURS} <= names(
+        "decide/deep/kernel.py"
     )
 
 
@@ -252,7 +252,7 @@ def test_a_numba_that_has_changed_inside_compiles_by_its_public_means(
 
 
 def test_how_far_compilation_is_counts_the_functions_of_the_package() -> None:
-    from mcinj.decide import kernel
+    from mcinj.decide.layer import kernel
 
     advance: Any = kernel.advance
     assert 40 < _jit.at_most(advance.py_func) < 150

@@ -15,7 +15,7 @@ from naive.arrangement import minimal_active_rank
 
 import mcinj
 from mcinj import Network, Outcome, check, sample
-from mcinj.decide import lp, milp
+from mcinj.decide.oracles import lp, milp
 
 ENGINES = ("tree", "lp", "milp")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mcinj import Network, sample
-from mcinj.decide.enumeration import enumerate_regions
+from mcinj.decide.oracles.enumeration import enumerate_regions
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 5), (2, 3), (2, 9), (3, 8), (4, 9), (5, 4)])

@@ -10,7 +10,7 @@ import pytest
 
 import mcinj
 from mcinj.cli.explain import distinct_decimals
-from mcinj.decide.samples import LARGE, sampled_failure
+from mcinj.decide.quick.samples import LARGE, sampled_failure
 from mcinj.decide.watch import Pace, TimeUp, Watch, current, watching
 from mcinj.errors import InputError
 
@@ -120,7 +120,7 @@ def test_layers_that_are_too_narrow_fail_at_once(n: int, widths: tuple[int, ...]
 
 @pytest.mark.parametrize("text", ["box:-1,1", "box:0.5,0.75", "ball:0.01"])
 def test_sampled_failures_lie_in_the_domain(text: str) -> None:
-    from mcinj.decide.domain import Domain
+    from mcinj.decide.bounded.domain import Domain
 
     network, domain = gaussian(30, (400, 40), 2, biases=True), Domain.parse(text)
     found = sampled_failure(network, domain)

@@ -11,8 +11,8 @@ from scipy.optimize import minimize
 
 import mcinj
 from mcinj import Network, Outcome
-from mcinj.decide.ball_layer import decide_layer_on_ball, ranks_on_ball
-from mcinj.decide.domain import Domain
+from mcinj.decide.bounded.ball_layer import decide_layer_on_ball, ranks_on_ball
+from mcinj.decide.bounded.domain import Domain
 from mcinj.quantify.margin import margin
 
 

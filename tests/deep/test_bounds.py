@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import mcinj
-from mcinj.decide import deep_kernel
-from mcinj.decide import deep_store as ds
-from mcinj.decide.deep_model import DeepModel
-from mcinj.decide.deep_search import DeepSearch
+from mcinj.decide.deep import kernel as deep_kernel
+from mcinj.decide.deep import store as ds
+from mcinj.decide.deep.model import DeepModel
+from mcinj.decide.deep.search import DeepSearch
 
 
 def points_of(search: DeepSearch, frame: int, rng: np.random.Generator) -> np.ndarray:

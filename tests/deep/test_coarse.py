@@ -10,11 +10,11 @@ from naive import planar
 
 import mcinj
 from mcinj.certify.witness import Witness
-from mcinj.decide import coarse_store as cs
-from mcinj.decide.coarse import Coarse
-from mcinj.decide.deep_model import DeepModel
-from mcinj.decide.joint import joint_collision
-from mcinj.decide.regions import decide_regional
+from mcinj.decide.coarse import store as cs
+from mcinj.decide.coarse.search import Coarse
+from mcinj.decide.deep.model import DeepModel
+from mcinj.decide.deep.regions import decide_regional
+from mcinj.decide.joint.collision import joint_collision
 from mcinj.decide.verdict import Reason
 from mcinj.networks import Network, sample
 
@@ -159,7 +159,7 @@ def mostly_positive(seed: int) -> Network:
 def test_complete_cells_have_a_sign_for_every_hidden_unit(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # Signs that bounds had proved before a layer was reached were not signs of the pattern afterwards: cells counted as
     # complete, and what took them over read units as not active that were, constant units among them.
-    monkeypatch.setattr("mcinj.decide.coarse._PATIENCE", 10**9)
+    monkeypatch.setattr("mcinj.decide.coarse.search._PATIENCE", 10**9)
     for seed in range(first, first + 10):
         network = mostly_positive(seed)
         model = DeepModel.of(network)

@@ -7,9 +7,9 @@ import pytest
 from naive.planar import collides
 from naive.regions_by_lp import passes_regional_in_the_plane
 
-from mcinj.decide.deep_threshold import deep_threshold
-from mcinj.decide.pairs import decide_global
-from mcinj.decide.regions import decide_regional
+from mcinj.decide.deep.regions import decide_regional
+from mcinj.decide.deep.threshold import deep_threshold
+from mcinj.decide.pairs.collision import decide_global
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.errors import InputError
 from mcinj.networks import Network, RowStream, sample

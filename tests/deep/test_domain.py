@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from naive.regions_by_lp import passes_regional
 
-from mcinj.decide.deep_domain import decide_on
-from mcinj.decide.deep_leaky import as_relu, decide_leaky
-from mcinj.decide.domain import Domain
-from mcinj.decide.pairs import decide_global
+from mcinj.decide.bounded.decide import decide_on
+from mcinj.decide.bounded.domain import Domain
+from mcinj.decide.deep.leaky import as_relu, decide_leaky
+from mcinj.decide.pairs.collision import decide_global
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.errors import InputError
 from mcinj.networks import Network, Premise, sample

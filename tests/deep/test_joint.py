@@ -13,15 +13,15 @@ from naive.planar import collides
 import mcinj
 from mcinj.certify import verify
 from mcinj.certify.witness import Witness
-from mcinj.decide import joint_kernel as jk
-from mcinj.decide.deep_domain import decide_on
-from mcinj.decide.deep_model import DeepModel
-from mcinj.decide.deep_search import DeepSearch
-from mcinj.decide.domain import Domain
-from mcinj.decide.joint import Joint
-from mcinj.decide.joint_exact import ExactCells
-from mcinj.decide.pairs import decide_global
-from mcinj.decide.regions import DeepDecision, decide_regional
+from mcinj.decide.bounded.decide import decide_on
+from mcinj.decide.bounded.domain import Domain
+from mcinj.decide.deep.model import DeepModel
+from mcinj.decide.deep.regions import DeepDecision, decide_regional
+from mcinj.decide.deep.search import DeepSearch
+from mcinj.decide.joint import kernel as jk
+from mcinj.decide.joint.collision import Joint
+from mcinj.decide.joint.exact import ExactCells
+from mcinj.decide.pairs.collision import decide_global
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.networks import Network, sample
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from naive.regions_by_lp import Floats, arcs, has_pair, margin, passes_regional, passes_regional_in_the_plane
 
-from mcinj.decide.pairs import decide_global
-from mcinj.decide.regions import decide_regional
+from mcinj.decide.deep.regions import decide_regional
+from mcinj.decide.pairs.collision import decide_global
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.networks import Network, sample
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from naive.regions_by_lp import passes_regional, passes_regional_in_the_plane
 
-from mcinj.decide.regions import decide_regional
+from mcinj.decide.deep.regions import decide_regional
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.networks import Network, sample
 

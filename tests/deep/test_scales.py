@@ -15,14 +15,15 @@ import mcinj
 from mcinj.certify import verify
 from mcinj.certify.deep_regions import Regions
 from mcinj.certify.deep_rows import PrefixRows
-from mcinj.decide import deep_bounds, joint_cells
-from mcinj.decide.deep_domain import decide_on
-from mcinj.decide.deep_leaky import as_relu, decide_leaky
-from mcinj.decide.deep_model import DeepModel
-from mcinj.decide.deep_search import DeepSearch
-from mcinj.decide.deep_threshold import deep_threshold
-from mcinj.decide.domain import Domain
-from mcinj.decide.joint_record import _least_squares
+from mcinj.decide.bounded.decide import decide_on
+from mcinj.decide.bounded.domain import Domain
+from mcinj.decide.deep import bounds as deep_bounds
+from mcinj.decide.deep.leaky import as_relu, decide_leaky
+from mcinj.decide.deep.model import DeepModel
+from mcinj.decide.deep.search import DeepSearch
+from mcinj.decide.deep.threshold import deep_threshold
+from mcinj.decide.joint import cells as joint_cells
+from mcinj.decide.joint.record import _least_squares
 from mcinj.decide.verdict import Outcome
 from mcinj.networks import Network
 

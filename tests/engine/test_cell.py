@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog, nnls
 
-from mcinj.decide import cell
+from mcinj.numeric import cell
 
 
 def _state(g):

@@ -10,13 +10,13 @@ import pytest
 
 from mcinj.certify import verify
 from mcinj.certify.choices import all_independent
-from mcinj.decide.kernel_choices import WIDEST, YES, Choices, independent, normalised
-from mcinj.decide.kernel_proof import proved_on_support
-from mcinj.decide.kernel_rank import PRIME, parallel, spanning
-from mcinj.decide.onelayer_exact import is_circuit
-from mcinj.decide.tree import decide_one_layer
+from mcinj.decide.layer.exact import is_circuit
+from mcinj.decide.layer.tree import decide_one_layer
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.networks import Network
+from mcinj.numeric.choices import WIDEST, YES, Choices, independent, normalised
+from mcinj.numeric.circuits import proved_on_support
+from mcinj.numeric.residues import PRIME, parallel, spanning
 
 
 def least_rank(rows: np.ndarray, sets: list[list[int]], declared: list[int] | None = None, prime: int = PRIME) -> int:

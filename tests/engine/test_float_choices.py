@@ -10,10 +10,10 @@ import pytest
 
 from mcinj.certify import verify
 from mcinj.certify.position import float_residues
-from mcinj.decide.kernel_choices import NO, OPEN, YES, Choices, independent, normalised
-from mcinj.decide.tree import decide_one_layer
+from mcinj.decide.layer.tree import decide_one_layer
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.networks import Network
+from mcinj.numeric.choices import NO, OPEN, YES, Choices, independent, normalised
 
 
 def exact_rank(rows: np.ndarray) -> int:

@@ -14,9 +14,9 @@ import pytest
 from naive.arrangement import cells
 
 from mcinj.certify import verify
-from mcinj.decide.onelayer import Layer
-from mcinj.decide.onelayer_exact import circuit_or_point, is_circuit, products, small_multiple
-from mcinj.decide.tree import decide_one_layer
+from mcinj.decide.layer.exact import circuit_or_point, is_circuit, products, small_multiple
+from mcinj.decide.layer.model import Layer
+from mcinj.decide.layer.tree import decide_one_layer
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.errors import InputError
 from mcinj.networks import Network, Premise
@@ -283,7 +283,7 @@ def test_wide_layers_and_deep_stacks(monkeypatch):
     assert injective(gaussian(3, 3000))
     a = gaussian(6, 40)
     expected = decide(a), decide(a, exact=True)
-    monkeypatch.setattr("mcinj.decide.kernel_state._FIRST_DEPTH", 3)
+    monkeypatch.setattr("mcinj.decide.layer.frames._FIRST_DEPTH", 3)
     for before, exact in zip(expected, (False, True)):
         after = decide(a, exact=exact)
         assert (after.outcome, after.nodes, after.certificate) == (before.outcome, before.nodes, before.certificate)

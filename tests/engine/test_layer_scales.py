@@ -14,10 +14,10 @@ from naive.arrangement import _rank, minimal_active_rank
 import mcinj
 from mcinj.certify import verify
 from mcinj.certify.circuits import Rows, _bounded
-from mcinj.decide.deep_model import DeepModel
-from mcinj.decide.onelayer import Layer
-from mcinj.decide.scaling import in_units_of, integer_digits, is_wide, with_even_columns
-from mcinj.decide.threshold import one_layer_threshold
+from mcinj.decide.deep.model import DeepModel
+from mcinj.decide.deep.scaling import in_units_of, integer_digits, is_wide, with_even_columns
+from mcinj.decide.layer.model import Layer
+from mcinj.decide.layer.threshold import one_layer_threshold
 from mcinj.decide.verdict import Outcome
 from mcinj.networks import Network
 

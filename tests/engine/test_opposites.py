@@ -13,8 +13,8 @@ from naive.arrangement import minimal_active_rank
 
 import mcinj
 from mcinj.certify import verify
-from mcinj.decide.onelayer import Layer
-from mcinj.decide.opposites import opposite_rows
+from mcinj.decide.layer.model import Layer
+from mcinj.decide.layer.opposites import opposite_rows
 from mcinj.networks import Network
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from naive.arrangement import cells
 
-from mcinj.decide import threshold
-from mcinj.decide.kernel_fields import DONE, RESOLVE, TARGET, WITNESS
-from mcinj.decide.kernel_state import Frames
-from mcinj.decide.onelayer import Layer
-from mcinj.decide.onelayer_exact import products, small_multiple
-from mcinj.decide.threshold import one_layer_threshold
+from mcinj.decide.layer import threshold
+from mcinj.decide.layer.exact import products, small_multiple
+from mcinj.decide.layer.fields import DONE, RESOLVE, TARGET, WITNESS
+from mcinj.decide.layer.frames import Frames
+from mcinj.decide.layer.model import Layer
+from mcinj.decide.layer.threshold import one_layer_threshold
 from mcinj.networks import Network, Premise
 from mcinj.networks.ensembles import RowStream
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from naive.arrangement import minimal_active_rank
 
-from mcinj.decide.threshold import one_layer_threshold
-from mcinj.decide.tree import decide_one_layer
+from mcinj.decide.layer.threshold import one_layer_threshold
+from mcinj.decide.layer.tree import decide_one_layer
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.errors import InputError
 from mcinj.networks import Network

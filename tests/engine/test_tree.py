@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive.arrangement import cells, minimal_active_rank
 
-from mcinj.decide.tree import decide_one_layer
+from mcinj.decide.layer.tree import decide_one_layer
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.networks import Network
 

@@ -14,7 +14,7 @@ from naive.patterns import Row, affine, least_norm, nonempty
 
 import mcinj
 from mcinj import Network, invert
-from mcinj.decide.deep_leaky import as_relu
+from mcinj.decide.deep.leaky import as_relu
 
 
 def small(rng: np.random.Generator, n: int, widths: list[int], biased: bool) -> Network:

@@ -8,8 +8,8 @@ from naive import arrangement
 
 import mcinj
 from mcinj import InputError
-from mcinj.decide.active import least_active
-from mcinj.decide.lowcells import _exactly, count_cells
+from mcinj.decide.layer.active import least_active
+from mcinj.decide.oracles.lowcells import _exactly, count_cells
 from mcinj.networks import RowStream
 from mcinj.theory import cells as number_of_cells
 

@@ -9,8 +9,8 @@ import pytest
 
 import mcinj
 from mcinj import InputError, Network
-from mcinj.decide.probe import Probe, probe
-from mcinj.decide.probe_walk import BUCKETS, COUNT, STATE, WIDTH, rays_on_line, tableau, walk
+from mcinj.decide.probe.probe import Probe, probe
+from mcinj.decide.probe.walk import BUCKETS, COUNT, STATE, WIDTH, rays_on_line, tableau, walk
 from mcinj.networks import RowStream
 
 

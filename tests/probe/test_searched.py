@@ -9,8 +9,8 @@ import pytest
 
 import mcinj
 from mcinj import InputError, Network
-from mcinj.decide.probe import probe
-from mcinj.decide.searched import searched
+from mcinj.decide.probe.probe import probe
+from mcinj.decide.probe.searched import searched
 from mcinj.networks import RowStream, Seed
 
 

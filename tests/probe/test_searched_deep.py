@@ -13,11 +13,11 @@ from naive.regions_by_lp import passes_regional, passes_regional_in_the_plane
 
 import mcinj
 from mcinj import InputError, Network
-from mcinj.decide.deep_probe import deep_probe
-from mcinj.decide.deep_probe_walk import slopes_along, sweep
-from mcinj.decide.deep_reach import ExactStream, integer_point
-from mcinj.decide.probe import MatrixRows
-from mcinj.decide.searched_deep import searched_deep
+from mcinj.decide.probe.deep import deep_probe
+from mcinj.decide.probe.deep_reach import ExactStream, integer_point
+from mcinj.decide.probe.deep_walk import slopes_along, sweep
+from mcinj.decide.probe.probe import MatrixRows
+from mcinj.decide.probe.searched_deep import searched_deep
 from mcinj.networks import RowStream, Seed, sample
 
 

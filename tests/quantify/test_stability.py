@@ -37,7 +37,7 @@ def shown(found: mcinj.Stability, net: mcinj.Network, domain: str | None = None)
         assert ratio_squared(net, found.pair.x, found.pair.x_prime) == found.kappa_squared[1]
         assert ratio_squared(net, found.pair.x, found.pair.x_prime) <= Fraction(found.kappa_hi) ** 2
     if domain is not None:
-        from mcinj.decide.domain import Domain
+        from mcinj.decide.bounded.domain import Domain
 
         place = Domain.parse(domain)
         assert place.holds(found.x)

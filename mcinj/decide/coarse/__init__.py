@@ -1,0 +1,1 @@
+"""Coarse cells: ranks for all patterns of undecided units at once."""

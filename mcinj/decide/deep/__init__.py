@@ -1,0 +1,1 @@
+"""Several layers: the search over units layer by layer, for counts and ranks on every region."""

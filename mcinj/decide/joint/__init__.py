@@ -1,0 +1,1 @@
+"""Collisions between closed cells of full patterns, for any weights."""

@@ -1,0 +1,1 @@
+"""Collisions between regions with few active units, for weights in general position."""

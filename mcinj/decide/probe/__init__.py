@@ -1,0 +1,1 @@
+"""Witness search: proved lower bounds of thresholds that no proof reaches."""

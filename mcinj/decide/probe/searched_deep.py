@@ -1,0 +1,102 @@
+"""Searched regional thresholds behind earlier layers: the best of several independent witness searches on one stream.
+
+As for one layer (`mcinj.decide.probe.searched`): every m_found has an exactly verified witness, so that m* > m_found is
+proved; that no wider one exists is estimated from the agreement of the runs. A run may prove that an earlier layer
+fails on its own; then no last width passes and m* is infinite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mcinj.certify.witness import Witness
+from mcinj.decide.layer.threshold import RowStream
+from mcinj.decide.probe.deep import DeepProbe, deep_probe
+from mcinj.errors import InputError
+from mcinj.networks import Network, Seed
+
+# Runs draw their numbers below this child of the seed, which no stream of rows uses: layers count from 1.
+_RUNS = 0
+
+
+@dataclass(frozen=True)
+class SearchedDeep:
+    """Independent searches on one stream of rows behind the same earlier layers.
+
+    Attributes
+    ----------
+    n
+        Inputs.
+    runs
+        The searches, in their order. They share nothing but the network.
+    """
+
+    n: int
+    runs: tuple[DeepProbe, ...]
+
+    @property
+    def failed_layer(self) -> int | None:
+        """First earlier layer that a run proved to fail; None if no run found one."""
+        return min((run.failed_layer for run in self.runs if run.failed_layer is not None), default=None)
+
+    @property
+    def m_found(self) -> int | None:
+        """Largest last width with a verified witness in any run, so that m* > m_found; None where m* is infinite."""
+        return None if self.failed_layer is not None else max(run.m_found or 0 for run in self.runs)
+
+    @property
+    def m_searched(self) -> float:
+        """The searched threshold m_found + 1, infinite where an earlier layer fails: at most m*."""
+        return float("inf") if self.m_found is None else float(self.m_found + 1)
+
+    @property
+    def agreeing(self) -> int:
+        """How many runs found the best width (or, where an earlier layer fails, that it does)."""
+        return len(self._best)
+
+    def witness(self, rows: RowStream | npt.ArrayLike, first: Network) -> Witness:
+        """Two rational inputs that collide at width m_found, or in the prefix that fails."""
+        return self._best[0].witness(rows, first)
+
+    @property
+    def _best(self) -> list[DeepProbe]:
+        return [r for r in self.runs if r.m_found == self.m_found and (r.m_found is not None or r.failed_layer)]
+
+
+def searched_deep(
+    rows: RowStream | npt.ArrayLike, first: Network, *, moves: int, runs: int = 4, seed: Seed | int | str = 0
+) -> SearchedDeep:
+    """Search one stream of last-layer rows behind `first` for its regional m*, by `runs` independent searches.
+
+    Parameters
+    ----------
+    rows, first, moves
+        As in `mcinj.decide.probe.deep.deep_probe`; a network of any depth.
+    runs
+        Independent searches; at least 2 for their agreement to say anything.
+    seed
+        Of the searches: run k draws its numbers below the child (0, k) of it. The same walks on every machine.
+
+    Raises
+    ------
+    InputError
+        As `deep_probe`; or fewer than one run.
+
+    Examples
+    --------
+    >>> from mcinj.networks import RowStream, sample
+    >>> first, rows = sample(3, (20,), seed="13/3/0"), RowStream("gaussian", 20, "13/3/0", 2)
+    >>> found = searched_deep(rows, first, moves=300, seed="13/3/0")
+    >>> found.m_searched, found.agreeing
+    (12.0, 4)
+
+    Source: docs/searched.md.
+    """
+    if isinstance(runs, bool) or not isinstance(runs, (int, np.integer)) or runs < 1:
+        raise InputError(f"runs must be a whole number >= 1, got {runs!r}")
+    root = Seed.parse(seed)
+    made = tuple(deep_probe(rows, first, moves=moves, seed=root.child(_RUNS, k)) for k in range(int(runs)))
+    return SearchedDeep(first.n, made)

@@ -1,0 +1,1 @@
+"""What is tried before any search of a large network."""

@@ -1,0 +1,1 @@
+"""Compiled arithmetic that several searches share: cells, residues, proved circuits and enclosures."""
