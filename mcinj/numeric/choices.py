@@ -10,7 +10,7 @@ largest coordinate: `v_j - v_p (u_j / u_p)`. A rounding error δ in coordinate j
 coordinate j of the row in the beginning. So what is computed is exact for rows `e_i + Δ_i`, |Δ_ij| <= ρ + Σ 5 u V (V
 the largest entry at each step, u = 2^-53), and by Hadamard's inequality their determinant is within
 `n sqrt(n) max|Δ|`, but for a factor near 1, of the one in question. It is the product of the pivots, times what is
-left: 4 x 4 determinants a ∧ b ∧ c ∧ d. The products c ∧ d are contracted along (`kernel_vectors.contracted`), with a
+left: 4 x 4 determinants a ∧ b ∧ c ∧ d. The products c ∧ d are contracted along (`vectors.contracted`), with a
 bound ω of their error. The last steps are done in float32.
 """
 
@@ -63,7 +63,7 @@ class Choices(NamedTuple):
         (n, ≥ m) rows of unit length, one row a column, and `RHO` (≥ m,) the largest error of an entry of each: those of
         the layer times a matrix that does not matter (`normalised`).
     Q
-        (≥ m, n) residues of the rows modulo `kernel_rank.PRIME`, and `R` (≥ n, n) scratch.
+        (≥ m, n) residues of the rows modulo `residues.PRIME`, and `R` (≥ n, n) scratch.
     V
         (≥ 2 + WIDEST, n, ≥ m) scratch: rows modulo those chosen.
     P

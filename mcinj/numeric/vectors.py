@@ -1,4 +1,4 @@
-"""Vectors modulo others and products of vectors: steps of `kernel_choices`, in loops that become vector instructions.
+"""Vectors modulo others and products of vectors: steps of `choices`, in loops that become vector instructions.
 
 Vectors are columns. The product c ∧ d of vectors of k coordinates has k (k - 1) / 2, one for each two of theirs.
 """

@@ -167,8 +167,8 @@ def add_row(
 
 
 class Center(NamedTuple):
-    """A least-norm point: the state M, x, u, ids of `mcinj.numeric.cell`; (2, ≥ W) scratch F; a certificate's rows C and
-    multipliers L, (W + 1,) or longer."""
+    """A least-norm point: the state M, x, u, ids of `mcinj.numeric.cell`; (2, ≥ W) scratch F; rows C and multipliers L
+    of a certificate, (W + 1,) or longer."""
 
     M: Floats
     x: Floats

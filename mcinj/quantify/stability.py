@@ -7,8 +7,8 @@ K (S: the active units), the lower Lipschitz constant κ = inf |f(x) - f(x')| / 
 
 Right: two points of one cell. Left: units that are active at the midpoint of x and x' tell at least half of their
 difference (Freeman and Haider, arXiv:2502.09898). A network's κ is at least the product of its layers', each on
-the inputs that it can meet, and what pairs of boxes prove (`mcinj.decide.bounded.boxes`); it is at most the least singular
-value of any region's Jacobian.
+the inputs that it can meet, and what pairs of boxes prove (`mcinj.decide.bounded.boxes`); it is at most the least
+singular value of any region's Jacobian.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Injectivity with a lower Lipschitz bound, by pairs of boxes: for few inputs, any weights, any depth and width.
 
 All pairs (x, x') of a domain are covered by pairs of boxes; each is closed by a proved lower bound of
-|f(x) - f(x')| / |x - x'| (`mcinj.decide.bounded.box_pairs`) or split. The number of units hardly matters, that of inputs does:
-pairs of boxes have twice as many dimensions.
+|f(x) - f(x')| / |x - x'| (`mcinj.decide.bounded.box_pairs`) or split. The number of units hardly matters, that of
+inputs does: pairs of boxes have twice as many dimensions.
 
 The whole space: with x = u / t and the biases multiplied by t the network is homogeneous, g(u, t) = t f(u / t). A pair
 x, x' is scaled until the longest of u, u' and t is 1 in the maximum norm. So either t = 1 and u, u' lie in the cube

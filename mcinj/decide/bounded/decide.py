@@ -30,8 +30,8 @@ def decide_on(
 ) -> DeepDecision:  # fmt: skip
     """Decide `regional` or `global` for the inputs inside of a domain; any depth >= 1.
 
-    One layer on a ball is decided exactly, contact with the sphere included (`mcinj.decide.bounded.ball_layer`). For several
-    layers the outcome is UNKNOWN where collisions outside of the ball touch it, or come closer than a number of
+    One layer on a ball is decided exactly, contact with the sphere included (`mcinj.decide.bounded.ball_layer`). For
+    several layers the outcome is UNKNOWN where collisions outside of the ball touch it, or come closer than a number of
     polytopes can tell (`mcinj.decide.bounded.ball`). `exact`: as in `mcinj.check`.
     """
     rule = Criterion(criterion)

@@ -40,8 +40,10 @@ from mcinj.decide.deep.bounds import (
     sign_on_basis,
     undo,
 )
-from mcinj.decide.deep.kernel import copy_center, imply, leans_on, make_child, nearest_unit, set_cut, solve_with
+from mcinj.decide.deep.branching import imply, leans_on, nearest_unit, solve_with
+from mcinj.decide.deep.kernel import make_child
 from mcinj.decide.deep.log import log_basis, log_bounds, log_mark, log_next
+from mcinj.decide.deep.packing import copy_center, set_cut
 from mcinj.decide.deep.store import (
     CUTS,
     FIRST,

@@ -8,7 +8,7 @@ fails; complete cells (full patterns of the hidden layers) on which it fails go 
 
 Any two inputs lie in a pair of cells of the tree, since closed cells cover their parent. A pair of a cell with itself
 that is closed by rank says too that the Jacobian has rank n on its regions; where all are settled, an input 0 of a
-network without biases collides with nothing (see `mcinj.decide.joint.collision`), so that inputs other than 0 are enough.
+network without biases collides with nothing (`mcinj.decide.joint.collision`), so that inputs other than 0 are enough.
 
 Where weights have structure, ranks may fail everywhere: then coarse cells are given up early.
 """

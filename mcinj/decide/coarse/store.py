@@ -1,7 +1,7 @@
 """The arrays of a tree of coarse cells, a named tuple that compiled code takes, and the integers that name its parts.
 
-A coarse cell is a closed cone on which some hidden units are decided (`mcinj.decide.coarse.search`). Residues are taken modulo
-`residues.FIELD`, of least absolute value, in float64.
+A coarse cell is a closed cone on which some hidden units are decided (`mcinj.decide.coarse.search`). Residues are
+taken modulo `mcinj.numeric.field.FIELD`, of least absolute value, in float64.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ class Tree(NamedTuple):
 
     SG (N, L, m): signs of the hidden units decided so far. LAYER, HEAD (N,): the layer that is being decided, the cell
     at which that began. PATH (N, ·), LEN (N,): rows that define the cell. CM (N, g, W), CX, CU, CI (N, W): center.
-    UP (N, L - 1, m, g), UE, UV (N, L - 1, m): upper bounds as in `deep_store`. KID (N, 2), OPEN (N,): children, hidden
-    units that are not decided. ON, OFF (N, HW): hidden units that are nonnegative, nonpositive; ABOVE, BELOW (N, MW):
-    units of the last layer that are positive but at 0, nowhere positive. RID (N,): where its residues are, or -1.
+    UP (N, L - 1, m, g), UE, UV (N, L - 1, m): upper bounds, see `mcinj.decide.deep.store`. KID (N, 2), OPEN (N,):
+    children, hidden units that are not decided. ON, OFF (N, HW): hidden units that are nonnegative, nonpositive; ABOVE,
+    BELOW (N, MW): units of the last layer that are positive but at 0, nowhere positive. RID (N,): where its residues
+    are, or -1.
     RES (N, g + C, m): residues of the last layer's rows, one coordinate a row, and of its response to units of hidden
     layers but the last; HR (N, g, m): those of the last hidden layer's rows. WT (L, m, m): weights, from unit to unit.
     FIRST (L,): number of a layer's first hidden unit.

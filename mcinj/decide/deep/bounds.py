@@ -7,7 +7,7 @@ piecewise linear in x, and "unit not positive" implies every one of its cuts: Ke
 
 A float row here stands for an exact one; errors bound the entrywise distance. Weights are those of `DeepModel.floats`:
 within one rounding or within LEAST of the exact ones, with their signs. So a term `w row`, row within e, is off by
-`|w| e + γ |w| |row|` and by `LEAST (|row| + e)`, and its products by LEAST each (`deep_proof`): the first are summed
+`|w| e + γ |w| |row|` and by `LEAST (|row| + e)`, and products by LEAST each (`numeric.enclosure`): the first are summed
 with their factors, of the second the sizes, and TINY covers the third.
 """
 

@@ -88,7 +88,7 @@ class DeepModel:
     def exact(self) -> tuple[FractionMatrix, ...]:
         """Homogenised exact weights, layer k of shape `(widths[k], widths[k-1] or g)`, of an equivalent network.
 
-        Equivalent: rows may be scaled by positive factors (`mcinj.decide.deep.scaling`), and inputs be in other `units`.
+        Equivalent: rows may be scaled by positive factors (`mcinj.decide.deep.scaling`), inputs be in other `units`.
         """
         return self._given if self._factors is None else scaled_layers(self._given, self._factors)
 
@@ -168,7 +168,7 @@ class DeepModel:
 
     @cached_property
     def field_residues(self) -> list[npt.NDArray[np.int64]] | None:
-        """Weights modulo `residues.FIELD`, or None if a denominator vanishes there."""
+        """Weights modulo `mcinj.numeric.field.FIELD`, or None if a denominator vanishes there."""
         return _residues(self.exact, FIELD)
 
     @property

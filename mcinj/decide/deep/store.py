@@ -51,7 +51,7 @@ class Store(NamedTuple):
     For certificates (`mcinj.decide.deep.log`): LOG (·,) int32; PID (F+1, T) numbers of the sets; PINDEX (·,) where on
     the path a row of G is; BROW (g,) rows of the basis; FORM (L, m) which upper bounds the latest `bounds` replaced,
     SHARP (L, m) with which path row and breakpoint (position g + coordinate); CUTBITS (·, words + 1) slopes of cuts.
-    RQ (·, g), RS (·,): see `deep_sharpen`. The others are scratch.
+    RQ (·, g), RS (·,): see `sharpen`. The others are scratch.
     """
 
     gi: Ints

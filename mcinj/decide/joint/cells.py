@@ -149,7 +149,7 @@ def _rows(
 ) -> tuple[list[Floats], list[Floats], npt.NDArray[np.bool_]]:
     """Rows of all layers on all cells, entrywise errors, and cells where an error is not small against its row.
 
-    Errors are those of `deep_bounds.block`; matrix products by a library, in any order of summation.
+    Errors are those of `bounds.block`; matrix products by a library, in any order of summation.
     """
     C, g = len(acts[0]), model.g
     first = model.floats[0]

@@ -1,7 +1,7 @@
 """Pairs of closed cells: can two different points of them have one output? Branch and bound, compiled.
 
 At a collision every unit has equal pre-activations in both cells (SAME), or is positive in neither (OFF). Where the
-signs of `joint_cells` do not say which, a node is split. A node is closed, always for the closed cells, by
+signs of `cells` do not say which, a node is split. A node is closed, always for the closed cells, by
 
 * rank: the kernel of its equations E lies in the diagonal if rank E >= g + rank (E on the diagonal); the first is found
   modulo a prime, the second is at most the number of hidden units whose side differs (plus one-sided equations);

@@ -33,7 +33,7 @@ _ZERO = 1e-9  # of rows of length 1: smaller is taken for 0 until exact arithmet
 
 
 def joint_certificate(network: Network, ranks: DeepProof) -> bytes:
-    """The certificate of a network that `mcinj.decide.joint.collision` has proved injective; `ranks`: rank n on its regions."""
+    """The certificate of a network that `mcinj.decide.joint.collision` has proved injective; `ranks`: of regions."""
     earlier = DeepModel.of(network.prefix(network.depth - 1))
     # No region has this many active units: all are listed.
     search = DeepSearch(earlier, earlier.widths[-1] + 1, enumerate_regions=True, record=True)

@@ -95,7 +95,7 @@ class Ranks(NamedTuple):
     Q
         (D + 1 or 1, MP, n) residues of all rows modulo those declared positive; the last entry is that of the root.
     K
-        Rows for `kernel_choices.independent`.
+        Rows for `mcinj.numeric.choices.independent`.
     V
         (n, n, MP) scratch.
     """

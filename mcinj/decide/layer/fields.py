@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # LOG, the tree in preorder: a row to branch on, or -1 - k and k numbers of circuits, each plus NUMBER.
 NUMBER = 1 << 40
-# A number of a raised step (`kernel_raise`), plus this.
+# A number of a raised step (`raising`), plus this.
 PLAIN = 1 << 45
 # A subtree that somebody else searched, plus its number.
 ELSEWHERE = 1 << 50

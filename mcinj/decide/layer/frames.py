@@ -42,7 +42,7 @@ class Frames:
     thorough
         Look longer for more and smaller sets in each node: half as many nodes in about the same time.
     raises
-        Most positives that a node may lack for its bound to be raised (`kernel_raise`), where counts are proved; 0:
+        Most positives that a node may lack for its bound to be raised (`raising`), where counts are proved; 0:
         never, None: as many as pay, 2 in a thorough search and else 1.
     """
 
@@ -136,7 +136,7 @@ class Frames:
             self._grow()
 
     def run_stream(self, limit: int) -> int:
-        """The same over a growing number of rows (`kernel_stream`); `best` and `witnessed` tell of the last witness."""
+        """The same over a growing number of rows (`stream`); `best` and `witnessed` tell of the last witness."""
         self.gi[fields.LIMIT] = limit
         before = self.rows
         while True:

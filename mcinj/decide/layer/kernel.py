@@ -5,7 +5,7 @@ free rows, each the rest of a proved signed circuit `Σ_C- y_i a_i = Σ_C+ y_i a
 `C+ ⊂ positive`: every open cell of the node has a positive row in each set. The node is closed when the declared
 positives and the sets together give n positives (for matrices not known to be in general position: when every choice of
 one row per set, with the declared rows, has rank n), or when a circuit has no free row left (there is no such cell).
-Where counts are proved and one or two positives are missing, circuits may raise the bound (`kernel_raise`).
+Where counts are proved and one or two positives are missing, circuits may raise the bound (`raising`).
 
 The loop returns to its caller for everything that needs exact arithmetic, Python or more memory, and can be resumed;
 budgets, interrupts, several cores and growing streams of rows all rest on that.

@@ -126,7 +126,7 @@ class Layer:
 
     @cached_property
     def choices(self) -> tuple[Floats, Floats]:
-        """(n, m) input parts and (m,) their errors as `kernel_choices` wants them."""
+        """(n, m) input parts and (m,) their errors as `mcinj.numeric.choices` wants them."""
         return normalised(self.units[:, : self.n])
 
     @cached_property

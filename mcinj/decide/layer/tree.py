@@ -1,7 +1,7 @@
 """Engine `tree` for one layer: exact decision by branch and bound, every step proved.
 
-`decide_one_layer` is what `mcinj.check` calls. The search itself is `mcinj.decide.layer.kernel`; this module says what a pass
-rests on and makes its certificate.
+`decide_one_layer` is what `mcinj.check` calls. The search itself is `mcinj.decide.layer.kernel`; this module says what
+a pass rests on and makes its certificate.
 """
 
 from __future__ import annotations

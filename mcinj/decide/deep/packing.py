@@ -1,0 +1,284 @@
+"""Disjoint sets of last-layer units for a node of the compiled search: the family is extended, one set exchanged."""
+
+from __future__ import annotations
+
+from mcinj._jit import njit
+from mcinj.decide.deep.bounds import (
+    dot,
+    evaluate,
+    forward,
+    lower_row,
+    sign_on_basis,
+)
+from mcinj.decide.deep.log import (
+    keep_slopes,
+    log_bounds,
+    log_circuit,
+    log_single,
+)
+from mcinj.decide.deep.store import (
+    COUNT,
+    CUTS,
+    INNER,
+    LAYERS,
+    PATH,
+    RANKED,
+    RECORDED,
+    REFRESH,
+    SETS,
+    SHOWN,
+    TARGET,
+    Floats,
+    Store,
+    Words,
+)
+from mcinj.numeric import cell
+from mcinj.numeric.bits import first, has, put, size
+from mcinj.numeric.enclosure import UNIT, proved_empty
+from mcinj.numeric.residues import rank_of
+
+
+@njit(**INNER)
+def positive_at(st: Store, p: int, x: Floats) -> int:
+    """Number of last-layer units that are not clearly negative at x; -1 where x is no point to judge at."""
+    L = st.gi[LAYERS]
+    g = st.ROWS.shape[2]
+    norm = 0.0
+    for q in range(g):
+        norm += abs(x[q])
+    if not (norm > 0.0 and norm < 1e100):
+        return -1
+    forward(st, p, x)
+    top = 0.0
+    for j in range(st.m[L - 1]):
+        top = max(top, abs(st.val[L - 1, j]))
+    count = 0
+    for j in range(st.m[L - 1]):
+        if st.val[L - 1, j] > -1e-13 * top:
+            count += 1
+    return count
+
+
+@njit(**INNER)
+def copy_center(st: Store, a: int, b: int) -> None:
+    """Center state of slot a into slot b."""
+    cell.copy(st.FM[a], st.FX[a], st.FU[a], st.FIDS[a], st.FM[b], st.FX[b], st.FU[b], st.FIDS[b])
+
+
+@njit(**INNER)
+def proved(st: Store, slot: int, row: int) -> bool:
+    v = st.vec
+    return proved_empty(
+        st.G, st.GE, row, st.FIDS[slot], st.FM[slot], st.B, st.BE, st.N, v[0], v[2], v[3], v[4], st.work
+    )
+
+
+@njit(**INNER)
+def set_cut(st: Store, c: int, w: Floats, error: float) -> bool:
+    """Cut c: the unit row of -w; False where w is not large against its error."""
+    g = st.ROWS.shape[2]
+    norm = dot(w, w, g) ** 0.5
+    if not (norm > 1e3 * error and norm < 1e200 and norm > 1e-200):
+        return False
+    a = st.gi[CUTS] + c
+    for q in range(g):
+        st.G[a, q] = -w[q] / norm
+    st.GE[a] = error / norm * (1.0 + 1e-9) + 4.0 * UNIT
+    return True
+
+
+@njit(**INNER)
+def push_set(st: Store, d: int, mask: Words) -> None:
+    """Add a set to the family of frame d."""
+    q = st.FI[d, SETS]
+    for w in range(mask.shape[0]):
+        st.PS[d, q, w] = mask[w]
+        st.PV[d, w] |= mask[w]
+    st.PID[d, q] = st.FI[d, RECORDED] - 1
+    st.FI[d, SETS] = q + 1
+
+
+@njit(**INNER)
+def rank_closed(st: Store, d: int) -> bool:
+    """Whether the declared positives and the sets of one unit have rank TARGET on the x-part (full earlier pattern)."""
+    L = st.gi[LAYERS]
+    count = 0
+    rows = st.REQ
+    for j in range(st.m[L - 1]):
+        if st.SIGN[L - 1, j] > 0:
+            rows[count] = j
+            count += 1
+    for i in range(st.FI[d, SETS]):
+        if size(st.PS[d, i]) == 1:
+            rows[count] = first(st.PS[d, i])
+            count += 1
+    if count < st.gi[TARGET]:
+        return False
+    return bool(rank_of(st.QR[L - 1], rows, count, st.QR[L]) >= st.gi[TARGET])
+
+
+@njit(**INNER)
+def singles(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
+    """Sets of one unit that the simplicial cone of the basis proves; returns whether the node is closed by count."""
+    L = st.gi[LAYERS]
+    need = st.gi[TARGET] - st.FI[d, COUNT]
+    evaluate(st, d, p, x)
+    if p < L - 1:
+        log_bounds(st, p)
+    mask = st.PS[st.PS.shape[0] - 1, 0]
+    for j in range(st.m[L - 1]):
+        if st.FI[d, SETS] >= need and st.gi[RANKED] == 0:
+            return True
+        if st.SIGN[L - 1, j] != 0 or has(st.PV[d], j) or not st.low[L - 1, j] > 0.0:
+            continue
+        w = st.vec[6]
+        error = lower_row(st, d, p, L - 1, j, w)
+        if sign_on_basis(st, top, w, error) > 0:
+            for k in range(mask.shape[0]):
+                mask[k] = 0
+            put(mask, j)
+            log_single(st, d, j)
+            push_set(st, d, mask)
+    return bool(st.FI[d, SETS] >= need and st.gi[RANKED] == 0)
+
+
+@njit(**INNER)
+def extend(st: Store, d: int, p: int, slot: int) -> int:
+    """Add sets until the node is closed or a point is reached where every uncovered unit's lower bound is <= 0.
+
+    Returns 0 closed, 1 a tail was reached (in st.TX[d]), 2 gave up.
+    """
+    L = st.gi[LAYERS]
+    m = st.m[L - 1]
+    need = st.gi[TARGET] - st.FI[d, COUNT]
+    length = st.FI[d, PATH]
+    s = st.FM.shape[0] - 1
+    cuts = st.gi[CUTS]
+    NW = st.PS.shape[2]
+    mask = st.PS[st.PS.shape[0] - 1, 0]
+    room = st.G.shape[0] - cuts
+    while True:
+        if st.FI[d, SETS] >= need:
+            return 0
+        copy_center(st, slot, s)
+        ncut = 0
+        for t in range(length):
+            st.REQ[t] = st.PATHS[t]
+        while True:
+            x = st.FX[s]
+            evaluate(st, d, p, x)
+            best = 0.0
+            unit = -1
+            for j in range(m):
+                if st.low[L - 1, j] > best and st.SIGN[L - 1, j] == 0 and not has(st.PV[d], j):
+                    best = st.low[L - 1, j]
+                    unit = j
+            if unit < 0:
+                for q in range(x.shape[0]):
+                    st.TX[d, q] = x[q]
+                return 1
+            if ncut >= room:
+                return 2
+            error = lower_row(st, d, p, L - 1, unit, st.vec[6])
+            if not set_cut(st, ncut, st.vec[6], error):
+                return 2
+            st.CUTUNIT[ncut] = unit
+            keep_slopes(st, p, ncut)
+            st.REQ[length + ncut] = cuts + ncut
+            ncut += 1
+            status, row = cell.settle(
+                st.G, st.REQ, length + ncut, st.FM[s], st.FX[s], st.FU[s], st.FIDS[s], st.vec[7], st.vec[8]
+            )
+            if status == cell.FEASIBLE:
+                continue
+            if status != cell.EMPTY or not proved(st, s, row):
+                return 2
+            log_circuit(st, d, s, row, length)
+            for w in range(NW):
+                mask[w] = 0
+            if row >= cuts:
+                put(mask, st.CUTUNIT[row - cuts])
+            for k in range(st.FM.shape[1]):
+                if st.FIDS[s, k] >= cuts:
+                    put(mask, st.CUTUNIT[st.FIDS[s, k] - cuts])
+            some = False
+            for w in range(NW):
+                if mask[w] != 0:
+                    some = True
+            if not some:
+                st.gi[SHOWN] = 1
+                return 0  # the path alone is contradictory: no such cell
+            push_set(st, d, mask)
+            break
+
+
+@njit(**INNER)
+def refresh(st: Store, d: int, p: int, slot: int) -> int:
+    """Take out the set with the most units positive at the tail and extend again; keep what is not worse.
+
+    Returns as `extend` does.
+    """
+    L = st.gi[LAYERS]
+    NW = st.PS.shape[2]
+    q = st.FI[d, SETS]
+    evaluate(st, d, p, st.TX[d])
+    worst = -1
+    score = 0
+    for i in range(q):
+        up = 0
+        total = 0
+        for j in range(st.m[L - 1]):
+            if has(st.PS[d, i], j):
+                total += 1
+                if st.low[L - 1, j] > 0.0:
+                    up += 1
+        if total > 1 and up * 65536 + total > score:
+            score = up * 65536 + total
+            worst = i
+    if worst < 0:
+        return 1
+    D = st.PS.shape[0] - 1
+    # Frame D keeps the old family; row 0 of it is scratch for masks, so the copy starts at row 1.
+    for i in range(q):
+        st.PID[D, i] = st.PID[d, i]
+        for w in range(NW):
+            st.PS[D, i + 1, w] = st.PS[d, i, w]
+    for w in range(NW):
+        st.PV[D, w] = st.PV[d, w]
+    p2 = 0
+    for w in range(NW):
+        st.PV[d, w] = 0
+    for i in range(q):
+        if i != worst:
+            st.PID[d, p2] = st.PID[D, i]
+            for w in range(NW):
+                st.PS[d, p2, w] = st.PS[D, i + 1, w]
+                st.PV[d, w] |= st.PS[d, p2, w]
+            p2 += 1
+    st.FI[d, SETS] = p2
+    for k in range(st.TX.shape[1]):
+        st.vec[9, k] = st.TX[d, k]
+    status = extend(st, d, p, slot)
+    if status == 0 or (status == 1 and st.FI[d, SETS] >= q):
+        return status
+    for i in range(q):
+        st.PID[d, i] = st.PID[D, i]
+        for w in range(NW):
+            st.PS[d, i, w] = st.PS[D, i + 1, w]
+    for w in range(NW):
+        st.PV[d, w] = st.PV[D, w]
+    st.FI[d, SETS] = q
+    for k in range(st.TX.shape[1]):
+        st.TX[d, k] = st.vec[9, k]
+    return 1
+
+
+@njit(**INNER)
+def improve(st: Store, d: int, p: int, slot: int) -> int:
+    """`extend`, then rounds of `refresh` while they change something; returns as `extend` does."""
+    status = extend(st, d, p, slot)
+    for _ in range(st.gi[REFRESH]):
+        if status != 1:
+            break
+        status = refresh(st, d, p, slot)
+    return status
