@@ -100,7 +100,7 @@ def _bounded(sets: Floats) -> npt.NDArray[np.bool_]:
 
     With B = the last g rows as columns, R ≈ B^-1 and ỹ = -R c_0: if |I - RB| <= δ < 1 row-wise, B is regular and the
     exact y of `B y = -c_0` satisfies |y - ỹ| <= |R|ρ + δ/(1-δ) max(|R|ρ), ρ >= |B ỹ + c_0| (Rump, Acta Numerica 19,
-    2010, 10). γ covers the rounding of every sum of g + 1 products in any order, and that of the entries; `tiny` what
+    2010, §10). γ covers the rounding of every sum of g + 1 products in any order, and that of the entries; `tiny` what
     entries and products lose absolutely (1e-300 each), times the number that an entry meets.
     """
     count, size, g = sets.shape

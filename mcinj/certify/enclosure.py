@@ -2,7 +2,7 @@
 
 With R ≈ B^-1, E = I - BR and ỹ = aR, the error is `y - ỹ = ρ R (I - E)^-1`, ρ = a - ỹB. If the columns of |E| sum to at
 most δ < 1, then `|y - ỹ|_k <= u_k + δ_k max(u) / (1 - δ)` with u = |ρ||R| (S. M. Rump, *Verification methods*, Acta
-Numerica 19, 2010, 10). Rows are known up to entrywise errors, which enter E and ρ; γ covers the rounding of sums.
+Numerica 19, 2010, §10). Rows are known up to entrywise errors, which enter E and ρ; γ covers the rounding of sums.
 
 A float product has, beside its relative error, an absolute one below LEAST where it underflows (or is flushed to 0); a
 sum has none. Every bound below adds TINY, more than the absolute errors of all products in it (fewer than 2^90).

@@ -94,7 +94,7 @@ def check(
     >>> str(verdict.verdict), verdict.witness.collides(mcinj.sample(2, (3,), seed=1))
     ('not_injective', True)
 
-    The criteria and what a verdict rests on: docs/engine.md and docs/deep.md.
+    The criteria and what a verdict rests on: docs/engine.md.
     """
     net = as_network(network)
     rule = _named(Criterion, criterion, "criterion")

@@ -3,7 +3,7 @@
 The number of cells with exactly j positives varies from stream to stream with long tails (cells come in clusters: one
 deep direction brings many), far more than a Poisson count of the same mean, so neither a Poisson nor a normal test of
 the mean is used. The test is the bootstrap-t: the studentised mean is compared with its bootstrap law, which follows
-the skewness of the data (Hall, The Bootstrap and Edgeworth Expansion, 1992, 3.6: error O(1/N) in an equal-tailed
+the skewness of the data (Hall, The Bootstrap and Edgeworth Expansion, 1992, §3.6: error O(1/N) in an equal-tailed
 test). Several j of one set of streams are correlated; the overall p-value is Bonferroni's, valid under any dependence.
 """
 

@@ -59,7 +59,7 @@ def quantile_ranks(trials: int, q: float, level: float = 0.95) -> tuple[int, int
     """Ranks (l, u) such that [X_(l), X_(u)] covers the q-quantile with probability >= level.
 
     Ranks are 1-based; l = 0 stands for -infinity and u = trials + 1 for +infinity (too few trials for that side).
-    Distribution-free, valid for discrete X too (David & Nagaraja, Order Statistics, 2003, 7.1).
+    Distribution-free, valid for discrete X too (David & Nagaraja, Order Statistics, 2003, §7.1).
 
     >>> quantile_ranks(10, 0.5)
     (2, 9)

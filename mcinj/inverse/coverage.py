@@ -125,7 +125,7 @@ def _positive(net: Network, x: FloatArray) -> list[np.ndarray[Any, np.dtype[np.b
     """Which units are positive at x, rigorously: in floats with an error bound, else in exact arithmetic.
 
     With u = 2^-53, a sum of k rounded products, in any order, is off by at most γ Σ|w||v|, γ = k u / (1 - k u) (Higham,
-    Accuracy and Stability, 2002, 3.1); inputs off by e add |w| e. 4 (k + 2) u covers γ_(k+1) and the roundings of the
+    Accuracy and Stability, 2002, §3.1); inputs off by e add |w| e. 4 (k + 2) u covers γ_(k+1) and the roundings of the
     bound itself, (k + 2) 2^-1020 what underflows.
     """
     if net.floats_are_exact:

@@ -140,7 +140,7 @@ def margin_part(page: Page, table: pandas.DataFrame, figures: Path, suffix: str)
         written[-2],
         "Points: median margin κ* over streams, each margin enclosed by proof; bars: 10 % to 90 % quantile of layers. "
         "A layer is injective where κ* > 0; with a common bias -t it is where κ* > t. Curves: for n → ∞, and their "
-        "standing (docs/theory.md 11).",
+        "standing (docs/theory.md §11).",
     )
     with figure(figsize=(8.2, 4.4)) as (fig, axes):
         margin_gap_axes(axes, summary)

@@ -39,7 +39,7 @@ def first_moment(theta: float = 1.0) -> Bound:
         value=alpha,
         status="rigorous",
         origin="computed",
-        source="H₂(θ/α) + H₂(1/α) = 1; docs/theory.md 1; Markov's inequality on the cell count",
+        source="H₂(θ/α) + H₂(1/α) = 1; docs/theory.md §1; Markov's inequality on the cell count",
         theta=theta,
         error=_ROUNDOFF * alpha,
         laws="symmetric rows in general position",
@@ -70,7 +70,7 @@ def euler_characteristic() -> Bound:
         value=alpha,
         status="heuristic",
         origin="computed",
-        source="saddle of Eχ, docs/theory.md 1; Paleka (2021), Clum (2022), arXiv:2302.14112",
+        source="saddle of Eχ, docs/theory.md §1; Paleka (2021), Clum (2022), arXiv:2302.14112",
         kind="estimate",
         parameters={"t": _euler_saddle(alpha)},
         error=_ROUNDOFF * alpha,
@@ -82,7 +82,7 @@ def gordon_distance(alpha: float, theta: float = 1.0, level: float = 0.0) -> flo
     """Squared distance per row from a Gaussian vector to {z : at most θn entries above the level t}.
 
     Among the entries above t all but the θn largest are lowered to t: ``c = E[(g-t)²; t < g < s]``, ``Φ(-s) = θ/α``; at
-    t = 0 this is ``p - sφ(s)``, p = 1/2 - θ/α. Zero for α <= θ/Φ(-t). Source: docs/theory.md 2, 11.
+    t = 0 this is ``p - sφ(s)``, p = 1/2 - θ/α. Zero for α <= θ/Φ(-t). Source: docs/theory.md §2, §11.
 
     >>> gordon_distance(2.0), round(7.6476950 * gordon_distance(7.6476950), 6)
     (0.0, 1.0)
@@ -101,7 +101,7 @@ def plain_rdt(theta: float = 1.0, level: float = 0.0) -> Bound:
 
     Rigorous upper bound: Gordon's comparison applied to A on the unit sphere and the vectors with at most θn entries
     above `level`, whose squared distance from a Gaussian vector is α c_θ(α) n. At level 0 it is the injectivity
-    threshold, at t the ratio above which the margin exceeds t. Source: docs/theory.md 2, 11; arXiv:2302.14112,
+    threshold, at t the ratio above which the margin exceeds t. Source: docs/theory.md §2, §11; arXiv:2302.14112,
     arXiv:2410.20646. Raises `InputError` unless θ is in [0.001, 100] and the level in [-3, 3].
 
     >>> round(plain_rdt().value, 6), round(plain_rdt(level=0.5).value, 3)
@@ -117,7 +117,7 @@ def plain_rdt(theta: float = 1.0, level: float = 0.0) -> Bound:
         value=alpha,
         status="rigorous",
         origin="computed",
-        source="α c_θ(α) = 1; docs/theory.md 2; Gordon (1988); arXiv:2302.14112",
+        source="α c_θ(α) = 1; docs/theory.md §2; Gordon (1988); arXiv:2302.14112",
         theta=theta,
         parameters={"p": _NORMAL.cdf(-level) - theta / alpha, "t": -_NORMAL.inv_cdf(theta / alpha)},
         error=_ROUNDOFF * alpha,

@@ -8,7 +8,7 @@ max(z, 0), has u = B/A with A = 1+μ and B = g - λh/2 on a planar cone of (g, h
     g < 0: active iff B > √A |g|        (cost g² - B²/A against 0).
 
 The cone runs from the angle ``-π/2 - atan(λ / (2(1+√A)))`` to ``atan(2/λ)``, measured from the g-axis towards
-h. Second moments of a Gaussian on a planar cone are elementary. Source: docs/theory.md 5.
+h. Second moments of a Gaussian on a planar cone are elementary. Source: docs/theory.md §5.
 """
 
 from __future__ import annotations

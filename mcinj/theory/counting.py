@@ -32,7 +32,7 @@ def expected_cells(m: int, n: int, j: int) -> int | Fraction:
     """Expected number of cells with exactly j positive rows among m Gaussian rows in R^n, exactly.
 
     ``N_j(m, n) = C(m, j) 2^{1-m} Σ_{i<n} C(m-1, i)``; the sum over j is the number of cells. An `int` when
-    the value is whole, else a `Fraction`. Zero for j > m. Source: docs/theory.md 1 (symmetry of the rows
+    the value is whole, else a `Fraction`. Zero for j > m. Source: docs/theory.md §1 (symmetry of the rows
     with Cover's count). Raises `InputError` unless m >= 0, n >= 1, j >= 0.
 
     >>> expected_cells(3, 2, 1)
@@ -66,7 +66,7 @@ def expected_euler(m: int, n: int) -> int | Fraction:
         Eχ = Σ_{z<n} (-1)^{n-1-z} C(m, z) [Σ_{p<n} C(m-z, p)] 2^{1-(m-z)} Σ_{i<n-z} C(m-z-1, i).
 
     For m < n faces are not balls, and `InputError` is raised. Empty set (injective layer): χ = 0. Source:
-    docs/theory.md 1; Paleka (2021), Clum (2022), Maillard et al. arXiv:2302.14112 for its use as a
+    docs/theory.md §1; Paleka (2021), Clum (2022), Maillard et al. arXiv:2302.14112 for its use as a
     heuristic.
 
     >>> expected_euler(2, 1), expected_euler(3, 3)

@@ -7,7 +7,7 @@ E[u²] = s the constraint is linear and every multiplier λ >= 0, μ > -1 gives
     E(g-z)² >= W(λ, μ) + λK√s - μs,     W = E min_z [(g-z)² + λhu + μu²],
 
 which is concave in s, hence least at the ends of a cell of s. All s >= 0 are covered by cells (docs/theory.md
-5).
+§5).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ overlap q have hidden overlap
 
 (arc-cosine kernel of order 1; Cho and Saul 2009), and behind d of them κ composed d times. A unit counts where its
 pre-activation, of variance 1, exceeds `level`: 0 for injectivity, t for the margin and for layers with a bias.
-Derivation: docs/theory.md 10, 11.
+Derivation: docs/theory.md §10, §11.
 """
 
 from __future__ import annotations

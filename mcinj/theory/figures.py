@@ -177,7 +177,7 @@ def plot_saddle(curve: GroundStateCurve, axes: Axes, kind: str) -> Axes:
 
 
 def plot_wide(axes: Axes, most: int = 7) -> Axes:
-    """Ratio of the last layer's width to the inputs behind 0 … `most` infinitely wide layers (docs/theory.md 10)."""
+    """Ratio of the last layer's width to the inputs behind 0 … `most` infinitely wide layers (docs/theory.md §10)."""
     depths = range(most + 1)
     rows = [{row.name.split(",")[0].split(" (")[0]: row.value for row in field_table(depth)} for depth in depths]
     for name, label, colour, marker, line in (
@@ -191,7 +191,7 @@ def plot_wide(axes: Axes, most: int = 7) -> Axes:
 
 
 def plot_levels(axes: Axes, levels: Sequence[float] = tuple(np.linspace(-2, 2, 33).tolist())) -> Axes:
-    """Ratio m/n at which the margin of one Gaussian layer is `levels`, inputs of norm 1 (docs/theory.md 11)."""
+    """Ratio m/n at which the margin of one Gaussian layer is `levels`, inputs of norm 1 (docs/theory.md §11)."""
     rows = [field_table(level=level) for level in levels]
     for place, label, colour, line in (
         (0, "plain RDT (rigorous)", _BLUE, "-"),

@@ -78,7 +78,7 @@ def partially_lifted(theta: float = 1.0, level: float = 0.0) -> Bound:
     """Width ratio of partially lifted RDT, a rigorous upper bound: 7.448639 for θ = 1 (c = .7085, χ = .2785).
 
     Where lifting does not help (small θ) the infimum is at c -> 0 and equals `plain_rdt`; parameter c is then 0.
-    `level` as in `plain_rdt`. Source: docs/theory.md 3, 11; Stojnic, arXiv:2410.20646. Raises `InputError` unless θ
+    `level` as in `plain_rdt`. Source: docs/theory.md §3, §11; Stojnic, arXiv:2410.20646. Raises `InputError` unless θ
     is in [0.001, 100] and the level in [-3, 3].
     """
     theta, field = threshold(theta), Field(level=level)
@@ -107,7 +107,7 @@ def _partially_lifted(theta: float) -> Bound:
         value=value,
         status="rigorous",
         origin="computed",
-        source="θc + ½ ln(1+c/χ) + α ln E exp(-cV_χ) = 0, docs/theory.md 3; arXiv:2410.20646",
+        source="θc + ½ ln(1+c/χ) + α ln E exp(-cV_χ) = 0, docs/theory.md §3; arXiv:2410.20646",
         theta=theta,
         parameters={"c": c, "chi": chi},
         error=error,
@@ -145,7 +145,7 @@ def _at_level(theta: float, field: Field) -> Bound:
         value=value,
         status="rigorous",
         origin="computed",
-        source="θc + ½ ln(1+c/χ) + α ln E exp(-cV_χ(g-t)) = 0, docs/theory.md 3, 11; arXiv:2410.20646",
+        source="θc + ½ ln(1+c/χ) + α ln E exp(-cV_χ(g-t)) = 0, docs/theory.md §3, §11; arXiv:2410.20646",
         theta=theta,
         parameters={"c": c, "chi": chi} if c else {"c": c},
         error=error,

@@ -7,7 +7,7 @@ For the least fraction e of positive entries per input, ``min_x |S(x)| = e n``, 
     F_i(x) = (1/c_i) ln E exp(c_i F_{i+1}(x + √(q_i - q_{i-1}) z)),   F_{k+1} = -V_χ,
 
 stationary in q_0 < … < q_{k-1} < 1, c_1 < … < c_k and χ > 0, V_χ(h) = 0 for h <= 0 and min(h²/2χ, 1) above.
-k = 1 and 2 are the 1RSB and 2RSB rows of docs/theory.md 4; k -> ∞ is the Parisi equation (Maillard et al.,
+k = 1 and 2 are the 1RSB and 2RSB rows of docs/theory.md §4; k -> ∞ is the Parisi equation (Maillard et al.,
 arXiv:2302.14112). Behind infinitely wide layers the potential E F_1 sees correlations κ(q_i) in place of the overlaps
 q_i, and with a level t its V is taken at h - t (`field`). The innermost expectation is elementary (`inner`); the
 others are trapezoidal sums on one uniform grid, which converge faster than any power of the step for such analytic,

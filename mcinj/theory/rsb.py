@@ -34,7 +34,7 @@ _ONE_STEP = Saddle((0.7,), (3.0,), 0.06)  # a start inside the basin of the 1RSB
 def one_rsb(theta: float = 1.0, wide_layers_before: int = 0, level: float = 0.0) -> Bound:
     """Width ratio where the 1RSB ground state has θn positives: 6.715697 for θ = 1. Heuristic (replica).
 
-    Source: docs/theory.md 4; arXiv:2302.14112. Parameters q0, c1, chi. Other arguments and errors as in `k_rsb`.
+    Source: docs/theory.md §4; arXiv:2302.14112. Parameters q0, c1, chi. Other arguments and errors as in `k_rsb`.
     """
     return k_rsb(1, theta, wide_layers_before, level)
 
@@ -51,9 +51,9 @@ def two_rsb(theta: float = 1.0, wide_layers_before: int = 0, level: float = 0.0)
 def k_rsb(steps: int, theta: float = 1.0, wide_layers_before: int = 0, level: float = 0.0) -> Bound:
     """Width ratio of k steps of replica-symmetry breaking, 1 <= k <= 10. Heuristic, falling in k.
 
-    wide_layers_before: Gaussian layers of infinite width before this one (0 to 20; `field`, docs/theory.md 10); the
+    wide_layers_before: Gaussian layers of infinite width before this one (0 to 20; `field`, docs/theory.md §10); the
     ratio is the last layer's width over the inputs, for the count criterion of that layer. level: a unit counts where
-    its pre-activation, of variance 1, exceeds it (-3 to 3): the ratio at which the margin is `level` (11).
+    its pre-activation, of variance 1, exceeds it (-3 to 3): the ratio at which the margin is `level` (§11).
 
     The error is the change of the value when the grid is halved, plus what the minimisation left and the value's
     rounding. Raises `InputError` for arguments out of these ranges (θ: [0.001, 100]), `ArithmeticError` where no saddle
@@ -104,7 +104,7 @@ def full_rsb(
         value=values[-1] - tail,
         status="heuristic",
         origin="computed",
-        source="Parisi functional, k steps to the limit; docs/theory.md 4; arXiv:2302.14112",
+        source="Parisi functional, k steps to the limit; docs/theory.md §4; arXiv:2302.14112",
         kind="estimate",
         theta=theta,
         parameters=parameters,
@@ -205,7 +205,7 @@ def _bound(saddle: Saddle, left: float, theta: float, field: Field) -> Bound:
         value=value,
         status="heuristic",
         origin="computed",
-        source=f"{k}-step replica-symmetry breaking, docs/theory.md 4; arXiv:2302.14112, arXiv:2410.20646",
+        source=f"{k}-step replica-symmetry breaking, docs/theory.md §4; arXiv:2302.14112, arXiv:2410.20646",
         kind="estimate",
         theta=theta,
         parameters={**parameters, "chi": saddle.chi},

@@ -41,7 +41,7 @@ def field_table(wide_layers_before: int = 0, level: float = 0.0, *, use_cache: b
     """Values of one layer behind infinitely wide ones, or for another level than 0, that is, another margin.
 
     Plain RDT, partially lifted RDT (without layers before), 1RSB and 2RSB: the ratio m/n above which every input has
-    at least n units with a pre-activation above `level` (docs/theory.md 10, 11). A value that cannot be computed
+    at least n units with a pre-activation above `level` (docs/theory.md §10, §11). A value that cannot be computed
     keeps its row, with the reason. Raises `InputError` unless 0 <= wide_layers_before <= 20 and -3 <= level <= 3.
 
     Examples

@@ -3,7 +3,7 @@
 Behind d Gaussian layers of infinite width the pre-activations of a row are a Gaussian field on the sphere of inputs
 with covariance ξ(q), the arc-cosine kernel composed d times (`field`). Gordon's comparison puts a second field of the
 same covariance in the place of h·x, so that the layer passes when ``α c_θ(α) > G²``, where ``G = lim max_x ĥ(x)/√n`` is
-the ground state of the spherical model with mixture ξ, at most 1 (docs/theory.md 10). Chen and Sen (Comm. Math. Phys.
+the ground state of the spherical model with mixture ξ, at most 1 (docs/theory.md §10). Chen and Sen (Comm. Math. Phys.
 350 (2017) 129) give G as an infimum, so that every admissible order parameter bounds it from above; ours is
 
     G = √(q_0 ξ'(q_0)) + ∫_{q_0}^1 √ξ''(q) dq,      q_0 ξ''(q_0) = ξ'(q_0),
@@ -53,7 +53,7 @@ def plain_rdt_behind_wide(wide_layers_before: int, theta: float = 1.0, level: fl
         value=alpha,
         status="rigorous",
         origin="computed",
-        source="α c_θ(α) = G², spherical ground state; docs/theory.md 10; Gordon (1988), Chen and Sen (2017)",
+        source="α c_θ(α) = G², spherical ground state; docs/theory.md §10; Gordon (1988), Chen and Sen (2017)",
         theta=theta,
         parameters={"ground_state": ground, "q0": q0},
         error=alpha * (2 * error / ground + _ACCURACY),
