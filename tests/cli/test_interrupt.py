@@ -17,6 +17,9 @@ import pytest
 @pytest.mark.parametrize(("command", "stage"), [("stability", "cells"), ("margin", "directions")])
 def test_an_interrupted_question_says_how_far_it_came(command: str, stage: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "net.npz", W1=np.random.default_rng(3).standard_normal((150, 20)))
+    np.savez(tmp_path / "small.npz", W1=np.random.default_rng(3).standard_normal((12, 2)))
+    compiled = [sys.executable, "-m", "mcinj", command, "small.npz"]
+    subprocess.run(compiled, cwd=tmp_path, capture_output=True, check=True)
     process = subprocess.Popen(
         [sys.executable, "-m", "mcinj", command, "net.npz", "--node-budget", "1000000000"],
         cwd=tmp_path,
@@ -27,7 +30,7 @@ def test_an_interrupted_question_says_how_far_it_came(command: str, stage: str, 
     )
     time.sleep(12)
     process.send_signal(signal.SIGINT)
-    out, said = process.communicate(timeout=240)  # compiled code, and compilation, end first
+    out, said = process.communicate(timeout=240)  # compiled code ends first
     assert (process.returncode, out) == (130, "")
     assert said.count("\n") == 1
     assert said.startswith("mcinj: interrupted after ")
