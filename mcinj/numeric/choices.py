@@ -405,21 +405,23 @@ def normalised(units: Floats) -> tuple[Floats, Floats]:
     """Rows and errors for `Choices`, from the input parts of rows, shape (m, n), each entry known within 3 roundings.
 
     Rows are multiplied with a matrix R that makes them look the same in all directions, which changes no dependence,
-    and divided by their lengths. A product of length n has an error below (n + 3) u Σ |w| |R|, in any order.
+    and divided by their lengths. A product of length n has an error below (n + 4) u Σ |w| |R|, in any order.
     """
     n = units.shape[1]
     R = np.eye(n)
-    lengths = np.linalg.norm(units, axis=1)
-    busy = lengths > 1e-200
+    top = np.abs(units).max(axis=1, initial=0.0)
+    busy = top > 1e-200
+    units = units / np.where(busy, top, 1.0)[:, None]  # squares of smaller entries leave the range
     if busy.any():
-        even = units[busy] / lengths[busy, None]
+        even = units[busy] / np.linalg.norm(units[busy], axis=1)[:, None]
         values, vectors = np.linalg.eigh(even.T @ even)
         if values[0] > 1e-8 * values[-1]:
             R = vectors / np.sqrt(values)
     size = np.abs(units) @ np.abs(R)
     rows = units @ R
     lengths = np.linalg.norm(rows, axis=1)
-    busy &= lengths > 1e-200
+    busy &= lengths > 1e-100
     safe = np.where(busy, lengths, 1.0)[:, None]
-    error = np.where(busy, ((n + 8) * _U * size / safe + 1e-300 * n / safe).max(axis=1, initial=0.0), 1.0)
+    # What entries below the range have lost is below 1e-100 after the division by `top`.
+    error = np.where(busy, ((n + 8) * _U * size / safe + 1e-100 * n / safe).max(axis=1, initial=0.0), 1.0)
     return np.ascontiguousarray((rows / safe).T), error

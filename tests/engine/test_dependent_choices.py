@@ -7,10 +7,12 @@ from itertools import pairwise, product
 import flint
 import numpy as np
 import pytest
+from naive.arrangement import cells
 
 from mcinj.certify import verify
 from mcinj.certify.choices import all_independent
-from mcinj.decide.layer.exact import is_circuit
+from mcinj.decide.layer.exact import is_circuit, rank
+from mcinj.decide.layer.model import Layer
 from mcinj.decide.layer.tree import decide_one_layer
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.networks import Network
@@ -142,6 +144,48 @@ def test_parallel_rows() -> None:
     rows = np.array([[0, 0], [1, 2], [PRIME - 3, PRIME - 6], [2, 1], [0, 5], [0, 1]], dtype=np.int64)
     same = [(a, b) for a in range(6) for b in range(a) if parallel(rows, a, b)]
     assert same == [(2, 1), (5, 4)]
+
+
+@pytest.mark.parametrize("far", [PRIME, 2 * PRIME])
+def test_rows_that_are_parallel_modulo_the_prime_alone_are_two_choices(far: int) -> None:
+    """Where only rows 2 and 3 are active, which are parallel, the rank is 1; modulo the prime they are row 0 too."""
+    weights = np.array([[-2 - far, 2 - 6 * far], [9, 2], [-4, 4], [-2, 2], [-1, -7], [11, 2]], dtype=float)
+    outcomes = set()
+    for seed in range(12):
+        order = np.random.default_rng(seed).permutation(6)
+        decision = decide_one_layer(Network([weights[order]]))
+        outcomes.add(decision.outcome)
+    assert outcomes == {Outcome.NOT_INJECTIVE}
+    # One row more between them: it is injective, and rows of that kind are still proved.
+    assert decide_one_layer(Network([np.vstack([weights, [[-3, 4]]])])).outcome is Outcome.INJECTIVE
+
+
+def test_rows_that_vanish_or_are_dependent_modulo_the_prime_alone() -> None:
+    multiples = np.array([[2, 2], [-6, -2], [1, 0], [1, 1], [1, -3], [3, 0], [-3, -1], [-1, 3], [-2, -3]], dtype=float)
+    multiples[[1, 6]] *= 2 * PRIME
+    assert np.array_equal(Layer(multiples, 2).residues[1], [PRIME - 3, PRIME - 1])
+    p = PRIME
+    sums = np.array([
+        [1, 1, 1], [p - 1, 1, 2 - 3 * p], [3 * p + 2, 2 - p, 1 - 2 * p], [2, -3, 2], [3, -1, 1], [-2, 0, 1],
+        [p + 3, p, 1 - 3 * p], [2 - 2 * p, p - 3, 2 + 3 * p], [-2, -1, -1], [2, -3, -1],
+    ], dtype=float)  # fmt: skip
+    for rows in (multiples, sums):
+        integers = [[int(v) for v in row] for row in rows]
+        signs = cells(integers, len(rows[0]))
+        least = min(rank([row for row, s in zip(integers, found, strict=True) if s > 0]) for found in signs)
+        decision = decide_one_layer(Network([rows]), certificate=True)
+        assert (decision.outcome is Outcome.INJECTIVE) == (least == len(rows[0]))
+        assert decision.outcome is not Outcome.UNKNOWN
+        if decision.certificate is not None:
+            assert verify(decision.certificate, Network([rows]), exact=True).accepted
+
+
+def test_rows_of_small_numbers_stand_for_each_other() -> None:
+    rows = np.array([[1, 2], [-2, -4], [3, 1], [0, 0]], dtype=float)
+    assert len(set(Layer(rows, 2).alike)) == 1  # no minor reaches the prime
+    large = Layer(np.vstack([rows, [[PRIME, 1.0]]]), 2).alike
+    assert large[0] == large[1]
+    assert len(set(large)) == 4
 
 
 def test_short_circuits_are_proved_on_their_support_and_nothing_else() -> None:

@@ -146,3 +146,12 @@ def test_layers_with_dependent_rows_get_the_verdict_of_exact_arithmetic(scale: f
                 assert decision.witness is not None
                 assert decision.witness.collides(network)
     assert outcomes == {Outcome.INJECTIVE, Outcome.NOT_INJECTIVE}
+
+
+@pytest.mark.parametrize("size", [1e-150, 1e-160, 1e-161, 2e-162, 1e-170, 1e-199, 1e-250])
+def test_small_input_parts_become_unit_rows_or_are_left_open(size: float) -> None:
+    """Squares of their entries leave the range: the bound of a leaf's determinants is one for rows of length 1."""
+    rng = np.random.default_rng(3)
+    E, errors = normalised(size * rng.uniform(0.8, 1.5, (30, 12)) * rng.choice([-1.0, 1.0], (30, 12)))
+    assert (errors == 1.0).all() if size < 1e-200 else (errors < 1e-13).all()
+    assert np.allclose(np.linalg.norm(E, axis=0), 0.0 if size < 1e-200 else 1.0, rtol=1e-12)

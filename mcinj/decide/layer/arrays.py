@@ -98,8 +98,11 @@ class Ranks(NamedTuple):
         Rows for `mcinj.numeric.choices.independent`.
     V
         (n, n, MP) scratch.
+    ALIKE
+        (MP,) rows with one number are parallel where their residues are (`Layer.alike`).
     """
 
     Q: Ints
     K: Choices
     V: Ints
+    ALIKE: Ints

@@ -101,6 +101,9 @@ class Frames:
         if ranked:
             E[:, :m], errors[:m] = layer.choices
         self.K = Choices.of(E, errors, self.Q[-1].copy())
+        self.alike = np.zeros(lines, dtype=np.int64)
+        if ranked and not gi[fields.LIKELY]:  # else no two rows are taken for one
+            self.alike[:m] = layer.alike
         self.T = np.zeros((n + 3, lines + g + 2, g), dtype=np.int64)
         self.V = np.zeros((n, n, lines + 8) if ranked else (1, 1, 1), dtype=np.int64)
         self.Z = layer.small_integers
@@ -155,7 +158,7 @@ class Frames:
         return Tree(self.FI, self.B, self.PS, self.PC, self.PV, self.CIRC, self.LOG, self.R)
 
     def _ranks(self) -> Ranks:
-        return Ranks(self.Q, self.K, self.V)
+        return Ranks(self.Q, self.K, self.V, self.alike)
 
     def _grow(self) -> None:
         # Double whatever is more than half full.
@@ -178,6 +181,25 @@ class Frames:
     def point(self) -> npt.NDArray[np.float64]:
         """The witness that the kernel found, g entries."""
         return self.X[int(self.gi[fields.SLOT]), : self.layer.g].copy()
+
+    def pass_by(self) -> bool:
+        """Go on behind a point whose active rows have rank below n modulo the prime, but not over the rationals.
+
+        False where it is no such point.
+        """
+        d = int(self.gi[fields.DEPTH])
+        if not self.ranked or (self.S[int(self.gi[fields.SLOT]), : self.rows] >= 0.0).sum() < self.layer.n:
+            return False
+        if self.FI[d, fields.PHASE] == fields.ENTER:
+            self.FI[d, fields.PHASE], self.FI[d, fields.TAIL] = fields.EXTEND, 0
+        elif self.FI[d, fields.PHASE] == fields.EXTEND:
+            self.FI[d, fields.PHASE] = fields.BRANCH
+        return True
+
+    def branches(self) -> bool:
+        """Whether the frame that the kernel goes on with has a row to branch on."""
+        d = int(self.gi[fields.DEPTH])
+        return bool(self.B[d, fields.FREE].any() or self.PS[d, : self.FI[d, fields.SETS]].any())
 
     def resolve(self) -> list[Fraction] | None:
         """Answer a RESOLVE request exactly and let the frame go on.

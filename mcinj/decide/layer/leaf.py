@@ -45,15 +45,18 @@ def _smallest_first(ps: Words, pc: Ints, level: int, q: int, sizes: Ints) -> Non
 
 
 @njit(**INNER)
-def _choices(Q: Ints, members: Ints, low: int, high: int, apart: bool) -> int:
-    """Leave one of members[low:high] per direction of Q (`apart`: they all differ); returns the end of what is left."""
+def _choices(Q: Ints, alike: Ints, members: Ints, low: int, high: int, apart: bool) -> int:
+    """Leave one of members[low:high] per direction of Q (`apart`: they all differ); returns the end of what is left.
+
+    What is parallel modulo the prime need not be: only rows that `alike` lets stand for each other are one choice.
+    """
     if apart:
         return high
     end = low
     for i in range(low, high):
         new = True
         for k in range(low, end):
-            if parallel(Q, members[k], members[i]):
+            if alike[members[k]] == alike[members[i]] and parallel(Q, members[k], members[i]):
                 new = False
                 break
         if new:
@@ -67,8 +70,8 @@ def closed(gi: Ints, ranks: Ranks, J: Ints, d: int, count: int, positive: Words,
     """Whether `count` declared positives and gi[USED] of q sets prove rank n in frame d (count n, if that is enough).
 
     Rank is proved with the sets that leave the fewest choices, which come first afterwards: long prefixes of choices
-    are then shared. Parallel rows, seen modulo the declared ones, are one choice. Where some choices are dependent,
-    more sets than are missing may still do.
+    are then shared. Rows that are parallel modulo the declared ones, and proved to be, are one choice. Where some
+    choices are dependent, more sets than are missing may still do.
     """
     need = gi[TARGET] - count
     if q < need:
@@ -85,7 +88,7 @@ def closed(gi: Ints, ranks: Ranks, J: Ints, d: int, count: int, positive: Words,
     for merge in range(1 if gi[LIKELY] else 2):
         if merge:
             for i in range(q):
-                sizes[i] = _choices(Q, scratch, 0, _members(ps[i], scratch, 0), False)
+                sizes[i] = _choices(Q, ranks.ALIKE, scratch, 0, _members(ps[i], scratch, 0), False)
         total = 0
         work = 1.0
         start[0] = 0
@@ -93,13 +96,15 @@ def closed(gi: Ints, ranks: Ranks, J: Ints, d: int, count: int, positive: Words,
             _smallest_first(ps, pc, level, q, sizes)
             if level < need:
                 work *= sizes[level]
-            total = _choices(Q, scratch, total, _members(ps[level], scratch, total), not merge)
+            total = _choices(Q, ranks.ALIKE, scratch, total, _members(ps[level], scratch, total), not merge)
             start[level + 1] = total
         verdict = independent(ranks.K, declared, rank, scratch, start, need, pos) if work <= gi[PRODUCT] else OPEN
         if verdict == YES:
             return True
-        if merge and (q > need or (verdict == OPEN and work <= gi[PRODUCT])) and spanning(
-            Q, scratch, start, q, need, ranks.V, pos, gained, gi[SPAN]
+        if (
+            merge
+            and (q > need or (verdict == OPEN and work <= gi[PRODUCT]))
+            and spanning(Q, scratch, start, q, need, ranks.V, pos, gained, gi[SPAN])
         ):
             gi[USED] = q
             return True

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from math import prod
 
 import flint
 import numpy as np
@@ -119,10 +120,30 @@ class Layer:
 
     @cached_property
     def residues(self) -> Ints:
-        """(m, n) input parts modulo 2^31 - 1, each row times a nonzero factor."""
+        """(m, n) input parts modulo 2^31 - 1, each row times a nonzero factor; 0 for those that are idle alone."""
         if self.rationals is not None:
-            return np.array([[v % PRIME for v in row] for row in self.input_integers], dtype=np.int64)
-        return float_residues(self.floats)[:, : self.n]
+            found = np.array([[v % PRIME for v in row] for row in self.input_integers], dtype=np.int64)
+        else:
+            found = float_residues(self.floats)[:, : self.n]
+        for i in np.flatnonzero(~found.any(axis=1) & ~self.idle):  # all entries are multiples of the prime
+            found[i] = [v % PRIME for v in exact.primitive(self.input_integers[i])]
+        return found
+
+    @cached_property
+    def alike(self) -> Ints:
+        """(m,) numbers: rows of one number are parallel modulo others wherever their `residues` are, those others' too.
+
+        What is parallel modulo a prime need not be. But k + 2 rows are dependent if all their minors are 0, and minors
+        that vanish modulo the prime are 0 if Hadamard's bound of them is below it: then all rows have one number. Else
+        a number is a direction: rows of one are parallel themselves.
+        """
+        rows = [exact.primitive(row) for row in self.input_integers]
+        bound = prod(sorted((max(sum(v * v for v in row), 1) for row in rows), reverse=True)[: self.n])
+        if bound < PRIME**2:
+            return np.zeros(self.m, dtype=np.int64)
+        numbers: dict[tuple[int, ...], int] = {}
+        turned = ([-v for v in row] if next((v for v in row if v), 1) < 0 else row for row in rows)
+        return np.array([numbers.setdefault(tuple(row), len(numbers)) for row in turned], dtype=np.int64)
 
     @cached_property
     def choices(self) -> tuple[Floats, Floats]:

@@ -57,12 +57,14 @@ def explore(frames: Frames, limit: Callable[[], int], watch: Watch | None = None
         found = None
         if reason == fields.WITNESS:
             found = frames.layer.witness_near(frames.point())
-            if found is None:
+            if found is None and not frames.pass_by():
                 raise RuntimeError("a proved witness could not be made exact; please report this network")
         elif reason == fields.RESOLVE:
             point = frames.resolve()
             if point is not None:
                 found = frames.layer.witness_at(small_multiple(point))
+                if found is None and not frames.branches():
+                    raise RuntimeError("rows are dependent modulo 2^31 - 1 alone; please report this network")
         if found is not None:
             return Exploration(End.FAILED, found)
 
