@@ -66,7 +66,8 @@ def decide_one_layer(
     certificate
         Return the proof of a pass as bytes.
     jobs
-        Threads that share the search; verdict, nodes and certificate do not depend on them.
+        Threads that share the search; a verdict and the certificate of a pass do not depend on them. Nodes may, and
+        which collision is found.
 
     Raises
     ------
