@@ -14,7 +14,7 @@ from mcinj.certify.choices import all_independent
 from mcinj.decide.layer.exact import is_circuit, rank
 from mcinj.decide.layer.model import Layer
 from mcinj.decide.layer.tree import decide_one_layer
-from mcinj.decide.verdict import Certified, Outcome
+from mcinj.decide.verdict import Certified, Outcome, Reason
 from mcinj.networks import Network
 from mcinj.numeric.choices import WIDEST, YES, Choices, independent, normalised
 from mcinj.numeric.circuits import proved_on_support
@@ -288,3 +288,20 @@ def _gauss(m: int, n: int, seed: int) -> np.ndarray:
 def _sparse(n: int, m: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng([n, m, seed])
     return np.where(rng.random((m, n)) < 0.3, rng.standard_normal((m, n)), 0.0)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_weights_built_from_the_prime_are_unknown_at_worst(jobs: int) -> None:
+    """Rows that are dependent modulo the prime alone leave the game, and may be missed where all others are decided."""
+    p = PRIME
+    rows = [
+        [2 * p - 3, 3], [3, 2 * p - 3], [3 * p - 1, 3 * p - 3], [0, 1], [0, -2], [-p - 1, 2 * p + 3], [3, -3],
+        [-p, p + 3],
+    ]  # fmt: skip
+    network = Network([np.array(rows, dtype=np.float64)])
+    found = decide_one_layer(network, exact=True, certificate=True, jobs=jobs)
+    active = ([row for row, s in zip(rows, signs, strict=True) if s > 0] for signs in cells(rows, 2))
+    colliding = any(rank(on) < 2 for on in active)
+    assert found.outcome is not (Outcome.INJECTIVE if colliding else Outcome.NOT_INJECTIVE)
+    if found.outcome is Outcome.UNKNOWN:
+        assert found.reason is Reason.RESIDUES

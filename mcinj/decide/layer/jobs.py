@@ -1,8 +1,8 @@
 """One decision on several cores: the top of the tree is searched first, its subtrees are shared out among threads.
 
-Every subtree is searched exactly as the serial search would do it, so verdict, nodes and certificate are those of the
-serial search, whatever the number of threads: results are read off in the serial order, and the node budget is charged
-in that order too.
+Every subtree is searched exactly as the serial search would do it, so a pass, its nodes and its certificate are those
+of the serial search, whatever the number of threads: results are read off in the serial order, and the node budget is
+charged in that order too. What ends a search, a witness or a dependence, may be met in the top before its subtrees.
 """
 
 from __future__ import annotations

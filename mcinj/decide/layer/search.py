@@ -24,6 +24,7 @@ class End(Enum):
     LIMIT = "the nodes are used up"
     DEGENERATE = "count is not rank for these weights"
     TASK = "a subtree is handed out"
+    PRIME = "rows are dependent modulo the prime, and not over the rationals"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def explore(frames: Frames, limit: Callable[[], int], watch: Watch | None = None
             if point is not None:
                 found = frames.layer.witness_at(small_multiple(point))
                 if found is None and not frames.branches():
-                    raise RuntimeError("rows are dependent modulo 2^31 - 1 alone; please report this network")
+                    # All rows are decided; some left the game as dependent, modulo the prime.
+                    return Exploration(End.PRIME)
         if found is not None:
             return Exploration(End.FAILED, found)
 

@@ -66,7 +66,8 @@ def decide_one_layer(
     certificate
         Return the proof of a pass as bytes.
     jobs
-        Threads that share the search; verdict, nodes and certificate do not depend on them.
+        Threads that share the search; a verdict and the certificate of a pass do not depend on them. Nodes may, and
+        which collision is found.
 
     Raises
     ------
@@ -134,6 +135,8 @@ def decide_one_layer(
             counted = True
         if result.end is End.FAILED:
             return failed(_in_units(result.witness, columns), spent)
+        if result.end is End.PRIME:
+            return decided(Outcome.UNKNOWN, Certified.NONE, spent, reason=Reason.RESIDUES)
         if result.end is End.LIMIT:
             break
         # Counts are proved, or an exact dependence refutes general position: rank must be proved.
