@@ -252,9 +252,9 @@ def test_runs_are_the_same_again_and_independent_of_their_number() -> None:
     assert other.runs[0].point != few.runs[0].point
 
 
-@pytest.mark.parametrize("name", ["deep_probe", "searched_deep"])
+@pytest.mark.parametrize("name", ["deep", "searched_deep"])
 def test_docstring_examples(name: str) -> None:
-    found = doctest.testmod(importlib.import_module(f"mcinj.decide.{name}"))
+    found = doctest.testmod(importlib.import_module(f"mcinj.decide.probe.{name}"))
     assert found.attempted >= 2
     assert not found.failed
 
