@@ -187,7 +187,7 @@ class CoarseCells:
 
     # The same over the rationals, where residues do not say it.
 
-    def _maps(self, a: int, states: list[int]) -> tuple[Any, list[list[Any]]]:
+    def _maps(self, states: list[int]) -> tuple[Any, list[list[Any]]]:
         """Rows of the last layer (fmpq_mat), and its responses to all hidden units, in the order of units."""
         rows, t = self.rows, self.t
         now = rows.matrices[0]
@@ -214,7 +214,7 @@ class CoarseCells:
     def _pair_closed(self, a: int, b: int, form: int) -> bool:
         n, g, last, t = self.rows.n, self.rows.g, self.rows.widths[-1], self.t
         one, two = t.STATE[a].tolist(), t.STATE[b].tolist()
-        (left, add), (right, other) = self._maps(a, one), self._maps(b, two)
+        (left, add), (right, other) = self._maps(one), self._maps(two)
         columns = [[left[j, q] for j in range(last)] for q in range(n)]
         if form == cr.DIFFERENCES:
             columns += [add[h] for h, (u, v) in enumerate(zip(one, two, strict=True)) if u == 0 or u != v]
@@ -237,7 +237,7 @@ class CoarseCells:
         for pattern in range(1 << tried):
             for e, h in enumerate(unknown[len(unknown) - tried :]):
                 state[h] = 1 if pattern >> e & 1 else -1
-            rows, columns = self._maps(a, state)
+            rows, columns = self._maps(state)
             free = [columns[h] for h in unknown[: len(unknown) - tried]]
             if not self._independent(a, a, free + [[rows[j, q] for j in range(last)] for q in range(n)]):
                 return False

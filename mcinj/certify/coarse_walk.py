@@ -7,7 +7,7 @@ hold on all of it (`mcinj.certify.coarse_proof`).
 from __future__ import annotations
 
 from mcinj._jit import njit
-from mcinj.certify.deep_linear import INNER, decide, lower_row, sign_on_basis, upper_row
+from mcinj.certify.deep_linear import INNER, decide, inverted, lower_row, sign_on, sign_on_basis, take_rows, upper_row
 from mcinj.certify.deep_state import (
     ABOVE,
     ASK,
@@ -17,59 +17,25 @@ from mcinj.certify.deep_state import (
     BOUND_FAULT,
     BOUNDED,
     COARSE,
-    CUT,
     DEPTH,
     F_CELL,
     F_SIDE,
     LAYER,
     LAYERS,
-    LENGTH,
     LOWERED,
     OK,
     REGIONS,
-    ROW_FAULT,
     UNIT_FAULT,
     Floats,
     Ints,
     Walk,
 )
-from mcinj.certify.enclosure import coefficients, invert, spread
-
-
-@njit(**INNER)
-def _rows_fault(st: Walk, stream: Ints, at: int) -> int:
-    """Take the g path rows at `at` into the second basis; OK or a fault."""
-    g = st.ROWS.shape[2]
-    if at + g > stream.shape[0]:
-        return CUT
-    for k in range(g):
-        t = stream[at + k]
-        if t >= st.gi[LENGTH]:
-            return ROW_FAULT
-        for q in range(g):
-            st.B[1, k, q] = st.P[t, q]
-        st.BE[1, k] = st.PE[t]
-    return OK
 
 
 @njit(**INNER)
 def _sign_on_rows(st: Walk, a: Floats, ae: float) -> int:
-    """1 or -1 if all coefficients of the row on the second basis are proved positive or negative, else 0."""
-    g = st.ROWS.shape[2]
-    if not invert(st.B[1], st.R[1], st.work) or not spread(st.B[1], st.BE[1], st.R[1], st.DELTA[1]):
-        return 0
-    y = st.vec[0]
-    bound = st.vec[1]
-    if not coefficients(st.B[1], st.BE[1], st.R[1], st.DELTA[1], a, ae, y, bound):
-        return 0
-    up = True
-    down = True
-    for k in range(g):
-        if not y[k] - bound[k] > 0.0:
-            up = False
-        if not y[k] + bound[k] < 0.0:
-            down = False
-    return 1 if up else (-1 if down else 0)
+    """`sign_on` the second basis, which is inverted first."""
+    return int(sign_on(st, 1, a, ae)) if inverted(st, 1) else 0
 
 
 @njit(**INNER)
@@ -79,7 +45,7 @@ def imply(st: Walk, stream: Ints, at: int, arg: int, accept: bool) -> int:
     unit = arg >> 1
     if unit >= st.m[p] or st.SIGN[p, unit] != 0:
         return UNIT_FAULT
-    fault = _rows_fault(st, stream, at)
+    fault = take_rows(st, stream, at, 1)
     if fault != OK:
         return int(fault)
     sign = 1 if arg & 1 else -1
@@ -121,7 +87,7 @@ def mark(st: Walk, stream: Ints, at: int, arg: int, accept: bool) -> int:
         if st.gi[BASED] == 0:
             return BASIS_FAULT
     else:
-        fault = _rows_fault(st, stream, at)
+        fault = take_rows(st, stream, at, 1)
         if fault != OK:
             return int(fault)
     if not accept:

@@ -12,8 +12,8 @@ from typing import Any
 from mcinj._jit import njit
 from mcinj.certify.deep_ops import ACTIVE as STATE_ACTIVE
 from mcinj.certify.deep_ops import BITS, INACTIVE, ITSELF, KEEP, ON_BASIS, SHARPENED
-from mcinj.certify.deep_state import BASED, DEPTH, LAYER, LAYERS, LENGTH, TRAIL, Floats, Ints, Walk
-from mcinj.certify.enclosure import LEAST, TINY, UNIT, coefficients
+from mcinj.certify.deep_state import BASED, CUT, DEPTH, LAYER, LAYERS, LENGTH, OK, ROW_FAULT, TRAIL, Floats, Ints, Walk
+from mcinj.certify.enclosure import LEAST, TINY, UNIT, coefficients, invert, spread
 
 _FINE = 1e-9  # rows beyond the first layer must be known this well, relatively; otherwise they are asked for
 INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
@@ -85,21 +85,49 @@ def next_rows(st: Walk) -> bool:
 
 
 @njit(**INNER)
-def sign_on_basis(st: Walk, a: Floats, ae: float) -> int:
-    """1 or -1 if all coefficients of the row on the basis are proved positive or negative, else 0; they are in vec."""
+def take_rows(st: Walk, stream: Ints, at: int, basis: int) -> int:
+    """Take the g path rows at `at` into a basis, 0 or 1; OK or a fault."""
     g = st.ROWS.shape[2]
+    if at + g > stream.shape[0]:
+        return CUT
+    for k in range(g):
+        t = stream[at + k]
+        if t >= st.gi[LENGTH]:
+            return ROW_FAULT
+        for q in range(g):
+            st.B[basis, k, q] = st.P[t, q]
+        st.BE[basis, k] = st.PE[t]
+    return OK
+
+
+@njit(**INNER)
+def inverted(st: Walk, basis: int) -> bool:
+    """Invert a basis and bound its error; whether that could be done."""
+    good = invert(st.B[basis], st.R[basis], st.work)
+    return bool(good and spread(st.B[basis], st.BE[basis], st.R[basis], st.DELTA[basis]))
+
+
+@njit(**INNER)
+def sign_on(st: Walk, basis: int, a: Floats, ae: float) -> int:
+    """1 or -1 if all coefficients of the row on an inverted basis are proved positive or negative, else 0."""
     y = st.vec[0]
     bound = st.vec[1]
-    if st.gi[BASED] != 1 or not coefficients(st.B[0], st.BE[0], st.R[0], st.DELTA[0], a, ae, y, bound):
+    if not coefficients(st.B[basis], st.BE[basis], st.R[basis], st.DELTA[basis], a, ae, y, bound):
         return 0
     up = True
     down = True
-    for k in range(g):
+    for k in range(st.ROWS.shape[2]):
         if not y[k] - bound[k] > 0.0:
             up = False
         if not y[k] + bound[k] < 0.0:
             down = False
     return 1 if up else (-1 if down else 0)
+
+
+@njit(**INNER)
+def sign_on_basis(st: Walk, a: Floats, ae: float) -> int:
+    """`sign_on` the basis of the walk, if there is one; the coefficients are in vec."""
+    return int(sign_on(st, 0, a, ae)) if st.gi[BASED] == 1 else 0
 
 
 @njit(**INNER)

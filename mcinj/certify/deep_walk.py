@@ -13,11 +13,13 @@ from mcinj.certify.deep_linear import (
     decide,
     declare_zero,
     extend_path,
+    inverted,
     lower_row,
     next_rows,
     read_slopes,
     set_bounds,
     sign_on_basis,
+    take_rows,
 )
 from mcinj.certify.deep_ops import (
     BASIS,
@@ -340,17 +342,10 @@ def walk(st: Walk, stream: Ints) -> int:
             declare_zero(st)
             decide_known(st)
         elif op == BASIS:
-            if at + g > size:
-                return CUT
-            for k in range(g):
-                t = stream[at + k]
-                if t >= st.gi[LENGTH]:
-                    return ROW_FAULT
-                for q in range(g):
-                    st.B[0, k, q] = st.P[t, q]
-                st.BE[0, k] = st.PE[t]
-            good = invert(st.B[0], st.R[0], st.work) and spread(st.B[0], st.BE[0], st.R[0], st.DELTA[0])
-            st.gi[BASED] = 1 if good else 2
+            fault = take_rows(st, stream, at, 0)
+            if fault != OK:
+                return fault
+            st.gi[BASED] = 1 if inverted(st, 0) else 2
             at += g
         elif op == DECIDE:
             unit = arg >> 1

@@ -10,6 +10,7 @@ import numpy as np
 
 from mcinj.certify.position import network_relation
 from mcinj.certify.witness import Witness
+from mcinj.decide.budget import budget_of
 from mcinj.decide.verdict import Certified, Criterion, Engine, Outcome, Reason, Verdict
 from mcinj.decide.watch import TimeUp, Watch, current, time_limit_of, watching
 from mcinj.errors import InputError
@@ -99,7 +100,7 @@ def check(
     net = as_network(network)
     rule = _named(Criterion, criterion, "criterion")
     wanted = _named(Engine, engine, "engine")
-    budget = _budget(node_budget)
+    budget = budget_of(node_budget)
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise InputError(f"jobs must be a whole number >= 1, got {jobs!r}")
     special = domain is not None or bool(slope)
@@ -382,9 +383,3 @@ def _named(kind: type[Any], value: Any, what: str) -> Any:
         return kind(value)
     except ValueError:
         raise InputError(f"unknown {what} {value!r}; choose one of {', '.join(str(v) for v in kind)}") from None
-
-
-def _budget(value: int | None) -> int | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0):
-        raise InputError(f"node_budget must be a whole number >= 0 or None (no limit), got {value!r}")
-    return None if value is None else int(value)

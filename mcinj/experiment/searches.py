@@ -48,6 +48,17 @@ class WidthsSet(OneLayerSet):
         return tuple({"m": m} for m in self.widths)
 
 
+class RunsSet(OneLayerSet):
+    """Sets that search each stream several times."""
+
+    runs: int
+
+    @property
+    def parts(self) -> tuple[dict[str, Any], ...]:
+        """What tells the rows of one trial apart: a row per run."""
+        return tuple({"run": run} for run in range(self.runs))
+
+
 @dataclass(frozen=True)
 class ProbeSet(OneLayerSet):
     """Witness searches (`mcinj.decide.probe.probe`) at one n with one budget of moves."""
@@ -80,7 +91,7 @@ class ProbeSet(OneLayerSet):
 
 
 @dataclass(frozen=True)
-class SearchedSet(OneLayerSet):
+class SearchedSet(RunsSet):
     """Searched thresholds (`mcinj.decide.probe.searched`) at one n: several independent witness searches per stream."""
 
     n: int
@@ -93,11 +104,6 @@ class SearchedSet(OneLayerSet):
     def keys(self) -> dict[str, Any]:
         """Columns that name the set, and their values."""
         return {"n": self.n, "ensemble": self.ensemble, "moves": self.moves}
-
-    @property
-    def parts(self) -> tuple[dict[str, Any], ...]:
-        """What tells the rows of one trial apart: a row per run."""
-        return tuple({"run": run} for run in range(self.runs))
 
     def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
         """Rows of the table for one trial."""
@@ -118,7 +124,7 @@ class SearchedSet(OneLayerSet):
 
 
 @dataclass(frozen=True)
-class SearchedDeepSet(OneLayerSet):
+class SearchedDeepSet(RunsSet):
     """Searched regional thresholds behind earlier layers (`mcinj.decide.probe.searched_deep`), at one n and one shape.
 
     Trial t looks at the networks of the seed root/n/t, those that `[[threshold]]` draws from.
@@ -136,11 +142,6 @@ class SearchedDeepSet(OneLayerSet):
         """Columns that name the set, and their values."""
         before = ",".join(str(w) for w in self.widths_before)
         return {"n": self.n, "widths_before": before, "ensemble": self.ensemble, "moves": self.moves}
-
-    @property
-    def parts(self) -> tuple[dict[str, Any], ...]:
-        """What tells the rows of one trial apart: a row per run."""
-        return tuple({"run": run} for run in range(self.runs))
 
     def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
         """Rows of the table for one trial; m_found is None where a run proved that an earlier layer fails."""

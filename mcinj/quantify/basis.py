@@ -6,10 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
+from mcinj.numeric.residues import PRIME, inverse
 
 Ints = npt.NDArray[np.int64]
-
-PRIME = np.int64(2**31 - 1)
 
 
 @njit()
@@ -39,18 +38,6 @@ def spanned(BASIS: Ints, rank: int, row: Ints) -> bool:
 
 
 @njit()
-def _inverse(a: np.int64) -> np.int64:
-    """1/a modulo the prime (extended Euclid)."""
-    r0, r1 = PRIME, a % PRIME
-    s0, s1 = np.int64(0), np.int64(1)
-    while r1 != 0:
-        q = r0 // r1
-        r0, r1 = r1, r0 - q * r1
-        s0, s1 = s1, s0 - q * s1
-    return s0 % PRIME
-
-
-@njit()
 def adjoin(BASIS: Ints, rank: int, row: Ints) -> int:
     """Adjoin a row to an echelon basis modulo the prime (pivots 1, other rows 0 there); its new rank.
 
@@ -65,7 +52,7 @@ def adjoin(BASIS: Ints, rank: int, row: Ints) -> int:
         p += 1
     if p == n:
         return rank
-    f = _inverse(v[p])
+    f = inverse(v[p])
     for j in range(n):
         v[j] = v[j] * f % PRIME
     # Pivots stand in increasing order, so that elimination from the left ends.

@@ -13,9 +13,9 @@ from mcinj.decide.deep.scaling import nearest, power_of_two
 from mcinj.decide.layer.exact import integer_row, primitive
 from mcinj.networks.network import FractionMatrix, FractionVector
 from mcinj.numeric.cell import padded
+from mcinj.numeric.residues import PRIME
 from mcinj.quantify import margin_descent as descent
 from mcinj.quantify import margin_kernel as kernel
-from mcinj.quantify.basis import PRIME
 from mcinj.quantify.margin_cell import Center
 from mcinj.quantify.margin_value import Value, bottleneck
 from mcinj.quantify.roots import root_above

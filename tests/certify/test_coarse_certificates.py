@@ -9,6 +9,7 @@ from itertools import count, islice
 import numpy as np
 import pytest
 from naive import verdicts
+from naive.forward import pre_activations
 
 import mcinj
 from mcinj.certify import coarse_pairs as cp
@@ -109,16 +110,6 @@ def places(numbers, rows):
     return found, walk
 
 
-def values(network, x):
-    """Pre-activations, layer by layer, from the definition."""
-    y, result = x, []
-    biases = network.exact_biases or [(Fraction(0),) * m for m in network.widths]
-    for w, b in zip(network.exact_weights, biases, strict=True):
-        result.append([sum((c * v for c, v in zip(row, y, strict=True)), s) for row, s in zip(w, b, strict=True)])
-        y = [max(v, Fraction(0)) for v in result[-1]]
-    return result
-
-
 @pytest.mark.parametrize("family", ["gaussian", "three layers", "biases", "mostly positive"])
 def test_floats_and_rationals_see_the_same_cells_and_these_hold_at_points(family):
     network, parts = passing(family, "global")
@@ -132,7 +123,7 @@ def test_floats_and_rationals_see_the_same_cells_and_these_hold_at_points(family
     biased, seen = rows.biased, 0
     leaves = set()
     for x in 3 * rng.standard_normal((300, network.n)):
-        levels = values(network, [Fraction(float(v)) for v in x])
+        levels = pre_activations(network, [Fraction(float(v)) for v in x])
         hidden = [v for layer in levels[:-1] for v in (*layer, *([Fraction(1)] if biased else []))]
         holds = [
             all(not (s > 0 and v < 0) and not (s < 0 and v > 0) for s, v in zip(state, hidden, strict=True))

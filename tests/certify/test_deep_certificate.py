@@ -28,14 +28,8 @@ from mcinj.decide.deep.search import DeepSearch
 from mcinj.decide.verdict import Outcome
 from mcinj.networks import Network, Premise
 
-
-@pytest.fixture(scope="module", autouse=True)
-def without_coarse_cells():
-    """Ranked trees and pairs of closed cells: what is written where coarse cells do not do."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mcinj.decide.coarse.search.Coarse.pairs", lambda self: None)
-        patch.setattr("mcinj.decide.coarse.search.Coarse.ranks", lambda self: None)
-        yield
+# Ranked trees and pairs of closed cells: what is written where coarse cells do not do.
+pytestmark = pytest.mark.usefixtures("without_coarse_cells")
 
 
 def gaussian(n, widths, seed, biases=False):

@@ -74,13 +74,8 @@ def accepted(network, parts):
     return verify(sealed(network, parts), network).accepted
 
 
-@pytest.fixture(scope="module", autouse=True)
-def without_coarse_cells():
-    """Certificates the way they are made where coarse cells do not do."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mcinj.decide.coarse.search.Coarse.pairs", lambda self: None)
-        patch.setattr("mcinj.decide.coarse.search.Coarse.ranks", lambda self: None)
-        yield
+# Certificates the way they are made where coarse cells do not do.
+pytestmark = pytest.mark.usefixtures("without_coarse_cells")
 
 
 @pytest.fixture(scope="module")

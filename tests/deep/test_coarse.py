@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from naive import planar
+from naive.forward import pre_activations
 
 import mcinj
 from mcinj.certify.witness import Witness
@@ -31,16 +32,6 @@ def drawn(n: int, widths: tuple[int, ...], seed: int, biased: bool) -> Network:
     return with_biases(network, seed) if biased else network
 
 
-def values(network: Network, x: list[Fraction]) -> list[list[Fraction]]:
-    """Pre-activations, layer by layer, from the definition."""
-    y, result = x, []
-    biases = network.exact_biases or [(Fraction(0),) * m for m in network.widths]
-    for w, b in zip(network.exact_weights, biases, strict=True):
-        result.append([sum((c * v for c, v in zip(row, y, strict=True)), s) for row, s in zip(w, b, strict=True)])
-        y = [max(v, Fraction(0)) for v in result[-1]]
-    return result
-
-
 @pytest.mark.parametrize("biased", [False, True])
 @pytest.mark.parametrize(("n", "widths"), [(2, (9, 11)), (2, (7, 8, 9)), (3, (12, 15))])
 def test_signs_hold_at_points_of_a_cell(n: int, widths: tuple[int, ...], biased: bool) -> None:
@@ -52,7 +43,7 @@ def test_signs_hold_at_points_of_a_cell(n: int, widths: tuple[int, ...], biased:
     points = [[Fraction(float(v)).limit_denominator(1000) for v in x] for x in 3 * rng.standard_normal((150, n))]
     seen = 0
     for x in points:
-        levels = values(network, x)
+        levels = pre_activations(network, x)
         hidden = [v for layer in levels[:-1] for v in (*layer, *([Fraction(1)] if biased else []))]
         # Down the tree: a point lies in the child on its side of the row that was added.
         cell = 0

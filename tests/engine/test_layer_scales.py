@@ -9,7 +9,7 @@ from math import gcd, lcm
 
 import numpy as np
 import pytest
-from naive.arrangement import _rank, minimal_active_rank
+from naive.arrangement import minimal_active_rank, rank
 
 import mcinj
 from mcinj.certify import verify
@@ -29,7 +29,7 @@ def injective(rows, n, biased):
     """The exact verdict for rows (m, n) or, with biases, (m, n + 1)."""
     whole = [[int(v * lcm(*(u.denominator for u in row))) for v in row] for row in rows]
     half = [0] * n + [-1] if biased else None
-    if _rank([row[:n] for row in whole]) < n:
+    if rank([row[:n] for row in whole]) < n:
         return False
     return minimal_active_rank(whole, n, half) >= n
 

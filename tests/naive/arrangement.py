@@ -6,19 +6,20 @@ from fractions import Fraction
 from itertools import combinations
 
 
-def _rank(rows):
+def rank(rows):
+    """Rank of rows of integers or fractions, by elimination."""
     rows = [[Fraction(v) for v in row] for row in rows]
-    rank = 0
+    found = 0
     for c in range(len(rows[0]) if rows else 0):
-        pivot = next((i for i in range(rank, len(rows)) if rows[i][c] != 0), None)
+        pivot = next((i for i in range(found, len(rows)) if rows[i][c] != 0), None)
         if pivot is None:
             continue
-        rows[rank], rows[pivot] = rows[pivot], rows[rank]
-        for i in range(rank + 1, len(rows)):
-            f = rows[i][c] / rows[rank][c]
-            rows[i] = [a - f * b for a, b in zip(rows[i], rows[rank], strict=True)]
-        rank += 1
-    return rank
+        rows[found], rows[pivot] = rows[pivot], rows[found]
+        for i in range(found + 1, len(rows)):
+            f = rows[i][c] / rows[found][c]
+            rows[i] = [a - f * b for a, b in zip(rows[i], rows[found], strict=True)]
+        found += 1
+    return found
 
 
 def _det(rows):
@@ -62,11 +63,11 @@ def minimal_active_rank(rows, n, half_space=None):
     """Least rank of the active rows over all open cells (with `half_space·x < 0` if given), on the first n columns."""
     g = len(rows[0])
     everything = [list(r) for r in rows] + ([list(half_space)] if half_space is not None else [])
-    if _rank(everything) < g:
+    if rank(everything) < g:
         return 0
     best = n
     for signs in cells(everything, g):
         if half_space is not None and signs[-1] > 0:
             continue
-        best = min(best, _rank([r[:n] for r, s in zip(rows, signs, strict=False) if s > 0]))
+        best = min(best, rank([r[:n] for r, s in zip(rows, signs, strict=False) if s > 0]))
     return best

@@ -9,13 +9,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from naive.arrangement import rank
 from naive.regions_by_lp import passes_regional, passes_regional_in_the_plane
 
 import mcinj
 from mcinj import InputError, Network
 from mcinj.decide.probe.deep import deep_probe
 from mcinj.decide.probe.deep_reach import ExactStream, integer_point
-from mcinj.decide.probe.deep_walk import slopes_along, sweep
+from mcinj.decide.probe.deep_walk import Layers, Sweep, Zeros, slopes_along, sweep
 from mcinj.decide.probe.probe import MatrixRows
 from mcinj.decide.probe.searched_deep import searched_deep
 from mcinj.networks import RowStream, Seed, sample
@@ -109,26 +110,20 @@ def test_a_line_shows_all_zeros_of_the_last_layer_and_its_counts(widths: tuple[i
     rng = np.random.default_rng(len(widths))
     n, have = 4, 15
     network = Network([rng.standard_normal((a, b)) for a, b in zip([*widths, have], [n, *widths], strict=True)])
-    size = np.array(network.widths)
-    zoff = np.concatenate([[0], np.cumsum(size)])
-    woff = np.concatenate([[0], np.cumsum([w.size for w in network.weights])])
-    columns = np.concatenate([w.T.ravel() for w in network.weights])
-    total, widest = int(zoff[-1]), int(size.max())
+    net = Layers.of(network.weights)
     seen: set[float] = set()
     for _ in range(40):
         x, d = rng.standard_normal((2, n))
-        z, s = np.concatenate(network.pre_activations(x)), np.empty(total)
-        slopes_along(columns, woff, size, zoff, z, d, s)
-        spare = [np.empty(total) for _ in range(3)]
-        times, units = np.empty((len(size), widest)), np.empty((len(size), widest), dtype=np.int64)
+        z = np.concatenate(network.pre_activations(x))
+        s = np.empty_like(z)
+        slopes_along(net, z, d, s)
+        shape = (len(net.size), int(net.size.max()))
+        room = Sweep(*np.empty((3, len(z))), np.empty(shape), np.empty(shape, dtype=np.int64))
         at = np.empty(400)
-        unit, key, bent = np.empty((3, 400), dtype=np.int64)
+        unit, key = np.empty((2, 400), dtype=np.int64)
         skip, events = np.zeros(have, dtype=np.bool_), 0
         for sign in (1.0, -1.0):
-            events = sweep(
-                columns, woff, size, zoff, have, skip, sign, 10**9, z, s, *spare, times, units, at, unit, key, bent,
-                events,
-            )  # fmt: skip
+            events = sweep(net, have, skip, sign, 10**9, z, s, room, Zeros(at, unit, key), events)
         for t, j, count in zip(at[:events], unit[:events], key[:events], strict=True):
             y = network.pre_activations(x + t * d)[-1]
             assert abs(y[j]) < 1e-9 * (1 + abs(t)) * np.abs(y).max()
@@ -148,20 +143,6 @@ def test_a_line_shows_all_zeros_of_the_last_layer_and_its_counts(widths: tuple[i
 
 def reach_by_fractions(network: Network, x: list[int]) -> tuple[int | None, int]:
     """(failing earlier layer, last width up to which the rows not negative at x have rank below n), in Fractions."""
-
-    def rank(rows: list[list[Fraction]]) -> int:
-        rows, found = [list(r) for r in rows], 0
-        for c in range(network.n):
-            pivot = next((i for i in range(found, len(rows)) if rows[i][c] != 0), None)
-            if pivot is None:
-                continue
-            rows[found], rows[pivot] = rows[pivot], rows[found]
-            for i in range(found + 1, len(rows)):
-                f = rows[i][c] / rows[found][c]
-                rows[i] = [a - f * b for a, b in zip(rows[i], rows[found], strict=True)]
-            found += 1
-        return found
-
     gradients = [[Fraction(int(i == j)) for j in range(network.n)] for i in range(network.n)]
     for k, w in enumerate(network.weights, 1):
         own = [[sum((Fraction(a) * g[c] for a, g in zip(row, gradients, strict=True)), Fraction(0))

@@ -21,7 +21,7 @@ import numpy as np
 from mcinj._jit import njit
 from mcinj.decide.deep.store import INNER
 from mcinj.decide.joint.cells import ABOVE, BELOW, OPEN, WEAK, Cells, Floats, Ints
-from mcinj.decide.pairs.kernel import independent, null_space, pivots
+from mcinj.decide.pairs.kernel import KernelScratch, independent, kernel_scratch, null_space, pivots
 from mcinj.numeric import cell
 from mcinj.numeric.bits import popcount
 from mcinj.numeric.enclosure import LEAST, UNIT, enclose, invert, quality, row_length
@@ -87,19 +87,7 @@ class Scratch(NamedTuple):
     F: Floats
     columns: Ints
     flips: Ints
-    Zn: Floats
-    A: Floats
-    B: Floats
-    BE: Floats
-    inv: Floats
-    work: Floats
-    vec: Floats
-    G: Floats
-    M: Floats
-    x: Floats
-    u: Floats
-    ids: Ints
-    required: Ints
+    cell: KernelScratch
     origin: Ints
     T: Ints
     lead: Ints
@@ -111,14 +99,10 @@ def make_scratch(cells: Cells) -> Scratch:
     m, g = cells.Z.shape[1:]
     K, h = cells.P.shape[1], cells.H.shape[1]
     D, rows = 2 * g, 2 * (K + h + m) + 4
-    W = cell.padded(D)
     return Scratch(
         E=np.zeros((D + 1, D)), EE=np.zeros(D + 1), E2=np.zeros((D + 1, D)), S=np.zeros((rows, D)), SE=np.zeros(rows),
         F=np.zeros((h + 1, g)), columns=np.zeros(g, dtype=np.int64), flips=np.zeros(h + 1, dtype=np.int64),
-        Zn=np.zeros((D, D)), A=np.zeros((D, 2 * D + 2)), B=np.zeros((D, D)), BE=np.zeros(D), inv=np.zeros((D, D)),
-        work=np.zeros((D, 2 * D)), vec=np.zeros((10, 2 * W)), G=np.zeros((rows, W)), M=np.zeros((D, W)), x=np.zeros(W),
-        u=np.zeros(W), ids=np.zeros(W, dtype=np.int64), required=np.zeros(rows, dtype=np.int64),
-        origin=np.zeros(rows, dtype=np.int64), T=np.zeros((D + 1, D), dtype=np.int64),
+        cell=kernel_scratch(D, rows), origin=np.zeros(rows, dtype=np.int64), T=np.zeros((D + 1, D), dtype=np.int64),
         lead=np.zeros(D + 1, dtype=np.int64), line=np.zeros(D, dtype=np.int64),
     )  # fmt: skip
 
@@ -129,61 +113,62 @@ def closed_cone(s: Scratch, E: Floats, k: int, count: int, D: int, point: Floats
 
     E: k independent rows of D entries; S: `count` rows, errors in s.EE, s.SE.
     """
+    c = s.cell
     q = D - k
-    if q < 1 or not null_space(E, k, D, s.Zn, s.A, s.vec[9]):
+    if q < 1 or not null_space(E, k, D, c.Zn, c.A, c.vec[9]):
         return _UNPROVED
-    W = s.x.shape[0]
+    W = c.x.shape[0]
     some = 0
     for i in range(count):
         norm = 0.0
         for e in range(q):
             f = 0.0
             for j in range(D):
-                f += s.S[i, j] * s.Zn[j, e]
-            s.G[some, e] = f
+                f += s.S[i, j] * c.Zn[j, e]
+            c.G[some, e] = f
             norm += f * f
         norm = norm**0.5
         if norm < 1e-11:
             continue  # nearly an equation: leaving a row out is sound
         for e in range(q):
-            s.G[some, e] /= norm
+            c.G[some, e] /= norm
         for e in range(q, W):
-            s.G[some, e] = 0.0
-        s.required[some] = some
+            c.G[some, e] = 0.0
+        c.required[some] = some
         s.origin[some] = i
         some += 1
-    cell.clear(s.M, s.x, s.u, s.ids)
-    status, met = cell.settle(s.G, s.required, some, s.M[:q], s.x, s.u, s.ids, s.vec[5], s.vec[6])
+    cell.clear(c.M, c.x, c.u, c.ids)
+    status, met = cell.settle(c.G, c.required, some, c.M[:q], c.x, c.u, c.ids, c.vec[5], c.vec[6])
     if status == cell.FEASIBLE:
         for j in range(D):
             f = 0.0
             for e in range(q):
-                f += s.Zn[j, e] * s.x[e]
+                f += c.Zn[j, e] * c.x[e]
             point[j] = f
         return _MEETS
     if status != cell.EMPTY:
         return _UNPROVED
     for e in range(q):
-        if s.ids[e] < 0:
+        if c.ids[e] < 0:
             return _UNPROVED
-        i = s.origin[s.ids[e]]
+        i = s.origin[c.ids[e]]
         for j in range(D):
-            s.B[k + e, j] = s.S[i, j]
-        s.BE[k + e] = s.SE[i]
+            c.B[k + e, j] = s.S[i, j]
+        c.BE[k + e] = s.SE[i]
     for r in range(k):
         for j in range(D):
-            s.B[r, j] = E[r, j]
-        s.BE[r] = s.EE[r]
+            c.B[r, j] = E[r, j]
+        c.BE[r] = s.EE[r]
     i = s.origin[met]
-    if not invert(s.B, D, s.inv, s.work):
+    if not invert(c.B, D, c.inv, c.work):
         return _UNPROVED
-    top = quality(s.B, s.BE, s.inv, D, s.vec[0], s.vec[4])
+    top = quality(c.B, c.BE, c.inv, D, c.vec[0], c.vec[4])
     if not top < 0.5 or not enclose(
-        s.B, s.BE, s.inv, D, s.vec[0], top, s.S[i], s.SE[i], s.vec[2], s.vec[3], s.vec[4]
+        c.B, c.BE, c.inv, D, c.vec[0], top, s.S[i], s.SE[i], c.vec[2], c.vec[3], c.vec[4]
     ):
         return _UNPROVED
     for e in range(q):
-        if not s.vec[2, k + e] + s.vec[3, k + e] < 0.0:
+        if not c.vec[2, k + e] + c.vec[3, k + e] < 0.0:
             return _UNPROVED
     return _CLOSED
 
@@ -280,7 +265,7 @@ def spanning(cells: Cells, s: Scratch, a: int, d: int, r: int) -> bool:
     """r of the d rows that differ, in s.F, whose directions are well apart; False if there are not so many."""
     g = cells.Z.shape[2]
     have = 0
-    v = s.vec[0]
+    v = s.cell.vec[0]
     for i in range(d):
         if have == r:
             break
@@ -290,16 +275,16 @@ def spanning(cells: Cells, s: Scratch, a: int, d: int, r: int) -> bool:
         for e in range(have):
             f = 0.0
             for q in range(g):
-                f += s.A[e, q] * v[q]
+                f += s.cell.A[e, q] * v[q]
             for q in range(g):
-                v[q] -= f * s.A[e, q]
+                v[q] -= f * s.cell.A[e, q]
         norm = 0.0
         for q in range(g):
             norm += v[q] ** 2
         norm = norm**0.5
         if norm > 1e-6:
             for q in range(g):
-                s.A[have, q] = v[q] / norm
+                s.cell.A[have, q] = v[q] / norm
                 s.F[have, q] = row[q]
             have += 1
     return have == r

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
+from mcinj.decide.budget import whole
 from mcinj.decide.layer.exact import circuit_or_point, float_row
 from mcinj.errors import InputError
 from mcinj.numeric import cell
@@ -48,8 +49,7 @@ def count_cells(rows: npt.ArrayLike, most: int) -> CellCounts:
     matrix = np.asarray(rows, dtype=np.float64)
     if matrix.ndim != 2 or not matrix.size or not np.isfinite(matrix).all():
         raise InputError(f"rows must be a finite matrix of shape (m, n), got shape {matrix.shape}")
-    if isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 0:
-        raise InputError(f"most must be a whole number >= 0, got {most!r}")
+    whole("most", most, 0)
     started = time.perf_counter()
     matrix = matrix[matrix.any(axis=1)]
     m, n = matrix.shape
@@ -61,11 +61,11 @@ def count_cells(rows: npt.ArrayLike, most: int) -> CellCounts:
     rows_signed = np.vstack([-units, units])
     doubts = np.zeros((_ROOM, m), dtype=np.int8)
     totals = np.zeros(2, dtype=np.int64)
-    enough = _visit(rows_signed, m, n, most, counts, doubts, totals)  # type: ignore[no-untyped-call]
+    enough = _visit(rows_signed, m, n, most, counts, doubts, totals)
     while not enough:
         doubts = np.zeros((4 * len(doubts), m), dtype=np.int8)
         counts[:], totals[:] = 0, 0
-        enough = _visit(rows_signed, m, n, most, counts, doubts, totals)  # type: ignore[no-untyped-call]
+        enough = _visit(rows_signed, m, n, most, counts, doubts, totals)
     integers = [float_row(row) for row in matrix]
     for signs in doubts[: totals[1]]:
         _exactly(integers, signs.tolist(), most, counts)
@@ -90,7 +90,10 @@ def _exactly(rows: list[list[int]], signs: list[int], most: int, counts: npt.NDA
 
 
 @njit()
-def _visit(G, m, n, most, counts, doubts, totals):  # type: ignore[no-untyped-def]
+def _visit(
+    G: npt.NDArray[np.float64], m: int, n: int, most: int, counts: npt.NDArray[np.int64], doubts: npt.NDArray[np.int8],
+    totals: npt.NDArray[np.int64],
+) -> bool:  # fmt: skip
     """Depth first over partial patterns. G: rows -a_i, then a_i. False when there are more doubts than room.
 
     A doubt is a pattern that floats neither prove empty nor show to be a cell; totals: nodes, doubts.

@@ -14,12 +14,12 @@ from mcinj.decide.pairs.kernel import (
     LOGGED,
     MEETS,
     UNPROVED,
-    KernelScratch,
     Paths,
     RegionRows,
     Signs,
     cell_in_kernel,
     independent,
+    kernel_scratch,
     pivots,
     rows_of,
 )
@@ -112,7 +112,6 @@ def scan(st: Store, group: Group, counters: Ints, point: Floats, log: Ints32) ->
     h = group.H.shape[1]
     size = 2 * g
     most = 2 * h + 2 * K
-    W = (size + 7) // 8 * 8
     E = np.zeros((s, size))
     EE = np.zeros(s)
     E2 = np.zeros((s, size))
@@ -122,21 +121,7 @@ def scan(st: Store, group: Group, counters: Ints, point: Floats, log: Ints32) ->
     columns = np.zeros(g, dtype=np.int64)
     flips = np.zeros(h + 1, dtype=np.int64)
     side = np.zeros(h + 1)
-    scratch = KernelScratch(
-        np.zeros((size, size)),
-        np.zeros((size, 2 * size)),
-        np.zeros((size, size)),
-        np.zeros(size),
-        np.zeros((size, size)),
-        np.zeros((size, 2 * size)),
-        np.zeros((10, 2 * W)),
-        np.zeros((most, W)),
-        np.zeros((size, W)),
-        np.zeros(W),
-        np.zeros(W),
-        np.zeros(W, dtype=np.int64),
-        np.zeros(most, dtype=np.int64),
-    )
+    scratch = kernel_scratch(size, most)
     ids = scratch.ids
     while counters[POSITION_A] < c:
         ia = counters[POSITION_A]

@@ -61,6 +61,27 @@ class KernelScratch(NamedTuple):
 
 
 @njit()
+def kernel_scratch(D: int, rows: int) -> KernelScratch:
+    """Room for `cell_in_kernel` with at most `rows` rows of D."""
+    W = (D + 7) // 8 * 8
+    return KernelScratch(
+        np.zeros((D, D)),
+        np.zeros((D, 2 * D + 2)),
+        np.zeros((D, D)),
+        np.zeros(D),
+        np.zeros((D, D)),
+        np.zeros((D, 2 * D)),
+        np.zeros((10, 2 * W)),
+        np.zeros((rows, W)),
+        np.zeros((D, W)),
+        np.zeros(W),
+        np.zeros(W),
+        np.zeros(W, dtype=np.int64),
+        np.zeros(rows, dtype=np.int64),
+    )
+
+
+@njit()
 def rows_of(st: Store, signs: Signs, path: Paths, length: int, constant: bool, region: RegionRows) -> int:
     """Write the rows of one region; returns how many J has, -1 where a row is not accurate enough."""
     P, PE, J, JE, H, HE = region

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from mcinj.certify.collision import collision_at
 from mcinj.certify.witness import Witness
+from mcinj.decide.budget import whole
 from mcinj.decide.layer.threshold import RowStream
 from mcinj.decide.probe.deep_reach import ExactStream, integer_point
 from mcinj.decide.probe.deep_walk import (
@@ -26,9 +27,9 @@ from mcinj.decide.probe.deep_walk import (
     STATE,
     TIGHT,
     WIDTH,
+    Layers,
     composed_row,
     deep_walk,
-    forward,
     slopes_along,
 )
 from mcinj.decide.probe.probe import COLD, HOT, MatrixRows, distinct_directions, probe, row_source
@@ -116,8 +117,7 @@ def deep_probe(rows: RowStream | npt.ArrayLike, first: Network, *, moves: int, s
 
     Source: docs/searched.md.
     """
-    if isinstance(moves, bool) or not isinstance(moves, (int, np.integer)) or moves < 0:
-        raise InputError(f"moves must be a whole number >= 0, got {moves!r}")
+    whole("moves", moves, 0)
     if first.biases is not None:
         raise InputError("a witness search looks at networks without biases")
     started = time.perf_counter()
@@ -157,28 +157,9 @@ def _failure(first: Network, layer: int, moves: int, seed: Seed) -> tuple[int, .
     return point if reach >= first.widths[layer - 1] else None
 
 
-class _Flat:
-    """A network as the compiled walk wants it; every layer times a power of two that brings its entries near 1."""
-
-    def __init__(self, earlier: Sequence[Floats], last: Floats) -> None:
-        layers = [np.ldexp(w, -int(np.frexp(np.abs(w).max(initial=0.0))[1])) for w in earlier]
-        layers.append(last)
-        self.size = np.array([len(w) for w in layers], dtype=np.int64)
-        self.zoff = np.concatenate([[0], np.cumsum(self.size)])
-        self.woff = np.concatenate([[0], np.cumsum([w.size for w in layers])])
-        self.R = np.concatenate([np.ascontiguousarray(w).ravel() for w in layers])
-        self.C = np.concatenate([np.ascontiguousarray(w.T).ravel() for w in layers])
-
-    @property
-    def have(self) -> int:
-        """Rows of the last layer at hand."""
-        return int(self.size[-1])
-
-    def values(self, x: Floats) -> Floats:
-        """Pre-activations of all layers."""
-        z = np.empty(self.zoff[-1])
-        forward(self.C, self.woff, self.size, self.zoff, x, z)  # type: ignore[no-untyped-call]
-        return z
+def _layers(earlier: Sequence[Floats], last: Floats) -> Layers:
+    """A network as the walk wants it; every layer times a power of two that brings its entries near 1."""
+    return Layers.of([*(np.ldexp(w, -int(np.frexp(np.abs(w).max(initial=0.0))[1])) for w in earlier), last])
 
 
 class _Search:
@@ -197,8 +178,8 @@ class _Search:
         self._state = np.zeros(STATE, dtype=np.int64)
         self._state[WIDTH] = min(2 * self.n, self._net.have)
 
-    def _take(self, have: int) -> _Flat:
-        return _Flat(self._earlier, distinct_directions(np.asarray(self.rows.take(have), dtype=np.float64)))
+    def _take(self, have: int) -> Layers:
+        return _layers(self._earlier, distinct_directions(np.asarray(self.rows.take(have), dtype=np.float64)))
 
     def run(self, moves: int) -> None:
         n, state = self.n, self._state
@@ -215,9 +196,8 @@ class _Search:
         while self.spent < moves:
             net, before = self._net, int(state[FOUND])
             uniform = self._random.random((min(_CHUNK, moves - self.spent), n + 4))
-            reason, made, q = deep_walk(  # type: ignore[no-untyped-call]
-                net.R, net.C, net.woff, net.size, net.zoff, x, tight, state, best, kept, q, cooling, n // 2, _FREE,
-                lines, uniform,
+            reason, made, q = deep_walk(
+                net, x, tight, state, best, kept, q, cooling, n // 2, _FREE, lines, uniform
             )  # fmt: skip
             self.spent += int(made)
             if state[FOUND] > before:
@@ -288,10 +268,10 @@ class _Search:
         if len(tight):
             rows, spare = np.empty((len(tight), self.n)), np.empty((2, max(self.n, int(net.size.max()))))
             for row, j in zip(rows, tight, strict=True):
-                composed_row(net.R, net.woff, net.size, net.zoff, self.n, z, j, row, spare)  # type: ignore[no-untyped-call]
+                composed_row(net, self.n, z, j, row, spare)
             inward[:] = np.linalg.lstsq(rows, -np.ones(len(tight)), rcond=None)[0]
         slope = np.empty(len(z))
-        slopes_along(net.C, net.woff, net.size, net.zoff, z, inward, slope)  # type: ignore[no-untyped-call]
+        slopes_along(net, z, inward, slope)
         base = int(net.zoff[-2])
         turning = z * slope < 0
         turning[base:] &= z[base:] < 0

@@ -10,16 +10,21 @@ probability proportional to q^count: a heat bath as in one layer (`probe_walk`),
 Beyond the first breakpoint the tight rows leave zero. The new state is brought back by Newton steps, each linear solve
 in the piece it has come to, and accepted by Metropolis' rule against the count that the line promised.
 
-Networks are flat arrays: layer k has size[k] units, at zoff[k]:zoff[k + 1] of a vector of all pre-activations, and its
-weights at woff[k], as rows (out, in) in `R` and as columns (in, out) in `C`. Only IEEE operations in a fixed order:
+Only IEEE operations in a fixed order:
 the same walk on every machine. Nothing here is a proof; what is found is checked exactly.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 
 from mcinj._jit import njit
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 # What the walk returned with.
 SPENT, EXHAUSTED = 0, 1
@@ -31,9 +36,72 @@ _NEWTON = 6  # steps at most
 _NEAR = 1e-9  # of a tight row, relative to its length
 
 
+class Layers(NamedTuple):
+    """A network as flat arrays: layer k has size[k] units, at zoff[k]:zoff[k + 1] of a vector of all pre-activations,
+    and its weights at woff[k], as rows (out, in) in `R` and as columns (in, out) in `C`."""
+
+    R: Floats
+    C: Floats
+    woff: Ints
+    size: Ints
+    zoff: Ints
+
+    @classmethod
+    def of(cls, weights: list[Floats]) -> Layers:
+        """Weights of all layers, (out, in) each."""
+        size = np.array([len(w) for w in weights], dtype=np.int64)
+        return cls(
+            np.concatenate([np.ascontiguousarray(w).ravel() for w in weights]),
+            np.concatenate([np.ascontiguousarray(w.T).ravel() for w in weights]),
+            np.concatenate([[0], np.cumsum([w.size for w in weights])]),
+            size,
+            np.concatenate([[0], np.cumsum(size)]),
+        )
+
+    @property
+    def have(self) -> int:
+        """Rows of the last layer."""
+        return int(self.size[-1])
+
+    def values(self, x: Floats) -> Floats:
+        """Pre-activations of all layers."""
+        z = np.empty(self.zoff[-1])
+        forward(self, x, z)
+        return z
+
+
+class Sweep(NamedTuple):
+    """Room for `sweep`: values, slopes and next values of all pre-activations; per layer the zeros of the present piece
+    and their units, (layers, ≥ widest)."""
+
+    val: Floats
+    slope: Floats
+    new: Floats
+    times: Floats
+    units: Ints
+
+
+class Zeros(NamedTuple):
+    """Zeros of last-layer rows on a line: t with its sign, the row, how many other rows that count are positive."""
+
+    at: Floats
+    unit: Ints
+    key: Ints
+
+
+class Gradients(NamedTuple):
+    """Gradients W = T Q of tight rows, T lower triangular, rows of Q orthonormal; room `spare`, (2, ≥ widest)."""
+
+    W: Floats
+    Q: Floats
+    T: Floats
+    spare: Floats
+
+
 @njit(error_model="numpy")
-def forward(C, woff, size, zoff, x, z):  # type: ignore[no-untyped-def]
+def forward(net: Layers, x: Floats, z: Floats) -> None:
     """Pre-activations z of all layers at x."""
+    _, C, woff, size, zoff = net
     layers = len(size)
     columns = len(x)
     for k in range(layers):
@@ -49,8 +117,9 @@ def forward(C, woff, size, zoff, x, z):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy")
-def slopes_along(C, woff, size, zoff, z, d, s):  # type: ignore[no-untyped-def]
+def slopes_along(net: Layers, z: Floats, d: Floats, s: Floats) -> None:
     """Slopes s of all pre-activations along d in the linear piece that z lies in."""
+    _, C, woff, size, zoff = net
     layers = len(size)
     columns = len(d)
     for k in range(layers):
@@ -66,8 +135,9 @@ def slopes_along(C, woff, size, zoff, z, d, s):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy")
-def composed_row(R, woff, size, zoff, n, z, j, w, spare):  # type: ignore[no-untyped-def]
+def composed_row(net: Layers, n: int, z: Floats, j: int, w: Floats, spare: Floats) -> None:
     """w (n,): the gradient of row j of the last layer in the linear piece that z lies in; spare: (2, widest)."""
+    R, _, woff, size, zoff = net
     layers = len(size)
     last = layers - 1
     columns = n if last == 0 else size[last - 1]
@@ -91,8 +161,9 @@ def composed_row(R, woff, size, zoff, n, z, j, w, spare):  # type: ignore[no-unt
 
 
 @njit(error_model="numpy", no_cpython_wrapper=True)
-def _orthonormal(W, k, Q, T):  # type: ignore[no-untyped-def]
+def _orthonormal(rows: Gradients, k: int) -> bool:
     """Rows W[:k] = T Q with T lower triangular and Q[:k] orthonormal; False if they are dependent to rounding."""
+    W, Q, T, _ = rows
     n = W.shape[1]
     for a in range(k):
         size = 0.0
@@ -122,7 +193,7 @@ def _orthonormal(W, k, Q, T):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy", no_cpython_wrapper=True)
-def _order(t, u, count):  # type: ignore[no-untyped-def]
+def _order(t: Floats, u: Ints, count: int) -> None:
     """Sort the first entries of t, and u with it (Shell's method)."""
     gap = 1
     while gap < count // 3:
@@ -142,11 +213,12 @@ def _order(t, u, count):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy", no_cpython_wrapper=True)
-def _pass_on(C, woff, size, zoff, up, change, col, val, slope):  # type: ignore[no-untyped-def]
+def _pass_on(net: Layers, up: int, change: float, col: Floats, val: Floats, slope: Floats) -> None:
     """Slopes of layer `up` have changed by change times col: so do those of the layers above, through active units.
 
     All pieces of these layers end here, so that val is what holds now.
     """
+    _, C, woff, size, zoff = net
     delta = np.empty(size[up])
     for j in range(size[up]):
         delta[j] = change * col[j]
@@ -165,13 +237,19 @@ def _pass_on(C, woff, size, zoff, up, change, col, val, slope):  # type: ignore[
 
 
 @njit(error_model="numpy")
-def sweep(C, woff, size, zoff, width, skip, sign, reach, z, s, val, slope, new, times, units, at, unit, key, bent, e):  # type: ignore[no-untyped-def]
+def sweep(
+    net: Layers, width: int, skip: npt.NDArray[np.bool_], sign: float, reach: int, z: Floats, s: Floats, room: Sweep,
+    zeros: Zeros, e: int,
+) -> int:  # fmt: skip
     """Zeros of last-layer rows along one half of the line, from t = 0 on; returns the number of events then known.
 
-    z, s: pre-activations at t = 0 and their slopes; sign: which half. Rows with skip > 0 are left out. Event e has its
-    t (with its sign) in `at`, its row in `unit`, the number of other positive rows among the first `width` in `key`,
-    and the hidden breakpoints passed until there in `bent`. The sweep ends at `reach` breakpoints, or with full arrays.
+    z, s: pre-activations at t = 0 and their slopes; sign: which half. Rows with skip > 0 are left out. They are
+    written behind the first e; rows among the first `width` count. The sweep ends at `reach` breakpoints, or with full
+    arrays.
     """
+    _, C, woff, size, zoff = net
+    val, slope, new, times, units = room
+    at, unit, key = zeros
     layers = len(size)
     last = layers - 1
     for i in range(len(z)):
@@ -210,7 +288,7 @@ def sweep(C, woff, size, zoff, width, skip, sign, reach, z, s, val, slope, new, 
                     u[events] = i
                     events += 1
             if events > 1:
-                _order(t, u, events)  # type: ignore[no-untyped-call]
+                _order(t, u, events)
         found[level] = events
         place[level] = 0
         if level < last:
@@ -229,7 +307,6 @@ def sweep(C, woff, size, zoff, width, skip, sign, reach, z, s, val, slope, new, 
             at[e] = t[f] * sign
             unit[e] = j
             key[e] = count
-            bent[e] = passed
             e += 1
             if rises:
                 count += 1
@@ -250,7 +327,7 @@ def sweep(C, woff, size, zoff, width, skip, sign, reach, z, s, val, slope, new, 
                 for j in range(len(g)):
                     g[j] += change * col[j]
                 if up < last:
-                    _pass_on(C, woff, size, zoff, up, change, col, val, slope)  # type: ignore[no-untyped-call]
+                    _pass_on(net, up, change, col, val, slope)
                 place[level] = f + 1
                 passed += 1
                 if passed >= reach:
@@ -265,38 +342,39 @@ def sweep(C, woff, size, zoff, width, skip, sign, reach, z, s, val, slope, new, 
 
 
 @njit(error_model="numpy", no_cpython_wrapper=True)
-def _gradients(R, woff, size, zoff, n, z, tight, k, W, spare):  # type: ignore[no-untyped-def]
+def _gradients(net: Layers, n: int, z: Floats, tight: Ints, k: int, rows: Gradients) -> None:
     """W[:k]: gradients of the tight rows where z is."""
     for a in range(k):
-        composed_row(R, woff, size, zoff, n, z, tight[a], W[a], spare)  # type: ignore[no-untyped-call]
+        composed_row(net, n, z, tight[a], rows.W[a], rows.spare)
 
 
 @njit(error_model="numpy", no_cpython_wrapper=True)
-def _settle(R, C, woff, size, zoff, x, z, tight, k, W, Q, T, spare):  # type: ignore[no-untyped-def]
+def _settle(net: Layers, x: Floats, z: Floats, tight: Ints, k: int, rows: Gradients) -> bool:
     """Newton steps of x, of length 1, to a zero of the tight rows; z follows. Whether one was reached."""
+    _, _, _, size, zoff = net
     n = len(x)
     base = zoff[len(size) - 1]
     y = np.empty(k)
     for step in range(_NEWTON + 1):
-        _gradients(R, woff, size, zoff, n, z, tight, k, W, spare)  # type: ignore[no-untyped-call]
+        _gradients(net, n, z, tight, k, rows)
         worst = 0.0
         for a in range(k):
             length = 0.0
             for c in range(n):
-                length += W[a, c] * W[a, c]
+                length += rows.W[a, c] * rows.W[a, c]
             y[a] = z[base + tight[a]]
             worst = max(worst, abs(y[a]) / np.sqrt(length))
         if worst <= _NEAR:
             return True
-        if step == _NEWTON or not worst < 1.0 or not _orthonormal(W, k, Q, T):  # type: ignore[no-untyped-call]
+        if step == _NEWTON or not worst < 1.0 or not _orthonormal(rows, k):
             return False
         for a in range(k):
             f = y[a]
             for b in range(a):
-                f -= T[a, b] * y[b]
-            y[a] = f / T[a, a]
+                f -= rows.T[a, b] * y[b]
+            y[a] = f / rows.T[a, a]
             for c in range(n):
-                x[c] -= y[a] * Q[a, c]
+                x[c] -= y[a] * rows.Q[a, c]
         length = 0.0
         for c in range(n):
             length += x[c] * x[c]
@@ -305,12 +383,15 @@ def _settle(R, C, woff, size, zoff, x, z, tight, k, W, Q, T, spare):  # type: ig
             return False
         for c in range(n):
             x[c] /= length
-        forward(C, woff, size, zoff, x, z)  # type: ignore[no-untyped-call]
+        forward(net, x, z)
     return False
 
 
 @njit(error_model="numpy")
-def deep_walk(R, C, woff, size, zoff, x, tight, state, best, kept, q, cooling, most, free, reach, U):  # type: ignore[no-untyped-def]
+def deep_walk(
+    net: Layers, x: Floats, tight: Ints, state: Ints, best: Floats, kept: Ints, q: float, cooling: float, most: int,
+    free: float, reach: int, U: Floats,
+) -> tuple[int, int, float]:  # fmt: skip
     """Make len(U) moves; returns (reason, moves made, q).
 
     x, tight: the present input and its tight rows, TIGHT of them. state: WIDTH, the rows counted; COUNT, the positives
@@ -319,6 +400,7 @@ def deep_walk(R, C, woff, size, zoff, x, tight, state, best, kept, q, cooling, m
     most; free: the share of moves that release all. When an input has fewer than n positives, WIDTH grows until it has
     n; EXHAUSTED if the rows at hand end first.
     """
+    _, _, _, size, zoff = net
     n = len(x)
     layers = len(size)
     last = layers - 1
@@ -329,27 +411,26 @@ def deep_walk(R, C, woff, size, zoff, x, tight, state, best, kept, q, cooling, m
     oz = np.empty(total)
     s = np.empty(total)
     y = np.empty(total)
-    val = np.empty(total)
-    slope = np.empty(total)
-    new = np.empty(total)
     widest = max(n, size.max())
-    times = np.empty((layers, widest))
-    units = np.empty((layers, widest), dtype=np.int64)
-    spare = np.empty((2, widest))
+    room = Sweep(
+        np.empty(total),
+        np.empty(total),
+        np.empty(total),
+        np.empty((layers, widest)),
+        np.empty((layers, widest), dtype=np.int64),
+    )
     capacity = 8 * have + 64
     at = np.empty(capacity)
     unit = np.empty(capacity, dtype=np.int64)
     key = np.empty(capacity, dtype=np.int64)
-    bent = np.empty(capacity, dtype=np.int64)
+    zeros = Zeros(at, unit, key)
     skip = np.zeros(have, dtype=np.bool_)
-    W = np.empty((n, n))
-    Q = np.empty((n, n))
-    T = np.empty((n, n))
+    rows = Gradients(np.empty((n, n)), np.empty((n, n)), np.empty((n, n)), np.empty((2, widest)))
     d = np.empty(n)
     there = np.empty(n)
     chosen = np.empty(n, dtype=np.int64)
     power = np.empty(total + 2)
-    forward(C, woff, size, zoff, x, z)  # type: ignore[no-untyped-call]
+    forward(net, x, z)
     base = zoff[last]
     for a in range(state[TIGHT]):
         z[base + tight[a]] = 0.0
@@ -370,14 +451,14 @@ def deep_walk(R, C, woff, size, zoff, x, tight, state, best, kept, q, cooling, m
             if U[done, n] < 0.5 * free:
                 for c in range(n):
                     o[c] = -x[c]
-                forward(C, woff, size, zoff, o, oz)  # type: ignore[no-untyped-call]
+                forward(net, o, oz)
         elif k > most:
             a = min(int(U[done, n + 1] * k), k - 1)
             tight[a] = tight[k - 1]
             k -= 1
         # A direction on which the tight rows stay.
-        _gradients(R, woff, size, zoff, n, oz, tight, k, W, spare)  # type: ignore[no-untyped-call]
-        while k > 0 and not _orthonormal(W, k, Q, T):  # type: ignore[no-untyped-call]
+        _gradients(net, n, oz, tight, k, rows)
+        while k > 0 and not _orthonormal(rows, k):
             k -= 1
         for c in range(n):
             d[c] = U[done, c] - 0.5
@@ -385,9 +466,9 @@ def deep_walk(R, C, woff, size, zoff, x, tight, state, best, kept, q, cooling, m
             for a in range(k + 1):
                 f = 0.0
                 for c in range(n):
-                    f += d[c] * (o[c] if a == k else Q[a, c])
+                    f += d[c] * (o[c] if a == k else rows.Q[a, c])
                 for c in range(n):
-                    d[c] -= f * (o[c] if a == k else Q[a, c])
+                    d[c] -= f * (o[c] if a == k else rows.Q[a, c])
         length = 0.0
         for c in range(n):
             length += d[c] * d[c]
@@ -401,16 +482,11 @@ def deep_walk(R, C, woff, size, zoff, x, tight, state, best, kept, q, cooling, m
             d[c] /= length
         for a in range(k):
             skip[tight[a]] = True
-        slopes_along(C, woff, size, zoff, oz, d, s)  # type: ignore[no-untyped-call]
+        slopes_along(net, oz, d, s)
         events = 0
         for half in range(2):
             sign = 1.0 if half == 0 else -1.0
-            # fmt: off
-            events = sweep(  # type: ignore[no-untyped-call]
-                C, woff, size, zoff, width, skip, sign, reach, oz, s, val, slope, new, times, units, at, unit, key,
-                bent, events,
-            )
-            # fmt: on
+            events = sweep(net, width, skip, sign, reach, oz, s, room, zeros, events)
         for a in range(k):
             skip[tight[a]] = False
         if events == 0:
@@ -448,16 +524,16 @@ def deep_walk(R, C, woff, size, zoff, x, tight, state, best, kept, q, cooling, m
         for a in range(k):
             chosen[a] = tight[a]
         chosen[k] = unit[pick]
-        forward(C, woff, size, zoff, there, y)  # type: ignore[no-untyped-call]
+        forward(net, there, y)
         held = k + 1
-        if not _settle(R, C, woff, size, zoff, there, y, chosen, held, W, Q, T, spare):  # type: ignore[no-untyped-call]
+        if not _settle(net, there, y, chosen, held, rows):
             # The tight rows cannot be kept: only the new one.
             held = 1
             chosen[0] = unit[pick]
             for c in range(n):
                 there[c] = (o[c] + at[pick] * d[c]) / length
-            forward(C, woff, size, zoff, there, y)  # type: ignore[no-untyped-call]
-            if not _settle(R, C, woff, size, zoff, there, y, chosen, held, W, Q, T, spare):  # type: ignore[no-untyped-call]
+            forward(net, there, y)
+            if not _settle(net, there, y, chosen, held, rows):
                 continue
         for a in range(held):
             y[base + chosen[a]] = 0.0

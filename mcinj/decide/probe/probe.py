@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.certify.witness import Witness
+from mcinj.decide.budget import whole
 from mcinj.decide.layer.exact import float_row, products, rank
 from mcinj.decide.layer.model import Layer
 from mcinj.decide.layer.threshold import RowStream
@@ -104,10 +105,8 @@ def probe(rows: RowStream | npt.ArrayLike, n: int, *, moves: int = DEFAULT_MOVES
 
     Source: docs/probe.md.
     """
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise InputError(f"n must be a whole number >= 1, got {n!r}")
-    if isinstance(moves, bool) or not isinstance(moves, (int, np.integer)) or moves < 0:
-        raise InputError(f"moves must be a whole number >= 0, got {moves!r}")
+    whole("n", n, 1)
+    whole("moves", moves, 0)
     started = time.perf_counter()
     source = row_source(rows)
     if source.take(1).shape[1:] != (n,):
@@ -165,7 +164,7 @@ def _fill(rows: Floats, tight: Ints, S: Tableau, mark: int, side: int) -> bool:
             return False
         S[:] = fine
         return True
-    if not tableau(rows, tight, S):  # type: ignore[no-untyped-call]
+    if not tableau(rows, tight, S):
         return False
     if (S[0, mark] > 0) != (side > 0):
         S[0] = -S[0]
@@ -209,7 +208,7 @@ class _Search:
         while self.spent < moves:
             checkpoint = int(state[FOUND])
             uniform = self._random.random((min(_REFRESH * n, moves - self.spent), 2))
-            reason, made, q = walk(S, tight, state, best, q, cooling, uniform)  # type: ignore[no-untyped-call]
+            reason, made, q = walk(S, tight, state, best, q, cooling, uniform)
             self.spent += int(made) if reason != LOST else max(int(made), 1)
             if reason == LOST or not np.isfinite(S[0]).all():
                 mark, side = -1, 1

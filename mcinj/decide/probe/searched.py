@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import numpy.typing as npt
 
 from mcinj.certify.witness import Witness
+from mcinj.decide.budget import whole
 from mcinj.decide.layer.threshold import RowStream
 from mcinj.decide.probe.probe import Probe, probe
-from mcinj.errors import InputError
 from mcinj.networks import Seed
 
 # Runs draw their numbers below this child of the seed, which no stream of rows and no other search uses.
@@ -85,7 +84,6 @@ def searched(
 
     Source: docs/searched.md.
     """
-    if isinstance(runs, bool) or not isinstance(runs, (int, np.integer)) or runs < 1:
-        raise InputError(f"runs must be a whole number >= 1, got {runs!r}")
+    count = whole("runs", runs, 1)
     root = Seed.parse(seed)
-    return Searched(int(n), tuple(probe(rows, n, moves=moves, seed=root.child(_RUNS, k)) for k in range(int(runs))))
+    return Searched(int(n), tuple(probe(rows, n, moves=moves, seed=root.child(_RUNS, k)) for k in range(count)))

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import numpy.typing as npt
 
 from mcinj.certify.witness import Witness
+from mcinj.decide.budget import whole
 from mcinj.decide.layer.threshold import RowStream
 from mcinj.decide.probe.deep import DeepProbe, deep_probe
-from mcinj.errors import InputError
 from mcinj.networks import Network, Seed
 
 # Runs draw their numbers below this child of the seed, which no stream of rows uses: layers count from 1.
@@ -95,8 +94,7 @@ def searched_deep(
 
     Source: docs/searched.md.
     """
-    if isinstance(runs, bool) or not isinstance(runs, (int, np.integer)) or runs < 1:
-        raise InputError(f"runs must be a whole number >= 1, got {runs!r}")
+    count = whole("runs", runs, 1)
     root = Seed.parse(seed)
-    made = tuple(deep_probe(rows, first, moves=moves, seed=root.child(_RUNS, k)) for k in range(int(runs)))
+    made = tuple(deep_probe(rows, first, moves=moves, seed=root.child(_RUNS, k)) for k in range(count))
     return SearchedDeep(first.n, made)

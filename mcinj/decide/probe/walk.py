@@ -15,9 +15,15 @@ exactly.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from mcinj._jit import njit
+
+Floats = npt.NDArray[np.floating[Any]]  # in float32 where that is enough
+Ints = npt.NDArray[np.int64]
 
 # What the walk returned with.
 SPENT, EXHAUSTED, LOST = 0, 1, 2
@@ -30,7 +36,7 @@ _CONSTANT = np.float32(1.0 - 1e-5)  # |u| of rows that do not change along a lin
 
 
 @njit(error_model="numpy")
-def tableau(R, tight, S):  # type: ignore[no-untyped-def]
+def tableau(R: Floats, tight: Ints, S: Floats) -> bool:
     """Fill S (n, have) with the tableau of the rows R (have, n) at the ray of tight[1:]; False if they are dependent.
 
     Gauss–Jordan elimination, the largest pivot first. The sign of the ray is arbitrary.
@@ -66,7 +72,7 @@ def tableau(R, tight, S):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy")
-def _exchange(S, tight, k, r):  # type: ignore[no-untyped-def]
+def _exchange(S: Floats, tight: Ints, k: int, r: int) -> bool:
     """Row r takes the place of tight row k; the new ray is that at r on line k, times sign(S[k, r]). False if lost."""
     n, have = S.shape
     p0 = np.float64(S[0, r])
@@ -101,7 +107,9 @@ def _exchange(S, tight, k, r):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy")
-def rays_on_line(S, k, m, c0, reach, u, bucket, row, key, table):  # type: ignore[no-untyped-def]
+def rays_on_line(
+    S: Floats, k: int, m: int, c0: int, reach: float, u: Floats, bucket: Ints, row: Ints, key: Ints, table: Ints
+) -> tuple[int, int, int, int]:
     """The rays on line k that a heat bath can choose, in their order: (events, free, here, there), events -1 if lost.
 
     Rows vanish on the line v + t d_k at the ratios t = -S[0]/S[k]; u in [-1, 1] is a monotone function of t.
@@ -190,7 +198,9 @@ def rays_on_line(S, k, m, c0, reach, u, bucket, row, key, table):  # type: ignor
 
 
 @njit(error_model="numpy")
-def walk(S, tight, state, best, q, cooling, U):  # type: ignore[no-untyped-def]
+def walk(
+    S: Floats, tight: Ints, state: Ints, best: Ints, q: float, cooling: float, U: Floats
+) -> tuple[int, int, float]:
     """Make len(U) moves; returns (reason, moves made, q).
 
     S, tight: present ray, its tight rows below WIDTH. state: WIDTH, the rows counted; COUNT, the positives among them
@@ -217,7 +227,7 @@ def walk(S, tight, state, best, q, cooling, U):  # type: ignore[no-untyped-def]
             top += 1
         count = state[COUNT]
         most = count + top
-        events, free, here, there = rays_on_line(S, k, m, count, top, u, bucket, row, key, table)  # type: ignore[no-untyped-call]
+        events, free, here, there = rays_on_line(S, k, m, count, top, u, bucket, row, key, table)
         if events <= 0:
             return LOST, done, q
         low = most
@@ -259,7 +269,7 @@ def walk(S, tight, state, best, q, cooling, U):  # type: ignore[no-untyped-def]
         if r != tight[k]:
             if S[k, r] < 0.0:
                 flip = not flip
-            if not _exchange(S, tight, k, r):  # type: ignore[no-untyped-call]
+            if not _exchange(S, tight, k, r):
                 return LOST, done, q
         if flip:
             for i in range(have):
