@@ -50,7 +50,17 @@ def mostly_positive(seed):
     return Network(weights)
 
 
+def parallel(seed):
+    """Most patterns of parallel units are cells without an interior: floats cannot tell that they are empty."""
+    rng = np.random.default_rng(seed)
+    directions = rng.standard_normal((3, 4))
+    first = np.vstack([(basis := rng.integers(-3, 4, (2, 2)) + 5 * np.eye(2, dtype=int)), -basis])
+    second = np.vstack([directions, 2.0 * directions, 3.0 * directions, -directions])
+    return Network([first, second, rng.standard_normal((14, len(second)))])
+
+
 FAMILIES = {
+    "parallel units": parallel,
     "gaussian": lambda s: Network(sample(2, (13, 16), seed=s).weights),
     "gaussian, three inputs": lambda s: Network(sample(3, (20, 24), seed=s).weights),
     "three layers": lambda s: Network(sample(2, (13, 14, 14), seed=s).weights),

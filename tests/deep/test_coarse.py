@@ -132,6 +132,25 @@ def test_structure_that_defeats_ranks_is_left_to_the_other_way() -> None:
     assert verdict.witness.collides(network)
 
 
+def parallel(seed: int, copies: int) -> Network:
+    """Units of the second layer in groups of so many multiples of one row, and one opposite to them."""
+    rng = np.random.default_rng(seed)
+    basis = rng.integers(-3, 4, (2, 2)) + 5 * np.eye(2, dtype=int)
+    directions = rng.standard_normal((3, 4))
+    second = np.vstack([*(directions * (j + 1) for j in range(copies)), -directions])
+    return Network([np.vstack([basis, -basis]), second, rng.standard_normal((16, len(second)))])
+
+
+@pytest.mark.parametrize("seed", [0, 2, 4, 5, 6])
+def test_cells_without_an_interior_do_not_multiply(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of parallel units, patterns that no input has are empty without being so in floats: 2^20 of them went into pairs.
+    few, many = (mcinj.check(parallel(seed, copies)) for copies in (1, 6))
+    assert many.verdict == "injective"
+    assert many.nodes < 20 * few.nodes + 1000
+    monkeypatch.setattr("mcinj.decide.coarse.search.Coarse.pairs", lambda self: None)
+    assert mcinj.check(parallel(seed, 3)).verdict == "injective"
+
+
 def mostly_positive(seed: int) -> Network:
     """Few negative weights behind the first layer: bounds decide units of later layers on large cells."""
     rng = np.random.default_rng(seed)

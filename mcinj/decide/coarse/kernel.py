@@ -11,15 +11,18 @@ from mcinj.decide.coarse.rank import FIRST as FIRST_CELL
 from mcinj.decide.coarse.rank import JOINT, closed, full_rank, step
 from mcinj.decide.coarse.rank import SECOND as SECOND_CELL
 from mcinj.decide.coarse.store import (
+    A_CELL,
     CELLS,
     DIAGONAL,
     EMPTY,
     HEAD,
     LIMIT,
     NODES,
+    NOTHING,
     OUT,
     STEPS,
     TAKEN,
+    TOLD,
     TOP,
     UNKNOWN,
     Floats,
@@ -61,11 +64,14 @@ from mcinj.decide.deep.store import (
 )
 from mcinj.decide.deep.store import UNIT as UNIT_FIELD
 from mcinj.numeric.bits import drop, has, popcount, put
+from mcinj.numeric.enclosure import row_length
 
 # Why `pairs` returned.
-DONE, PAUSED, FULL, GROW, FAILED, TAKE = range(6)
+DONE, PAUSED, FULL, GROW, FAILED, TAKE, ASK = range(7)
 # What a child is: a cell, empty, or one whose rows are not known well in floats.
 _CELL, _NONE, _LOST = range(3)
+# Whether a cell is split: it is, rows are not known well in floats, or the caller is to be asked.
+_SPLIT, _FAILED, _ASKED = range(3)
 
 
 @njit(**INNER)
@@ -328,37 +334,51 @@ def _describe(st: Store, t: Tree, a: int, c: int) -> int:
 
 
 @njit(**INNER)
-def _split(st: Store, t: Tree, a: int) -> bool:
-    """Make the children of cell a; False as `_load`. There must be room for two cells."""
+def _split(st: Store, t: Tree, a: int) -> int:
+    """Make the children of cell a that it has not; _FAILED as where `_load` says False. There must be room for two cells.
+
+    _ASKED: floats do not decide whether the child in frame 1 of the search is empty. Most often it is, without an
+    interior: its unit is parallel to one of the path. The caller says so in ti[TOLD], and this is called again.
+    """
     if not _load(st, t, a):
-        return False
+        return _FAILED
     p = t.LAYER[a]
     unit = nearest_unit(st, p, st.FX[0])
     t.SPAN[a, 6] = unit
     for side in range(2):
+        if t.KID[a, side] != UNKNOWN:
+            continue
         # The first child may have gone on to the next layer: then rows of that are in the search.
         if t.ti[HEAD] != t.HEAD[a] and not _load(st, t, a):
-            return False
+            return _FAILED
         undo(st, 0)
         st.FI[0, UNIT_FIELD] = unit
-        start = t.ti[TAKEN] + st.gi[LOGGED]
+        told = t.ti[TOLD]
+        if told == NOTHING:  # what the caller was asked for is in the log already
+            t.SPAN[a, 2 + 2 * side] = t.ti[TAKEN] + st.gi[LOGGED]
+        start = t.SPAN[a, 2 + 2 * side]
         status = make_child(st, 0, -1 if side == 0 else 1)
+        if status == 2 and told == NOTHING:
+            if not row_length(st.ROWS[p, unit], st.ROWS.shape[2]) > 0.0:
+                return _FAILED  # both children would be empty, and the cell lost; units that vanish are decided before
+            st.FI[1, RECORDED] = 0
+            return _ASKED
+        t.ti[TOLD] = NOTHING
         c = t.ti[CELLS]
         found = _NONE
-        if status != 0:
+        if status == 1 or told == A_CELL:
             found = _describe(st, t, a, c)
         if found == _LOST:
-            return False
+            return _FAILED
         if found == _NONE:
             t.KID[a, side] = EMPTY
-            t.SPAN[a, 2 + 2 * side] = start
             t.SPAN[a, 3 + 2 * side] = t.ti[TAKEN] + st.gi[LOGGED]
             continue
         t.SPAN[c, 0] = start
         t.SPAN[c, 1] = t.ti[TAKEN] + st.gi[LOGGED]
         t.ti[CELLS] = c + 1
         t.KID[a, side] = c
-    return True
+    return _SPLIT
 
 
 @njit()
@@ -401,7 +421,8 @@ def pairs(st: Store, t: Tree, n: int) -> int:
 
     With ti[DIAGONAL] cells alone, for rank n on all their regions. FULL: `out` is to be emptied. GROW: there is no room
     for two more cells. PAUSED: ti[LIMIT] nodes are used up. FAILED: rows are not known well in floats. TAKE: the log of
-    the search, or the steps, are to be taken out.
+    the search, or the steps, are to be taken out. ASK: is the open cell in frame 1 of the search empty? ti[TOLD] wants
+    to know.
     """
     widths: Ints = st.m
     while t.ti[TOP] > 0:
@@ -418,10 +439,11 @@ def pairs(st: Store, t: Tree, n: int) -> int:
         top = t.ti[TOP] - 1
         a = t.stack[top, 0]
         b = t.stack[top, 1]
-        t.ti[NODES] += 1
-        if full_rank(t, a, n, widths) if t.ti[DIAGONAL] else closed(t, a, b, n, widths):
-            t.ti[TOP] = top
-            continue
+        if t.ti[TOLD] == NOTHING:
+            t.ti[NODES] += 1
+            if full_rank(t, a, n, widths) if t.ti[DIAGONAL] else closed(t, a, b, n, widths):
+                t.ti[TOP] = top
+                continue
         if t.OPEN[a] == 0 and t.OPEN[b] == 0:
             if a != b:
                 step(t, JOINT)
@@ -433,8 +455,10 @@ def pairs(st: Store, t: Tree, n: int) -> int:
         second = t.OPEN[a] < t.OPEN[b]
         if second:
             a, b = b, a
-        if t.KID[a, 0] == UNKNOWN and not _split(st, t, a):
-            return FAILED
+        if t.KID[a, 0] == UNKNOWN or t.KID[a, 1] == UNKNOWN:
+            found = _split(st, t, a)
+            if found != _SPLIT:
+                return ASK if found == _ASKED else FAILED
         step(t, SECOND_CELL if second else FIRST_CELL)
         t.ti[TOP] = top
         low = t.KID[a, 0]

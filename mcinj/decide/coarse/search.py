@@ -6,8 +6,9 @@ are proved positive on it, and unknowns for what is undecided, one rank modulo a
 fails; complete cells (full patterns of the hidden layers) on which it fails go to the searches that need no luck:
 `DeepSearch` for rank, `joint` for pairs.
 
-Any two inputs lie in a pair of cells of the tree, since closed cells cover their parent. A pair of a cell with itself
-that is closed by rank says too that the Jacobian has rank n on its regions; where all are settled, an input 0 of a
+Any two inputs lie in a pair of cells of the tree. Cells are left out where no input fits them strictly; an input on no
+unit's hyperplane (there are finitely many in the tree) fits those on one path strictly, down to a leaf; such inputs are
+dense, and closed cells, finitely many, hold the limits of what they hold. A pair of a cell with itself that is closed by rank says too that the Jacobian has rank n on its regions; where all are settled, an input 0 of a
 network without biases collides with nothing (`mcinj.decide.joint.collision`), so that inputs other than 0 are enough.
 
 Where weights have structure, ranks may fail everywhere: then coarse cells are given up early.
@@ -123,7 +124,9 @@ class Coarse:
                 raise _GivenUp
             if reason in (ck.TAKE, ck.DONE):
                 self._take()
-            if reason == ck.GROW:
+            if reason == ck.ASK:
+                ti[cs.TOLD] = cs.NO_CELL if self.search.point_of(1) is None else cs.A_CELL
+            elif reason == ck.GROW:
                 if cs.bytes_of(self.tree) > _BYTES:
                     raise _GivenUp
                 self.tree = cs.grown(self.tree)

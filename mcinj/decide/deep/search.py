@@ -379,22 +379,26 @@ class DeepSearch:
             result.append(row if up else tuple(-v for v in row))
         return tuple(result)
 
-    def _resolve(self) -> bool:
-        """Answer RESOLVE exactly; True if a collision was found at a complete cell."""
+    def point_of(self, frame: int) -> list[Fraction] | None:
+        """A point of the open cell of a frame, exactly; None: it has none, and the log says why."""
         self.exact_calls += 1
         st = self.st
-        frame, d = int(st.gi[ds.SLOT]), int(st.gi[ds.DEPTH])
-        layer = int(st.FI[frame, ds.LAYER])
-        pattern = self._pattern(layer)
+        pattern = self._pattern(int(st.FI[frame, ds.LAYER]))
         rows = self.path_rows(st.PATHS[: int(st.FI[frame, ds.PATH])], pattern)
-        circuit: list[int] | None = None
-        point: list[Fraction] | None = [Fraction(1)] * self.model.g
-        if rows:  # none: no unit that acts has been met, every point will do
-            circuit, point = circuit_or_point([[-v for v in integer_row(row)] for row in rows])
+        if not rows:  # no unit that acts has been met, every point will do
+            return [Fraction(1)] * self.model.g
+        circuit, point = circuit_or_point([[-v for v in integer_row(row)] for row in rows])
         if circuit is not None:
             self._write([START + SET + (len(circuit) << SHIFT), *(2 * t for t in circuit)])
             st.FI[frame, ds.RECORDED] += 1
             self._write([START + COUNTED + (1 << SHIFT), int(st.FI[frame, ds.RECORDED]) - 1])
+        return point
+
+    def _resolve(self) -> bool:
+        """Answer RESOLVE exactly; True if a collision was found at a complete cell."""
+        st = self.st
+        frame, d = int(st.gi[ds.SLOT]), int(st.gi[ds.DEPTH])
+        point = self.point_of(frame)
         if frame > d:
             if point is not None:
                 st.gi[ds.DEPTH] = frame
@@ -404,7 +408,8 @@ class DeepSearch:
             return False
         found = self._collision(tuple(point))
         if found is None:
-            jacobian = self.model.rows(pattern)[layer][: int(st.m[layer])]
+            layer = int(st.FI[frame, ds.LAYER])
+            jacobian = self.model.rows(self._pattern(layer))[layer][: int(st.m[layer])]
             active = [row[: self.model.n] for row, s in zip(jacobian, st.SIGN[layer], strict=False) if s > 0]
             if rank(active, self.model.n) < self.model.n:
                 raise RuntimeError("a region that loses rank gave no exact collision; please report this network")
