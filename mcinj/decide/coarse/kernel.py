@@ -335,7 +335,7 @@ def _describe(st: Store, t: Tree, a: int, c: int) -> int:
 
 @njit(**INNER)
 def _split(st: Store, t: Tree, a: int) -> int:
-    """Make the children of cell a that it has not; _FAILED as where `_load` says False. There must be room for two cells.
+    """Make the children that cell a has not; _FAILED as where `_load` says False. There must be room for two cells.
 
     _ASKED: floats do not decide whether the child in frame 1 of the search is empty. Most often it is, without an
     interior: its unit is parallel to one of the path. The caller says so in ti[TOLD], and this is called again.

@@ -8,8 +8,9 @@ fails; complete cells (full patterns of the hidden layers) on which it fails go 
 
 Any two inputs lie in a pair of cells of the tree. Cells are left out where no input fits them strictly; an input on no
 unit's hyperplane (there are finitely many in the tree) fits those on one path strictly, down to a leaf; such inputs are
-dense, and closed cells, finitely many, hold the limits of what they hold. A pair of a cell with itself that is closed by rank says too that the Jacobian has rank n on its regions; where all are settled, an input 0 of a
-network without biases collides with nothing (`mcinj.decide.joint.collision`), so that inputs other than 0 are enough.
+dense, and closed cells, finitely many, hold the limits of what they hold. A pair of a cell with itself that is closed
+by rank says too that the Jacobian has rank n on its regions; where all are settled, an input 0 of a network without
+biases collides with nothing (`mcinj.decide.joint.collision`), so that inputs other than 0 are enough.
 
 Where weights have structure, ranks may fail everywhere: then coarse cells are given up early.
 """

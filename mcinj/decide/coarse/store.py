@@ -22,7 +22,7 @@ Words = npt.NDArray[np.uint64]
 # ti: integers of a tree: cells so far, sets of residues so far, the cell whose pattern the search's rows are for (-1:
 # none), pairs on the stack, nodes, their limit, pairs put out, how many hidden units may be gone through, whether only
 # cells by themselves are looked at, tests of ranks and how many of them failed; for a certificate: numbers of the
-# search's log that are taken out already, and steps in `steps`; what the caller said of the child that it was asked for.
+# search's log that are taken out already, and steps in `steps`; what the caller said of the child in question.
 CELLS, RESIDUES, HEAD, TOP, NODES, LIMIT, OUT, TRY, DIAGONAL, TESTS, FAILS, TAKEN, STEPS, TOLD = range(14)
 # ti[TOLD]: nothing yet, the open cell is empty, it is not.
 NOTHING, NO_CELL, A_CELL = range(3)
