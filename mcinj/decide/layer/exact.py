@@ -73,74 +73,53 @@ def circuit_or_point(rows: IntegerRows, hint: Iterable[int] = ()) -> tuple[list[
     without any assumption on the rows. `hint`: positions that enter the starting basis first.
     """
     g = len(rows[0])
+    zero = next((i for i, row in enumerate(rows) if not any(row)), None)
     order = list(dict.fromkeys([*hint, *range(len(rows))]))
-    zero = [i for i in order if not any(rows[i])]
-    if zero:
-        return [zero[0]], None
-    # Basis of the row space, in the order given; x is kept in the span of the basis rows.
-    echelon: list[list[flint.fmpq]] = []
-    pivots: list[int] = []
-    basis: list[int] = []
-    for i in order:
-        v = [flint.fmpq(t) for t in rows[i]]
-        for e, p in zip(echelon, pivots):
-            if v[p] != 0:
-                f = v[p]
-                v = [a - f * b for a, b in zip(v, e)]
-        p = next((j for j in range(g) if v[j] != 0), -1)
-        if p >= 0:
-            f = v[p]
-            echelon.append([a / f for a in v])
-            pivots.append(p)
-            basis.append(i)
-        if len(basis) == g:
-            break
+    if zero is not None:
+        return [next(i for i in order if not any(rows[i]))], None
+    basis = _independent(rows, order)  # of the row space, in the order given
     k = len(basis)
-    matrix = flint.fmpq_mat(flint.fmpz_mat(rows))
-    b = flint.fmpq_mat(flint.fmpz_mat([rows[i] for i in basis]))
-    # Every row as a combination of basis rows: rows = C b, by solving on the pivot columns.
-    columns = sorted(pivots)
-    square = flint.fmpq_mat(k, k, [b[i, j] for i in range(k) for j in columns])
-    part = flint.fmpq_mat(len(rows), k, [matrix[i, j] for i in range(len(rows)) for j in columns])
-    combination = part * square.inv()
-    table = {
-        i: [combination[i, t] for t in range(k)] for i in range(len(rows)) if i not in set(basis)
-    }
-    # s_i = -1 - row_i·x and row_t·x = -1 - s_t for basis rows: s_i = (Σ c_it - 1) + Σ c_it s_t.
-    const = {i: sum(c, flint.fmpq(-1)) for i, c in table.items()}
-    position = list(basis)
+    # x is 0 but in k columns on which the basis rows are independent: all rows are combinations of these.
+    columns = range(g) if k == g else _pivots(flint.fmpz_mat([rows[i] for i in basis]))
+    part = flint.fmpz_mat([[row[j] for j in columns] for row in rows])
+    ones = flint.fmpz_mat(k, 1, [1] * k)
     while True:
-        bad = min((i for i, v in const.items() if v < 0), default=-1)
+        # Basis rows times x are -1, s = 0; another row is `line / scale` times them: s = Σ line / scale - 1.
+        inverse, scale = flint.fmpz_mat([[part[i, j] for j in range(k)] for i in basis]).inv().numer_denom()
+        sums = (part * (inverse * ones)).entries()
+        inside = set(basis)
+        bad = next((i for i, v in enumerate(sums) if v < scale and i not in inside), -1)
         if bad < 0:
             break
-        line = table[bad]
+        line = (flint.fmpz_mat(1, k, [part[bad, j] for j in range(k)]) * inverse).entries()
         slots = [t for t in range(k) if line[t] > 0]
         if not slots:
-            return sorted([bad, *(position[t] for t in range(k) if line[t] < 0)]), None
-        t = min(slots, key=lambda slot: position[slot])
-        enter, pivot = position[t], line[t]
-        # s_bad = β + Σ line_j s_j  →  s_enter = (s_bad - β - Σ_{j≠t} line_j s_j) / pivot
-        new = [-v / pivot for v in line]
-        new[t] = 1 / pivot
-        shift = -const[bad] / pivot
-        del table[bad], const[bad]
-        for i, c in table.items():
-            f = c[t]
-            if f != 0:
-                table[i] = [a + f * v for a, v in zip(c, new)]
-                table[i][t] = f * new[t]
-                const[i] += f * shift
-        table[enter], const[enter] = new, shift
-        position[t] = bad
-    # Every s >= 0 with the basis slacks 0: x solves row·x = -1 on the basis.
-    b = flint.fmpq_mat(flint.fmpz_mat([rows[i] for i in position]))
-    square = flint.fmpq_mat(k, k, [b[i, j] for i in range(k) for j in columns])
-    solution = square.inv() * flint.fmpq_mat(k, 1, [flint.fmpq(-1)] * k)
+            return sorted([bad, *(basis[t] for t in range(k) if line[t] < 0)]), None
+        basis[min(slots, key=lambda slot: basis[slot])] = bad
     x = [Fraction(0)] * g
-    for place, column in enumerate(columns):
-        value = solution[place, 0]
-        x[column] = Fraction(int(value.p), int(value.q))
+    for column, value in zip(columns, (inverse * ones).entries(), strict=True):
+        x[column] = Fraction(-int(value), int(scale))
     return None, x
+
+
+def _independent(rows: IntegerRows, order: Sequence[int]) -> list[int]:
+    """The first independent rows in an order, as many as there are."""
+    g = len(rows[0])
+    for count in (2 * g, len(order)):  # almost always the first few do
+        tried = order[:count]
+        found = _pivots(flint.fmpz_mat([rows[i] for i in tried]).transpose())
+        if len(found) == g:
+            break
+    return [order[i] for i in found]
+
+
+def _pivots(matrix: flint.fmpz_mat) -> list[int]:
+    """Columns that are no combination of those before them."""
+    reduced, _, size = matrix.rref()
+    found: list[int] = []
+    for row in range(size):
+        found.append(next(j for j in range(found[-1] + 1 if found else 0, matrix.ncols()) if reduced[row, j] != 0))
+    return found
 
 
 def products(rows: IntegerRows, x: Sequence[int]) -> list[int]:
