@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -114,26 +114,6 @@ def _main(
     if version:
         typer.echo(f"mcinj {mcinj.__version__}")
         raise typer.Exit
-
-
-def print_table(frame: Any, digits: int = 4) -> None:
-    """A table that keeps its columns in a pipe and wraps its last ones in a narrow terminal."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    from mcinj.show.tables import number
-
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    numeric = [frame[c].dtype.kind in "fiu" or str(frame[c].dtype) == "Int64" for c in frame.columns]
-    for name, is_number in zip(frame.columns, numeric, strict=True):
-        shown.add_column(str(name).replace("_", " "), justify="right" if is_number else "left", overflow="fold")
-    for row in frame.itertuples(index=False, name=None):
-        shown.add_row(*(number(v, digits) if isinstance(v, float) else str(v) for v in row))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)
-    console.print(shown, highlight=False, markup=False)
 
 
 def read_as_told(file: Path, last: LastLayer | None, layers: str | None, prefix: str | None) -> Reading:

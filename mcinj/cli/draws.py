@@ -18,8 +18,8 @@ from mcinj.cli.app import (
     app,
     parse_floats,
     parse_widths,
-    print_table,
 )
+from mcinj.cli.tables import print_table
 from mcinj.errors import InputError
 
 

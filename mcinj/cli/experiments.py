@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mcinj.cli.app import EXIT_INTERRUPT, Backend, TableFormat, app, print_table
+from mcinj.cli.app import EXIT_INTERRUPT, Backend, TableFormat, app
+from mcinj.cli.tables import print_table
 from mcinj.errors import InputError
 
 
@@ -125,14 +126,24 @@ def report(
 
     made = make_report(directories, output)
     if len(made.comparison):
-        frame = made.comparison.copy()
-        typer.echo("data against the bounds (difference = bound - estimate):")
-        print_table(frame)
+        typer.echo("data against the bounds (difference = bound - estimate; all columns in comparison.csv):")
+        _print_comparison(made.comparison)
     typer.echo("figures and tables:")
     for path in (*made.figures, *made.tables):
         if path.suffix != ".svg":
             typer.echo(f"  {path}")
     typer.echo(f"report: {made.page}")
+
+
+def _print_comparison(rows: Any) -> None:
+    """One table per family and basis, with what they share in its heading: narrow enough for a terminal."""
+    shared = ["family", "basis", "estimate", "interval_lo", "interval_hi"]
+    for (family, basis, estimate, low, high), part in rows.groupby(shared, sort=False, dropna=False):
+        typer.echo(f"\n{family}, {basis}: {estimate:.4f} [{low:.4f}, {high:.4f}]")
+        published = part["origin"] == "published"
+        shown = part[["bound", "value", "status", "difference", "verdict"]].copy()
+        shown.loc[published, "bound"] += " (published)"
+        print_table(shown if part["verdict"].any() else shown.drop(columns="verdict"))
 
 
 @app.command()

@@ -85,7 +85,8 @@ def circuit_or_point(rows: IntegerRows, hint: Iterable[int] = ()) -> tuple[list[
     ones = flint.fmpz_mat(k, 1, [1] * k)
     while True:
         # Basis rows times x are -1, s = 0; another row is `line / scale` times them: s = Σ line / scale - 1.
-        inverse, scale = flint.fmpz_mat([[part[i, j] for j in range(k)] for i in basis]).inv().numer_denom()
+        square = flint.fmpq_mat(flint.fmpz_mat([[part[i, j] for j in range(k)] for i in basis]))
+        inverse, scale = square.inv().numer_denom()
         sums = (part * (inverse * ones)).entries()
         inside = set(basis)
         bad = next((i for i, v in enumerate(sums) if v < scale and i not in inside), -1)
