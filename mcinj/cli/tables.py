@@ -6,7 +6,7 @@ from typing import Any
 
 _PIPE = 200  # columns where nobody says how many there are
 _BETWEEN = 3  # from the text of one column to that of the next
-_EDGES = 2
+_EDGES = 4  # two more than newer releases of rich need, as many as older ones do
 
 
 def print_table(frame: Any, digits: int = 4) -> None:
