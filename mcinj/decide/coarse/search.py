@@ -181,8 +181,8 @@ class Coarse:
         joint = Joint(self.model, self.network, [regions], 0)
         both = np.sort(index.reshape(-1, 2), axis=1)[:, ::-1]
         listed = np.concatenate([both, np.zeros((len(both), 1), dtype=np.int64)], axis=1)
-        answer = joint.run(np.ascontiguousarray(listed), self.limit - self.nodes)
+        answer = joint.walk.run(np.ascontiguousarray(listed), self.limit - self.nodes)
         self._others += joint.nodes
         if isinstance(answer, Witness):
             self.layer = answer.layer(self.network)
-        return Reason.BUDGET if answer is None else answer
+        return Reason.BUDGET if answer is False else answer

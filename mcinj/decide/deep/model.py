@@ -191,6 +191,21 @@ class DeepModel:
                 result.append(tuple((Fraction(0),) * self.g for _ in w))
         return result
 
+    def path_rows(self, path: Sequence[int], rows: Sequence[FractionMatrix]) -> list[FractionVector]:
+        """Exact rows of a path, positive on the cell: `walls`, then two per unit of all layers (not active, active).
+
+        `rows` are those of the layers on the cell's pattern.
+        """
+        units = [row for layer in rows for row in layer]
+        result = []
+        for index in path:
+            unit, up = divmod(index - len(self.fence), 2)
+            if index < len(self.fence):
+                result.append(self.walls[index])
+            else:
+                result.append(units[unit] if up else tuple(-v for v in units[unit]))
+        return result
+
     def input(self, z: Sequence[Fraction]) -> tuple[Fraction, ...] | None:
         """The input that a point of the homogenised space stands for; None where t <= 0."""
         if self.units is not None:

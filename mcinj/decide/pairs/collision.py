@@ -9,8 +9,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-import numpy as np
-
 from mcinj.certify.deep_checker import write_global
 from mcinj.certify.deep_pairs import PairsProof
 from mcinj.certify.deep_proof import DeepProof
@@ -42,12 +40,10 @@ from mcinj.networks.network import FractionMatrix
 Proof = DeepProof | PairsProof
 
 _LOOK = 256  # regions before the first look at pairs
-_MANY = 500  # regions with one active set, from which their pairs may take long
-_NO_LOG = np.zeros(1, dtype=np.int32)
 
 
 def pair_collision(
-    model: DeepModel, network: Network, limit: int, *, width: int | None = None, proofs: list[Proof] | None = None
+    model: DeepModel, network: Network, limit: int, *, proofs: list[Proof] | None = None
 ) -> tuple[Witness | bool | None, int]:
     """Decide the pairs of `model`, whose earlier prefixes are injective and which passes the regional criterion.
 
@@ -58,8 +54,7 @@ def pair_collision(
     """
     # Without a fixed t the equations are homogeneous: 2n of them leave only 0. With it, 2n + 1 are needed.
     target = 2 * model.g - 1 if model.biased else 2 * model.n
-    search = DeepSearch(model, target, enumerate_regions=True, width=width, record=proofs is not None)
-    rows = DeepSearch(model, target, width=width)
+    search = DeepSearch(model, target, enumerate_regions=True, record=proofs is not None)
     batches: list[Regions] = []
     tested = total = 0
     for batch in search.batches(limit):
@@ -69,15 +64,15 @@ def pair_collision(
         total += len(batch.signs)
         if total >= 2 * tested and total >= _LOOK:
             tested = total
-            witness = FewActive.of(rows, batches).collision(network)
+            witness = FewActive.of(model, batches).collision(network)
             if witness is not None:
                 return witness, search.nodes
-    if total > tested:
-        witness = FewActive.of(rows, batches).collision(network)
-        if witness is not None:
-            return witness, search.nodes
+    few = FewActive.of(model, batches)
+    witness = few.collision(network) if total > tested else None
+    if witness is not None:
+        return witness, search.nodes
     if proofs is not None:
-        proofs += [deep_proof(search), pairs_proof(FewActive.of(rows, batches))]
+        proofs += [deep_proof(search), pairs_proof(few)]
     return True, search.nodes
 
 
