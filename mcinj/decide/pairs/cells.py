@@ -99,18 +99,16 @@ def _unit(rows: Floats, errors: Floats) -> tuple[Floats, Floats]:
     return rows / norm, errors / norm[:, :, 0] * (1.0 + 1e-9) + TINY + 4.0 * UNIT
 
 
-def _paths(fence: Floats, H: Floats, HE: Floats, paths: Paths, lengths: Ints) -> tuple[Floats, Floats]:
+def _paths(fence: Floats, U: Floats, UE: Floats, paths: Paths, lengths: Ints) -> tuple[Floats, Floats]:
     """Signed unit rows of the paths."""
-    C, K, g = len(paths), int(lengths.max()), H.shape[2]
+    C, K, g = len(paths), int(lengths.max()), U.shape[2]
     P, PE = np.zeros((C, K, g)), np.zeros((C, K))
-    cells = np.arange(C)
-    for t in range(K):
-        index = paths[:, t].astype(np.int64)
-        valid = t < lengths
-        f = valid & (index < len(fence))
-        P[f, t], PE[f, t] = fence[index[f]], 8 * UNIT
-        h = valid & ~f
-        unit, up = np.divmod(index[h] - len(fence), 2)
-        P[h, t] = H[cells[h], unit] * np.where(up == 1, 1.0, -1.0)[:, None]
-        PE[h, t] = HE[cells[h], unit]
+    index = paths[:, :K].astype(np.int64) - len(fence)
+    within = np.arange(K) < lengths[:, None]
+    c, t = np.nonzero(within & (index < 0))
+    P[c, t], PE[c, t] = fence[index[c, t]], 8 * UNIT  # counted from the fence's end
+    c, t = np.nonzero(within & (index >= 0))
+    unit, up = np.divmod(index[c, t], 2)
+    P[c, t] = U[c, unit] * np.where(up == 1, 1.0, -1.0)[:, None]
+    PE[c, t] = UE[c, unit]
     return P, PE

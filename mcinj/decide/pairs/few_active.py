@@ -25,7 +25,8 @@ from mcinj.decide.pairs.walk import POINT
 from mcinj.decide.watch import current
 from mcinj.networks import Network
 
-_BATCH = 1_000  # regions, at least, whose rows are prepared together
+_FIRST, _MOST = 64, 1_024  # regions, about, whose rows are prepared together: few at first, where most collisions are
+_LONG = 500  # regions whose boxes may take long
 _PAIRS = 1 << 14  # pairs in one list
 
 
@@ -69,13 +70,13 @@ class FewActive:
     def batches(self) -> Iterator[Batch]:
         """All groups."""
         waiting: list[Ints] = []
-        count = 0
+        count, enough = 0, _FIRST
         for members in self.groups():
             waiting.append(members)
             count += len(members)
-            if count >= _BATCH:
+            if count >= enough:
                 yield self.batch(waiting)
-                waiting, count = [], 0
+                waiting, count, enough = [], 0, min(2 * enough, _MOST)
         if waiting:
             yield self.batch(waiting)
 
@@ -97,7 +98,10 @@ class FewActive:
         lo, hi = np.full((C, D), -np.inf, dtype=np.float32), np.full((C, D), np.inf, dtype=np.float32)
         bases = np.zeros((C if record else 1, 2 * D if record else 0, model.g), dtype=np.int32)
         boxes = Boxes(edges, equations, lo, hi, np.arange(C, dtype=np.int64), bases)
-        current().aside(partial(box_regions, cells, boxes))
+        if C > _LONG:
+            current().aside(partial(box_regions, cells, boxes))
+        else:
+            box_regions(cells, boxes)
         group = np.repeat(np.arange(len(groups)), np.diff(edges))
         return Batch(members, cells, boxes._replace(order=np.lexsort((lo[:, 0], group))))
 
