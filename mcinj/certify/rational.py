@@ -33,6 +33,24 @@ def rank(rows: Sequence[Sequence[Fraction | int]], columns: int) -> int:
     return int(to_flint(rows, columns).rank()) if rows else 0
 
 
+def is_circuit(rows: Any) -> bool:
+    """Whether the rows of a flint matrix have one linear dependence up to scale, with coefficients of one sign."""
+    whole = rows.numer_denom()[0] if hasattr(rows, "numer_denom") else rows
+    relation, nullity = whole.transpose().nullspace()
+    return nullity == 1 and {(relation[i, 0] > 0) - (relation[i, 0] < 0) for i in range(rows.nrows())} in ({1}, {-1})
+
+
+def null_space(rows: Any) -> Any:
+    """Basis of `{z : rows z = 0}` (columns) of an `fmpz_mat`."""
+    import flint
+
+    size = rows.ncols()
+    if rows.nrows() == 0:
+        return flint.fmpz_mat(size, size, [int(i == j) for i in range(size) for j in range(size)])
+    matrix, nullity = rows.nullspace()
+    return flint.fmpz_mat(size, nullity, [matrix[i, k] for i in range(size) for k in range(nullity)])
+
+
 def kernel(rows: Sequence[Sequence[Fraction | int]], columns: int) -> list[FractionVector]:
     """A basis of `{d : rows d = 0}`, exact; the unit vectors when there are no rows."""
     if not rows:

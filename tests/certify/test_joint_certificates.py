@@ -14,8 +14,9 @@ from mcinj.certify.deep_checker import write_joint
 from mcinj.certify.deep_proof import DeepProof, check
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.certify.format import DEEP_VERSION, pack, unpack
-from mcinj.certify.joint_cells import ABOVE, BELOW, WEAK, ClosedCells, is_circuit
+from mcinj.certify.joint_cells import ABOVE, BELOW, WEAK, ClosedCells
 from mcinj.certify.joint_proof import JointProof
+from mcinj.certify.rational import is_circuit
 from mcinj.certify.varints import decode, encode
 from mcinj.decide.deep.model import DeepModel
 from mcinj.decide.deep.record import deep_proof

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import gcd, lcm
+from math import lcm
 
 import flint
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.certify.joint_cells import null_space
+from mcinj.certify.rational import null_space
 from mcinj.certify.witness import Witness
 from mcinj.decide.deep.model import DeepModel
-from mcinj.decide.layer.exact import circuit_or_point, integer_row
+from mcinj.decide.layer.exact import circuit_or_point, integer_row, primitive
 from mcinj.decide.pairs.store import FREE, OFF, SAME
 from mcinj.networks import Network
 
@@ -155,8 +155,7 @@ def _meets(left: ExactCell, right: ExactCell, status: Sequence[int], z: Sequence
 
 
 def _primitive(row: Sequence[int]) -> IntegerRow:
-    divisor = gcd(*row)
-    return tuple(v // divisor for v in row) if divisor > 1 else tuple(row)
+    return tuple(primitive(row))
 
 
 def _kernel(rows: IntegerRows, columns: int) -> IntegerRows:
