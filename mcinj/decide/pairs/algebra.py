@@ -15,14 +15,20 @@ Ints = npt.NDArray[np.int64]
 
 
 @njit(**INNER)
+def dot(a: Floats, b: Floats, n: int) -> float:
+    """a·b of n entries, summed in their order."""
+    f = 0.0
+    for q in range(n):
+        f += a[q] * b[q]
+    return f
+
+
+@njit(**INNER)
 def null_space(E: Floats, k: int, D: int, Zn: Floats, A: Floats, v: Floats) -> bool:
     """Orthonormal columns Zn (D, D - k) of the kernel of k rows E, by Householder QR of E^T; False if rank is low."""
     # A = E^T (D x k), reflectors stored below the diagonal.
     for i in range(k):
-        norm = 0.0
-        for j in range(D):
-            norm += E[i, j] ** 2
-        norm = norm**0.5
+        norm = dot(E[i], E[i], D) ** 0.5
         if not norm > 0.0:
             return False
         for j in range(D):

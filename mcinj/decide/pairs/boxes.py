@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from mcinj._jit import njit
 from mcinj.decide.deep.store import INNER
+from mcinj.decide.pairs.algebra import dot
 from mcinj.decide.pairs.store import ABOVE, Cells, Floats, Ints, Words
 from mcinj.numeric.bits import has, popcount, put
 from mcinj.numeric.enclosure import TINY, UNIT, enclose, invert, quality
@@ -48,7 +49,6 @@ class BoxScratch(NamedTuple):
 
     J: Floats
     JE: Floats
-
     V: Floats
     Z: Words
     T: Floats
@@ -80,15 +80,10 @@ def _rays(
             work[g + 1, q] = P[t, q]
         for _ in range(2):
             for e in range(have):
-                f = 0.0
-                for q in range(g):
-                    f += work[e, q] * work[g + 1, q]
+                f = dot(work[e], work[g + 1], g)
                 for q in range(g):
                     work[g + 1, q] -= f * work[e, q]
-        norm = 0.0
-        for q in range(g):
-            norm += work[g + 1, q] ** 2
-        norm = norm**0.5
+        norm = dot(work[g + 1], work[g + 1], g) ** 0.5
         if norm > 1e-5:
             for q in range(g):
                 work[have, q] = work[g + 1, q] / norm
@@ -124,9 +119,7 @@ def _rays(
         kept = 0
         negative = 0
         for v in range(count):
-            f = 0.0
-            for q in range(g):
-                f += P[t, q] * V[v, q]
+            f = dot(P[t], V[v], g)
             T[v, g] = f
             if f < 0.0:
                 negative += 1
@@ -222,9 +215,7 @@ def _box_of(cells: Cells, a: int, s: int, boxes: Boxes, scratch: BoxScratch) -> 
     for v in range(count):
         total = 0.0
         for r in range(s):
-            f = 0.0
-            for q in range(g):
-                f += J[r, q] * V[v, q]
+            f = dot(J[r], V[v], g)
             Y[v, r] = f
             total += f
         if not total > 1e-9:
@@ -271,9 +262,7 @@ def _box_of(cells: Cells, a: int, s: int, boxes: Boxes, scratch: BoxScratch) -> 
         far = -1
         farthest = 0.0
         for t in range(length):
-            f = 0.0
-            for q in range(g):
-                f += P[t, q] * V[v, q]
+            f = dot(P[t], V[v], g)
             if f > farthest:
                 farthest = f
                 far = t

@@ -21,7 +21,7 @@ import numpy as np
 
 from mcinj._jit import njit
 from mcinj.decide.deep.store import INNER
-from mcinj.decide.pairs.algebra import independent, null_space, pivots, raises_rank
+from mcinj.decide.pairs.algebra import dot, independent, null_space, pivots, raises_rank
 from mcinj.decide.pairs.store import (
     BOUND,
     BY_BOTH,
@@ -81,9 +81,7 @@ def closed_cone(s: Scratch, E: Floats, k: int, count: int, D: int, point: Floats
     status, met = cell.settle(s.G, s.required, some, s.M[:q], s.x, s.u, s.ids, s.vec[5], s.vec[6])
     if status == cell.FEASIBLE:
         for j in range(D):
-            f = 0.0
-            for e in range(q):
-                f += s.Zn[j, e] * s.x[e]
+            f = dot(s.Zn[j], s.x, q)
             point[j] = f
         return MEETS
     if status != cell.EMPTY:
@@ -196,6 +194,21 @@ def has_own(cells: Cells, status: Ints, c: int) -> bool:
 
 
 @njit(**INNER)
+def _unit_row(cells: Cells, c: int, j: int, sign: float, at: int, D: int, out: Floats, error: Floats) -> bool:
+    """out (D,) = a unit's row on cell c, of unit length, from column `at` on; error[0]. False for rows of zeros."""
+    g = cells.Z.shape[2]
+    norm = row_length(cells.Z[c, j], g)
+    if not norm > LEAST:
+        return False
+    for q in range(D):
+        out[q] = 0.0
+    for q in range(g):
+        out[at + q] = sign * cells.Z[c, j, q] / norm
+    error[0] = cells.ZE[c, j] / norm * (1.0 + 1e-9) + 4.0 * UNIT
+    return True
+
+
+@njit(**INNER)
 def copy_rows(cells: Cells, s: Scratch, status: Ints, count: int, c: int, at: int, D: int) -> int:
     """Append what holds in one copy, from column `at` on: its path, the signs of units; returns the new count."""
     g = cells.Z.shape[2]
@@ -209,16 +222,9 @@ def copy_rows(cells: Cells, s: Scratch, status: Ints, count: int, c: int, at: in
     for j in range(status.shape[0]):
         if cells.kind[c, j] != OPEN or not (status[j] == SAME or status[j] == OFF):
             continue
-        norm = row_length(cells.Z[c, j], g)
-        if not norm > LEAST:
-            continue  # leaving a row out is sound
         sign = 1.0 if status[j] == SAME else -1.0
-        for q in range(D):
-            s.S[count, q] = 0.0
-        for q in range(g):
-            s.S[count, at + q] = sign * cells.Z[c, j, q] / norm
-        s.SE[count] = cells.ZE[c, j] / norm * (1.0 + 1e-9) + 4.0 * UNIT
-        count += 1
+        if _unit_row(cells, c, j, sign, at, D, s.S[count], s.SE[count:]):
+            count += 1  # leaving a row out is sound
     return count
 
 
@@ -273,23 +279,15 @@ def _one_sided(cells: Cells, s: Scratch, w: Walk, a: int, b: int, rank: int) -> 
             continue
         for side in range(2):
             c = a if side == 0 else b
-            norm = row_length(cells.Z[c, j], g) if cells.kind[c, j] == WEAK else 0.0
-            if not norm > LEAST:
+            if cells.kind[c, j] != WEAK or not _unit_row(cells, c, j, 1.0, side * g, D, s.E[rank], s.EE[rank:]):
                 continue
-            at = side * g
+            ones += 1
             for q in range(D):
                 s.line[q] = 0
             for q in range(g):
-                s.line[at + q] = cells.R[c, j, q]
-            ones += 1
-            if not raises_rank(s.line, s.T, s.lead, rank, D):
-                continue
-            for q in range(D):
-                s.E[rank, q] = 0.0
-            for q in range(g):
-                s.E[rank, at + q] = cells.Z[c, j, q] / norm
-            s.EE[rank] = cells.ZE[c, j] / norm * (1.0 + 1e-9) + 4.0 * UNIT
-            rank += 1
+                s.line[side * g + q] = cells.R[c, j, q]
+            if raises_rank(s.line, s.T, s.lead, rank, D):
+                rank += 1
     return rank, ones
 
 
