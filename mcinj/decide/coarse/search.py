@@ -179,9 +179,8 @@ class Coarse:
         if self.record:
             self.left.append(pairs)
         joint = Joint(self.model, self.network, [regions], 0)
-        both = np.sort(index.reshape(-1, 2), axis=1)[:, ::-1]
-        listed = np.concatenate([both, np.zeros((len(both), 1), dtype=np.int64)], axis=1)
-        answer = joint.walk.run(np.ascontiguousarray(listed), self.limit - self.nodes)
+        listed = np.ascontiguousarray(np.sort(index.reshape(-1, 2), axis=1)[:, ::-1])
+        answer = joint.walk.run(listed, self.limit - self.nodes)
         self._others += joint.nodes
         if isinstance(answer, Witness):
             self.layer = answer.layer(self.network)

@@ -160,7 +160,6 @@ class DeepSearch:
             RQ=np.zeros((total + fences + 8, g)), RS=np.zeros(total + fences + 8),
         )  # fmt: skip
         gi[ds.ROOM] = min(_FIRST, outputs)
-        self.exact_calls = 0
         self._pace = Pace(most=_SLICE)
         self._large = sum(w.size for w in model.floats) > _LARGE
         if width is not None:
@@ -365,7 +364,6 @@ class DeepSearch:
 
     def point_of(self, frame: int) -> list[Fraction] | None:
         """A point of the open cell of a frame, exactly; None: it has none, and the log says why."""
-        self.exact_calls += 1
         st = self.st
         path = st.PATHS[: int(st.FI[frame, ds.PATH])].tolist()
         rows = self.model.path_rows(path, self.model.rows(self._pattern(int(st.FI[frame, ds.LAYER]))))
@@ -409,7 +407,6 @@ class DeepSearch:
         Nothing is composed of last-layer rows: they are scaled. Hidden ones too small for their relative error are
         rounded as they are, and only their unit rows in G are those of a multiple.
         """
-        self.exact_calls += 1
         st, g = self.st, self.model.g
         exact = self.model.rows(self._pattern(p))[p][: int(st.m[p])]
         for j, row in enumerate(exact):

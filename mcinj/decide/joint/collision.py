@@ -91,7 +91,6 @@ class Joint:
         self.model = model
         self.cells, self._screen = make_cells(model, regions.signs, paths, lengths)
         self.exact = ExactCells(model, network, self.cells.on, paths, lengths)
-        self.exact_calls = 0
         watch = current()
         self.walk = PairWalk(
             self.cells, model.biased, self._answer, lambda used, left: watch.poll(used - nodes, left), nodes
@@ -132,7 +131,6 @@ class Joint:
                 si[ps.REPLY] = ps.AGAIN
                 si[ps.DEPTH] -= reason == CANDIDATE
                 return None
-        self.exact_calls += 1
         point = self.walk.walk.point
         if reason == CANDIDATE:
             answer = self.exact.decide(a, b, self._at_point(signs, a, b, point))
