@@ -25,7 +25,7 @@ from mcinj.decide.pairs import store as ps
 from mcinj.decide.pairs.collision import decide_global
 from mcinj.decide.pairs.kernel import test as node_test
 from mcinj.decide.pairs.store import Cells, Scratch, Walk
-from mcinj.decide.pairs.walk import test_pair as pair_test
+from mcinj.decide.pairs.walk import run
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.networks import Network, sample
 
@@ -281,7 +281,7 @@ def joint_of(network: Network) -> Joint:
 
 
 @njit()
-def tested(cells: Cells, s: Scratch, w: Walk, a: int, b: int) -> int:
+def of_node(cells: Cells, s: Scratch, w: Walk, a: int, b: int) -> int:
     """The test of a node, which only compiled code can call."""
     return int(node_test(cells, s, w, a, b))
 
@@ -300,14 +300,16 @@ def test_what_floats_close_is_closed_exactly(kind: str) -> None:
     rng = np.random.default_rng(0)
     for pairs in joint.lists():
         for a, b, _ in rng.permutation(pairs)[:40].tolist():
-            pair_test(cells, scratch, walk, a, b)
+            walk.si[[ps.POSITION, ps.DEPTH, ps.REPLY, ps.LIMIT]] = 0, -1, ps.GO_ON, walk.si[ps.NODES] + 1
+            run(cells, scratch, walk, np.array([[a, b]]))  # one node, the root
+            walk.si[ps.SPAN] = -1
             # Fewer equations, and some signs that are free: what closes then closes for the same reasons.
             for j in range(len(status)):
                 if status[j] == ps.SAME and rng.random() < 0.6:
                     status[j] = ps.FREE
                 elif status[j] == ps.FREE and rng.random() < 0.6:
                     status[j] = rng.choice([ps.SAME, ps.OFF])
-            result = tested(cells, scratch, walk, a, b)
+            result = of_node(cells, scratch, walk, a, b)
             if result in closed:
                 assert joint.exact.decide(a, b, status.tolist()) is None
                 closed[result] += 1

@@ -15,17 +15,8 @@ from mcinj.decide.watch import Pace
 _SLICE = 5_000  # most nodes between two looks at the outside world
 
 
-def new_walk(cells: Cells, constant: bool) -> ps.Walk:
-    """A walk that has not begun; `constant`: whether the cells have t, the same in both copies."""
-    units, g = cells.Z.shape[1:]
-    status, stack, phase = (np.zeros(units + more, dtype=np.int64) for more in (0, 1, 1))
-    walk = ps.Walk(np.zeros(8, dtype=np.int64), status, stack, phase, np.zeros(2 * g))
-    walk.si[[ps.CONSTANT, ps.SPAN]] = constant, -1
-    return walk
-
-
 class PairWalk:
-    """Walks through pairs of these cells.
+    """Walks through pairs of these cells; `constant`: whether they have t, the same in both copies.
 
     `ask(reason, a, b)` answers ASK, POINT and CANDIDATE: with a collision, or by what it leaves in `walk`, see `run`.
     `poll(nodes, left)` is called between two slices, with all nodes so far and the pairs of the list that are left.
@@ -37,8 +28,10 @@ class PairWalk:
     ) -> None:  # fmt: skip
         self.cells, self._ask, self._poll = cells, ask, poll
         self.scratch = ps.make_scratch(cells)
-        self.walk = new_walk(cells, constant)
-        self.walk.si[ps.NODES] = nodes
+        units, g = cells.Z.shape[1:]
+        status, stack, phase = (np.zeros(units + more, dtype=np.int64) for more in (0, 1, 1))
+        self.walk = ps.Walk(np.zeros(ps.INTEGERS, dtype=np.int64), status, stack, phase, np.zeros(2 * g))
+        self.walk.si[[ps.NODES, ps.CONSTANT, ps.SPAN]] = nodes, constant, -1
         self._pace = Pace(most=_SLICE)
 
     @property

@@ -8,11 +8,12 @@ import numpy.typing as npt
 from mcinj.certify.deep_pairs import PairsProof
 from mcinj.certify.deep_regions import Regions
 from mcinj.certify.deep_rows import PrefixRows
+from mcinj.decide.budget import UNLIMITED
 from mcinj.decide.deep.search import patterns
-from mcinj.decide.pairs.driver import new_walk
+from mcinj.decide.pairs.driver import PairWalk
 from mcinj.decide.pairs.few_active import Batch, FewActive
-from mcinj.decide.pairs.store import BY_BOTH, BY_QUOTIENT, Scratch, Walk, make_scratch
-from mcinj.decide.pairs.walk import test_pair
+from mcinj.decide.pairs.store import BY_QUOTIENT, LAST, MEETS
+from mcinj.decide.watch import current
 
 Ints = npt.NDArray[np.int64]
 
@@ -30,6 +31,7 @@ class _Recorder:
         # (region) -> base rows -> bounds, as the file has them.
         self.boxes: list[dict[tuple[int, ...], list[int]]] = [{} for _ in signs]
         self.circuits: list[list[int]] = []
+        self.exact: list[int] = []  # rows of the circuit that was found last by exact arithmetic
 
     def proof(self) -> PairsProof:
         for members in self.regions.groups():
@@ -49,10 +51,12 @@ class _Recorder:
         return row // 2 if row >= 0 else sum(self.model.widths)
 
     def _pairs(self, members: Ints, batch: Batch) -> None:
-        boxes = batch.boxes
+        boxes, watch = batch.boxes, current()
         c, size = boxes.lo.shape
         used = np.zeros((c, 2 * size), dtype=bool)
-        scratch, walk = make_scratch(batch.cells), new_walk(batch.cells, self.model.biased)
+        walk = PairWalk(
+            batch.cells, self.model.biased, lambda _, i, j: self._exactly(batch, i, j), lambda nodes, left: watch.poll()
+        )
         place = np.argsort(boxes.order)
         for i, rest in self.regions.ranks_open(members):
             # Column 2 e: the later region is above, 2 e + 1: below.
@@ -73,29 +77,27 @@ class _Recorder:
                 done |= these
             for j in rest[~done].tolist():
                 if place[i] < place[j]:
-                    self.circuits.append(self._circuit(batch, scratch, walk, i, j))
+                    self.circuits.append(self._circuit(batch, walk, i, j))
                 else:
-                    self.circuits.append([code ^ 1 for code in self._circuit(batch, scratch, walk, j, i)])
+                    self.circuits.append([code ^ 1 for code in self._circuit(batch, walk, j, i)])
         for i, a in enumerate(members.tolist()):
             for e in np.flatnonzero(used[i]).tolist():
                 value = (boxes.hi if e & 1 else boxes.lo)[i, e >> 1]
                 units = tuple(self._unit(a, int(t)) for t in boxes.bases[i, e])
                 self.boxes[a].setdefault(units, []).extend([e, int(value.view(np.uint32))])
 
-    def _circuit(self, batch: Batch, scratch: Scratch, walk: Walk, i: int, j: int) -> list[int]:
+    def _circuit(self, batch: Batch, walk: PairWalk, i: int, j: int) -> list[int]:
         """Rows `2 unit + side` of regions i, j of the batch that contradict the equations."""
         a, b = (int(batch.members[k]) for k in (i, j))
         length = int(self.few.regions.sizes[a, 0])
-        found = int(test_pair(batch.cells, scratch, walk, i, j))
-        if found in (BY_QUOTIENT, BY_BOTH):
+        walk.run(np.array([[i, j]]), UNLIMITED)
+        last = walk.walk.si[LAST]
+        if last < MEETS:
             flips = np.flatnonzero(batch.cells.on[i] != batch.cells.on[j]).tolist()
-            columns = self.model.g + len(flips) if found == BY_QUOTIENT else 2 * self.model.g
-            rows = scratch.ids[: columns - int(batch.boxes.equations[0]) + 1].tolist()
+            columns = self.model.g + (len(flips) if last == BY_QUOTIENT else self.model.g)
+            rows = walk.scratch.ids[: columns - int(batch.boxes.equations[0]) + 1].tolist()
         else:
-            pair = self.few.pair(self.model.network, a, b)
-            if pair.decide() is not None:
-                raise RuntimeError("a certificate met a collision that the search excluded; please report this network")
-            flips, rows = [], list(pair.circuit)
+            flips, rows = [], self.exact
         codes = []
         for row in rows:
             t = row - 2 * len(flips)  # behind the units that differ, of a and of b in turn, are the paths of both
@@ -104,3 +106,9 @@ class _Recorder:
             else:
                 codes.append(2 * self._unit(a, t) if t < length else 2 * self._unit(b, t - length) + 1)
         return codes
+
+    def _exactly(self, batch: Batch, i: int, j: int) -> None:
+        pair = self.few.pair(self.model.network, int(batch.members[i]), int(batch.members[j]))
+        if pair.decide() is not None:
+            raise RuntimeError("a certificate met a collision that the search excluded; please report this network")
+        self.exact = list(pair.circuit)

@@ -27,8 +27,9 @@ BY_RANK, BY_COPY, BY_QUOTIENT, BY_BOTH, MEETS, UNPROVED = range(6)
 # Integers of a walk, `Walk.si`. Where it stands: the pair in the list, units branched on (-1: before a pair).
 # Nodes, and their limit. Whether the cells have a constant t, the same in both copies.
 # The rank of the units that differ as the caller found it (-1: not asked), and its upper bound as the test took it.
-# What the caller wants next: nothing, branch at `point`, or the same node once more.
-POSITION, DEPTH, NODES, LIMIT, CONSTANT, SPAN, BOUND, REPLY = range(8)
+# What the caller wants next: nothing, branch at `point`, or the same node once more. What the last test has said.
+POSITION, DEPTH, NODES, LIMIT, CONSTANT, SPAN, BOUND, REPLY, LAST = range(9)
+INTEGERS = 9
 GO_ON, BRANCH, AGAIN = range(3)
 
 
@@ -62,7 +63,7 @@ class Cells(NamedTuple):
 class Walk(NamedTuple):
     """Where a walk through a list of pairs stands: it can be left at any node, and gone on with.
 
-    si (8,): the integers above. status (m,): what each unit of the last layer is at the node. units (m + 1,), phase
+    si (INTEGERS,): the integers above. status (m,): what each unit of the last layer is at the node. units, phase
     (m + 1,): units branched on, by depth, and how many of their children are begun. point (2 g,): of both cells.
     """
 

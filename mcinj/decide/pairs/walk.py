@@ -18,6 +18,7 @@ from mcinj.decide.pairs.store import (
     DEPTH,
     FREE,
     GO_ON,
+    LAST,
     LIMIT,
     MEETS,
     NODES,
@@ -86,14 +87,6 @@ def _choose(cells: Cells, w: Walk, a: int, b: int) -> tuple[int, bool]:
 
 
 @njit()
-def test_pair(cells: Cells, s: Scratch, w: Walk, a: int, b: int) -> int:
-    """`mcinj.decide.pairs.kernel.test` of the root of a pair that no sign closes."""
-    _begin(cells, w.status, a, b)
-    w.si[SPAN] = -1
-    return int(test(cells, s, w, a, b))
-
-
-@njit()
 def run(cells: Cells, s: Scratch, w: Walk, pairs: Ints) -> int:
     """Decide the pairs (·, >= 2) from where w stands; returns DONE, or
 
@@ -143,6 +136,7 @@ def run(cells: Cells, s: Scratch, w: Walk, pairs: Ints) -> int:
             enter = False
             si[NODES] += 1
             result = test(cells, s, w, a, b)
+            si[LAST] = result
             if result < MEETS:
                 continue
             if result == UNPROVED:
