@@ -28,6 +28,23 @@ def product(a: Any, b: Any) -> FractionMatrix:
     return tuple(flat[i * columns : (i + 1) * columns] for i in range(c.nrows()))
 
 
+def rows_on(weights: Sequence[FractionMatrix], pattern: Sequence[Sequence[bool]]) -> list[FractionMatrix]:
+    """Rows of the layers over the inputs where `pattern[k]` says which units of layer k + 1 act.
+
+    `pattern` may be shorter than the network: there are rows of one layer more than it has.
+    """
+    result = [weights[0]]
+    columns = len(weights[0][0])
+    for w, active in zip(weights[1:], pattern, strict=False):
+        keep = [i for i, on in enumerate(active) if on]
+        if keep:
+            left = to_flint([[row[i] for i in keep] for row in w], len(keep))
+            result.append(product(left, to_flint([result[-1][i] for i in keep], columns)))
+        else:
+            result.append(tuple((Fraction(0),) * columns for _ in w))
+    return result
+
+
 def rank(rows: Sequence[Sequence[Fraction | int]], columns: int) -> int:
     """Exact rank of the rows."""
     return int(to_flint(rows, columns).rank()) if rows else 0

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.certify.rational import product, to_flint
+from mcinj.certify.rational import rows_on
 from mcinj.certify.witness import Witness
 from mcinj.decide.deep.scaling import (
     Factors,
@@ -181,15 +181,7 @@ class DeepModel:
 
         They are over the model's coordinates (`units`).
         """
-        result = [self.exact[0]]
-        for w, active in zip(self.exact[1:], pattern, strict=False):
-            keep = [i for i, on in enumerate(active) if on]
-            if keep:
-                left = to_flint([[row[i] for i in keep] for row in w], len(keep))
-                result.append(product(left, to_flint([result[-1][i] for i in keep], self.g)))
-            else:
-                result.append(tuple((Fraction(0),) * self.g for _ in w))
-        return result
+        return rows_on(self.exact, pattern)
 
     def path_rows(self, path: Sequence[int], rows: Sequence[FractionMatrix]) -> list[FractionVector]:
         """Exact rows of a path, positive on the cell: `walls`, then two per unit of all layers (not active, active).

@@ -24,8 +24,9 @@ import numpy.typing as npt
 from mcinj.certify.witness import Witness
 from mcinj.decide.deep.model import DeepModel
 from mcinj.decide.deep.search import DeepSearch, Regions
-from mcinj.decide.joint.cells import make_cells, survivors
+from mcinj.decide.joint.cells import make_cells
 from mcinj.decide.joint.exact import ExactCells
+from mcinj.decide.joint.screen import survivors
 from mcinj.decide.pairs import store as ps
 from mcinj.decide.pairs.driver import PairWalk
 from mcinj.decide.pairs.walk import CANDIDATE

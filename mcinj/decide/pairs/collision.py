@@ -22,9 +22,9 @@ from mcinj.decide.deep.record import deep_proof
 from mcinj.decide.deep.regions import (
     Counts,
     DeepDecision,
-    coarse_decision,
     count_regions,
     decide_regional,
+    exact_decision,
     rank_regions,
 )
 from mcinj.decide.deep.search import DeepSearch, Regions
@@ -179,7 +179,7 @@ def _closed_cells(network: Network, nodes: int, limit: int, fence: FractionMatri
     found = coarse.pairs()
     nodes += coarse.nodes
     if found is not None:
-        decided = coarse_decision(found, coarse.layer, nodes)
+        decided = exact_decision(found, coarse.layer, nodes)
         if not certificate or decided.outcome is not Outcome.INJECTIVE:
             return decided
         current().decided = (decided, None)
@@ -191,21 +191,16 @@ def _closed_cells(network: Network, nodes: int, limit: int, fence: FractionMatri
     if ranked.outcome is not Outcome.INJECTIVE:
         return ranked
     answer, used = joint_collision(DeepModel.of(network, fence), network, limit - ranked.nodes, searches[0].cells)
-    nodes = ranked.nodes + used
-    if isinstance(answer, Reason):
-        reason = Reason.RANK if answer is Reason.BUDGET else answer
-        return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, 0.0, reason=reason)
-    if isinstance(answer, Witness):
-        return DeepDecision(Outcome.NOT_INJECTIVE, answer.layer(network), Certified.EXACT, nodes, 0.0, answer)
-    proof = None
-    if certificate:
-        current().decided = (DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0), None)
-        current().enter("writing the certificate")
-        # Found anew, with the proof of every step; it is outside of the node budget.
-        from mcinj.decide.joint.record import joint_certificate
+    layer = answer.layer(network) if isinstance(answer, Witness) else None
+    decided = exact_decision(answer, layer, ranked.nodes + used)
+    if not certificate or decided.outcome is not Outcome.INJECTIVE:
+        return decided
+    current().decided = (decided, None)
+    current().enter("writing the certificate")
+    # Found anew, with the proof of every step; it is outside of the node budget.
+    from mcinj.decide.joint.record import joint_certificate
 
-        proof = joint_certificate(network, deep_proof(searches[0]))
-    return DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0, certificate=proof)
+    return replace(decided, certificate=joint_certificate(network, deep_proof(searches[0])))
 
 
 def _layers_injective(network: Network, certificate: bool) -> list[bytes] | None:
