@@ -76,7 +76,7 @@ def rows_of(model: DeepModel, acts: list[Flags]) -> tuple[list[Floats], list[Flo
         m0 = w.shape[1]
         masked = np.where(active[:, :, None], rows[-1], 0.0)
         following = np.stack([masked[:, :, q] @ w.T for q in range(g)], axis=2)
-        size = np.where(active, np.abs(rows[-1]).max(axis=2), 0.0)
+        size = np.where(active, _largest(rows[-1]), 0.0)
         total = size @ np.abs(w).T
         error = np.where(active, errors[-1], 0.0) @ np.abs(w).T * (1.0 + 4 * UNIT * m0)
         sizes = (size + np.where(active, errors[-1], 0.0)).sum(axis=1)
@@ -84,15 +84,23 @@ def rows_of(model: DeepModel, acts: list[Flags]) -> tuple[list[Floats], list[Flo
         # No rounding where the row is exactly 0, or where sums of integers are exact.
         nothing = ~((size > 0.0).astype(np.int64) @ (w != 0.0).T.astype(np.int64)).astype(bool)
         error = (error + np.where(nothing | (model.integral & (total < 2.0**52)), 0.0, rounding)) * (1.0 + 1e-9)
-        bad |= ((error > 0.0) & ~(error < 1e-9 * np.abs(following).max(axis=2))).any(axis=1)
+        bad |= ((error > 0.0) & ~(error < 1e-9 * _largest(following))).any(axis=1)
         rows.append(following)
         errors.append(error)
     return rows, errors, bad
 
 
+def _largest(rows: Floats) -> Floats:
+    """The largest absolute value of each row: of few entries, so column by column."""
+    top: Floats = np.abs(rows[:, :, 0])
+    for q in range(1, rows.shape[2]):
+        np.maximum(top, np.abs(rows[:, :, q]), out=top)
+    return top
+
+
 def _unit(rows: Floats, errors: Floats) -> tuple[Floats, Floats]:
     """Rows of unit length and their errors; rows of zeros stay zero."""
-    top = np.abs(rows).max(axis=2, keepdims=True)
+    top = _largest(rows)[:, :, None]
     scaled = rows / np.where(top > 0.0, top, 1.0)
     norm = top * np.sqrt((scaled * scaled).sum(axis=2, keepdims=True))
     norm = np.where(norm > 0.0, norm, 1.0)
