@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from mcinj.certify.deep_checker import write_regional
+from mcinj.certify.deep_checker import REGIONAL, write_deep
 from mcinj.certify.witness import Witness
 from mcinj.decide.bounded.box_proof import BoxProof
 from mcinj.decide.budget import limit_of
@@ -99,7 +99,7 @@ def decide_regional(
         current().decided = (found, None)
     if certificate and found.outcome is Outcome.INJECTIVE and proof is None:
         premise = network.premise if found.certified is Certified.GENERIC else None
-        proof = write_regional(network, [deep_proof(search) for search in searches], premise)
+        proof = write_deep(network, REGIONAL, [deep_proof(search) for search in searches], premise)
     return replace(found, seconds=time.perf_counter() - started, certificate=proof)
 
 

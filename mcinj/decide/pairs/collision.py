@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from mcinj.certify.deep_checker import write_global
+from mcinj.certify.deep_checker import GLOBAL, write_deep
 from mcinj.certify.deep_pairs import PairsProof
 from mcinj.certify.deep_proof import DeepProof
 from mcinj.certify.format import join
@@ -140,7 +140,7 @@ def _general_position(
     proof = None
     if proofs is not None and network.premise is not None:
         current().decided = (DeepDecision(Outcome.INJECTIVE, None, Certified.GENERIC, nodes, 0.0), None)
-        proof = write_global(network, proofs, network.premise)
+        proof = write_deep(network, GLOBAL, proofs, network.premise)
     return DeepDecision(Outcome.INJECTIVE, None, Certified.GENERIC, nodes, 0.0, certificate=proof)
 
 
