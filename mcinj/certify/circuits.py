@@ -14,6 +14,7 @@ import flint
 import numpy as np
 import numpy.typing as npt
 
+from mcinj.certify.rational import is_circuit
 from mcinj.networks import Network
 
 Floats = npt.NDArray[np.float64]
@@ -80,11 +81,7 @@ class Rows:
     def is_circuit(self, codes: Ints) -> bool:
         """Exactly: one dependence up to scale, all coefficients of one sign."""
         part = [[-v for v in self.integers[i >> 1]] if i & 1 else self.integers[i >> 1] for i in codes.tolist()]
-        basis, nullity = flint.fmpz_mat([list(column) for column in zip(*part, strict=True)]).nullspace()
-        if nullity != 1:
-            return False
-        signs = {(basis[i, 0] > 0) - (basis[i, 0] < 0) for i in range(len(part))}
-        return signs in ({1}, {-1})
+        return is_circuit(flint.fmpz_mat(part))
 
     def are_circuits(self, codes: Ints) -> npt.NDArray[np.bool_]:
         """For sets of g + 1 rows, shape (K, g + 1): which are proved by floating point. False means undecided."""

@@ -10,7 +10,7 @@ from mcinj.certify.deep_linear import INNER
 from mcinj.certify.deep_state import DIVIDED, RANKED
 
 # Why `pairs` returned; ASK: the rank of the pair and form in si must be judged over the rationals.
-DONE, ASK, ROOM, CUT, UNDIVIDED, INCOMPLETE, OPEN_CELL = range(7)
+DONE, ASK, ROOM, CUT, UNDIVIDED, INCOMPLETE = range(6)
 # What a pair's step says: closed by one of two forms, first or second cell divided, left for a proof of its own.
 BY_DIFFERENCES, BY_BOTH, FIRST, SECOND, JOINT = range(5)
 # si: pairs on the stack, steps read, pairs left, the pair and form that are asked for, and whether that is settled.

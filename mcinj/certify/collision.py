@@ -6,27 +6,10 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from mcinj.certify.rational import kernel, product, rank, to_flint
+from mcinj.certify.rational import kernel, product, rank, rows_on, to_flint
 from mcinj.certify.witness import Witness
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix, FractionVector
-
-
-def active_jacobians(network: Network, pattern: Sequence[Sequence[bool]]) -> list[FractionMatrix]:
-    """Exact Jacobians of the pre-activations of each layer, where `pattern[k]` says which units of layer k+1 act.
-
-    `pattern` may be one layer shorter than the network: the last layer's pattern does not enter. Element k has
-    shape `(m_{k+1}, n)`.
-    """
-    jacobians = [network.exact_weights[0]]
-    for w, active in zip(network.exact_weights[1:], pattern, strict=False):
-        keep = [i for i, on in enumerate(active) if on]
-        if not keep:
-            jacobians.append(tuple((Fraction(0),) * network.n for _ in w))
-            continue
-        left = to_flint([[row[i] for i in keep] for row in w], len(keep))
-        jacobians.append(product(left, to_flint([jacobians[-1][i] for i in keep], network.n)))
-    return jacobians
 
 
 def collision_at(network: Network, x: Sequence[Fraction]) -> tuple[Witness, int] | None:
@@ -40,7 +23,7 @@ def collision_at(network: Network, x: Sequence[Fraction]) -> tuple[Witness, int]
     x = tuple(x)
     levels = network.exact_pre_activations(x)
     pattern = [[v > 0 for v in z] for z in levels]
-    jacobians = active_jacobians(network, pattern)
+    jacobians = rows_on(network.exact_weights, pattern)
     for k, (jacobian, active) in enumerate(zip(jacobians, pattern, strict=True), 1):
         rows = [row for row, on in zip(jacobian, active, strict=True) if on]
         if rank(rows, network.n) == network.n:

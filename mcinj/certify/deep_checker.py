@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,42 +20,34 @@ from mcinj.certify.varints import decode, encode
 from mcinj.certify.verification import Verification, accepted
 from mcinj.networks import Network, Premise
 
-_CRITERIA = {1: "regional", 2: "global"}
-_JOINT = 3  # global, for any weights
-_COARSE = {4: "regional", 5: "global"}  # by coarse cells, for any weights
+# What a file proves: counts or ranks of prefixes; pairs of regions too; ranks, cells and pairs of these; coarse cells.
+REGIONAL, GLOBAL, JOINT, COARSE_REGIONAL, COARSE_GLOBAL = range(1, 6)
+_CRITERIA = {
+    REGIONAL: "regional", GLOBAL: "global", JOINT: "global", COARSE_REGIONAL: "regional", COARSE_GLOBAL: "global",
+}  # fmt: skip
 _SHOWN = {
     "regional": "every region of every prefix has rank n",
     "global": "the network is injective",
 }
 
 
-def write_regional(network: Network, proofs: Sequence[DeepProof], premise: Premise | None) -> bytes:
-    """The certificate of a regional pass: counts of all prefixes, first layer first, or ranks of the last alone."""
-    head = encode(np.array([1, premise_code(premise)], dtype=np.int64))
+class Proof(Protocol):
+    """A part of the file."""
+
+    def to_bytes(self) -> bytes:
+        """Its bytes."""
+
+
+def write_deep(network: Network, kind: int, proofs: Sequence[Proof], premise: Premise | None = None) -> bytes:
+    """The certificate of a deep network's pass, with the proofs that its kind needs:
+
+    * REGIONAL: counts of all prefixes, first layer first; without a premise the ranks of the last alone.
+    * GLOBAL: the first layer, then regions and pairs of every longer prefix.
+    * JOINT: ranks of the network, cells of its earlier layers, pairs of these.
+    * COARSE_REGIONAL: a tree of coarse cells; COARSE_GLOBAL: also steps, and pairs of complete cells.
+    """
+    head = encode(np.array([kind, premise_code(premise)], dtype=np.int64))
     return pack(network, DEEP_VERSION, [head, *(proof.to_bytes() for proof in proofs)])
-
-
-def write_global(network: Network, proofs: Sequence[DeepProof | PairsProof], premise: Premise) -> bytes:
-    """The certificate of a global pass: the first layer, then regions and pairs of every longer prefix."""
-    head = encode(np.array([2, premise_code(premise)], dtype=np.int64))
-    return pack(network, DEEP_VERSION, [head, *(proof.to_bytes() for proof in proofs)])
-
-
-def write_joint(network: Network, ranks: DeepProof, cells: DeepProof, pairs: JointProof) -> bytes:
-    """The certificate of a global pass for any weights: ranks, cells of the earlier layers, and pairs of these."""
-    head = encode(np.array([_JOINT, premise_code(None)], dtype=np.int64))
-    return pack(network, DEEP_VERSION, [head, *(proof.to_bytes() for proof in (ranks, cells, pairs))])
-
-
-def write_coarse_regional(network: Network, tree: CoarseProof) -> bytes:
-    """The certificate of a regional pass for any weights by coarse cells."""
-    return pack(network, DEEP_VERSION, [encode(np.array([4, premise_code(None)])), tree.to_bytes()])
-
-
-def write_coarse_global(network: Network, tree: CoarseProof, steps: StepsProof, joint: JointProof) -> bytes:
-    """The certificate of a global pass for any weights by coarse cells and their pairs."""
-    head = encode(np.array([5, premise_code(None)]))
-    return pack(network, DEEP_VERSION, [head, tree.to_bytes(), steps.to_bytes(), joint.to_bytes()])
 
 
 def check_parts(parts: Sequence[bytes | memoryview], network: Network, exact: bool) -> Verification:
@@ -67,24 +60,17 @@ def check_parts(parts: Sequence[bytes | memoryview], network: Network, exact: bo
             raise MalformedError(str(error)) from None
     # Files of before the premise was named have the first number only: they can hold ranks alone.
     head = [int(v) for v in numbers[0]] if numbers else []
-    if not 1 <= len(head) <= 2 or head[0] not in (*_CRITERIA, _JOINT, *_COARSE):
+    if not 1 <= len(head) <= 2 or head[0] not in _CRITERIA:
         raise MalformedError("the certificate does not say what it proves")
+    kind, criterion, rest = head[0], _CRITERIA[head[0]], numbers[1:]
+    shown = f"{criterion}: {_SHOWN[criterion]}; "
     premise = premise_of(head[1]) if len(head) == 2 else None
-    if head[0] == _JOINT:
-        fault = _joint_fault(numbers[1:], network, exact)
-        if fault is not None:
-            return Verification(False, fault)
-        return accepted(f"global: {_SHOWN['global']}; ", None, "global", exact)
-    if head[0] in _COARSE:
-        fault = _coarse_fault(_COARSE[head[0]], numbers[1:], network, exact)
-        if fault is not None:
-            return Verification(False, f"coarse cells: {fault}")
-        return accepted(f"{_COARSE[head[0]]}: {_SHOWN[_COARSE[head[0]]]}; ", None, _COARSE[head[0]], exact)
+    if kind not in (REGIONAL, GLOBAL):
+        fault = _joint_fault(rest, network, exact) if kind == JOINT else _coarse_fault(criterion, rest, network, exact)
+        return accepted(shown, None, criterion, exact) if fault is None else Verification(False, fault)
     relation = None if premise is None else network_relation(network)
     if relation is not None:
         return Verification(False, f"counts are no proof for these weights: {relation}")
-    criterion = _CRITERIA[head[0]]
-    rest = numbers[1:]
     wanted = network.depth if criterion == "regional" else 2 * network.depth - 1
     if premise is None and criterion == "global":
         return Verification(False, NAMELESS)
@@ -107,7 +93,7 @@ def check_parts(parts: Sequence[bytes | memoryview], network: Network, exact: bo
             fault = check_pairs(pairs, rows, listed, exact) if pairs.layers == k else "the pairs of another prefix"
             if fault is not None:
                 return Verification(False, f"prefix {k}: {fault}")
-    return accepted(f"{criterion}: {_SHOWN[criterion]}; ", premise, criterion, exact)
+    return accepted(shown, premise, criterion, exact)
 
 
 def _joint_fault(parts: Sequence[npt.NDArray[np.int64]], network: Network, exact: bool) -> str | None:
@@ -134,12 +120,14 @@ def _joint_fault(parts: Sequence[npt.NDArray[np.int64]], network: Network, exact
 def _coarse_fault(criterion: str, parts: Sequence[npt.NDArray[np.int64]], network: Network, exact: bool) -> str | None:
     """What is wrong with a proof by coarse cells, or None."""
     if len(parts) != (1 if criterion == "regional" else 3):
-        return f"the certificate has {len(parts)} proofs, this criterion needs another number"
+        return f"coarse cells: the certificate has {len(parts)} proofs, this criterion needs another number"
     tree, rows = CoarseProof.from_numbers(parts[0]), PrefixRows(network, network.depth)
     if criterion == "regional":
-        return check_ranks(tree, rows, exact)
-    steps, joint = StepsProof.from_numbers(parts[1]), JointProof.from_numbers(parts[2])
-    return check_coarse_pairs(tree, steps, joint, rows, exact)
+        fault = check_ranks(tree, rows, exact)
+    else:
+        steps, joint = StepsProof.from_numbers(parts[1]), JointProof.from_numbers(parts[2])
+        fault = check_coarse_pairs(tree, steps, joint, rows, exact)
+    return None if fault is None else f"coarse cells: {fault}"
 
 
 def target_of_listing(rows: PrefixRows) -> int:

@@ -19,6 +19,7 @@ from mcinj.certify.deep_regions import Regions
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.certify.enclosure import UNIT, coefficients, invert, spread
 from mcinj.certify.format import Cursor, MalformedError
+from mcinj.certify.rational import is_circuit
 from mcinj.certify.varints import encode
 
 Ints = npt.NDArray[np.int64]
@@ -221,9 +222,7 @@ class _Check:
         if free == 0:
             return True
         span = flint.fmpq_mat([[kernel[i, k] for k in range(free)] for i in range(2 * g)])
-        relations, nullity = (flint.fmpq_mat(lines) * span).transpose().numer_denom()[0].nullspace()
-        signs = {(relations[i, 0] > 0) - (relations[i, 0] < 0) for i in range(len(codes))}
-        return nullity == 1 and signs in ({1}, {-1})
+        return is_circuit(flint.fmpq_mat(lines) * span)
 
 
 class _Solver:

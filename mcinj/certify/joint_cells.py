@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.certify.deep_rows import PrefixRows
+from mcinj.certify.rational import is_circuit, null_space
 
 Signs = npt.NDArray[np.int8]
 Line = list[int]
@@ -121,12 +122,6 @@ class ClosedCells:
         return (np.flatnonzero(~apart) + a + 1).tolist()
 
 
-def is_circuit(rows: Any) -> bool:
-    """Whether the rows (fmpz_mat) have one linear dependence up to scale, with coefficients of one sign."""
-    relation, nullity = rows.transpose().nullspace()
-    return nullity == 1 and {(relation[i, 0] > 0) - (relation[i, 0] < 0) for i in range(rows.nrows())} in ({1}, {-1})
-
-
 class CellPair:
     """Points (x, x') of cells a and b with one output, x and x' not 0."""
 
@@ -187,12 +182,3 @@ def _status(a: int, b: int) -> int:
     if BELOW in (a, b):
         return OFF
     return SAME if ABOVE in (a, b) or a == b == WEAK else FREE
-
-
-def null_space(rows: Any) -> Any:
-    """Basis of `{z : rows z = 0}` (columns, fmpz_mat)."""
-    size = rows.ncols()
-    if rows.nrows() == 0:
-        return flint.fmpz_mat(size, size, [int(i == j) for i in range(size) for j in range(size)])
-    matrix, nullity = rows.nullspace()
-    return flint.fmpz_mat(size, nullity, [matrix[i, k] for i in range(size) for k in range(nullity)])

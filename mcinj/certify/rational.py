@@ -28,9 +28,44 @@ def product(a: Any, b: Any) -> FractionMatrix:
     return tuple(flat[i * columns : (i + 1) * columns] for i in range(c.nrows()))
 
 
+def rows_on(weights: Sequence[FractionMatrix], pattern: Sequence[Sequence[bool]]) -> list[FractionMatrix]:
+    """Rows of the layers over the inputs where `pattern[k]` says which units of layer k + 1 act.
+
+    `pattern` may be shorter than the network: there are rows of one layer more than it has.
+    """
+    result = [weights[0]]
+    columns = len(weights[0][0])
+    for w, active in zip(weights[1:], pattern, strict=False):
+        keep = [i for i, on in enumerate(active) if on]
+        if keep:
+            left = to_flint([[row[i] for i in keep] for row in w], len(keep))
+            result.append(product(left, to_flint([result[-1][i] for i in keep], columns)))
+        else:
+            result.append(tuple((Fraction(0),) * columns for _ in w))
+    return result
+
+
 def rank(rows: Sequence[Sequence[Fraction | int]], columns: int) -> int:
     """Exact rank of the rows."""
     return int(to_flint(rows, columns).rank()) if rows else 0
+
+
+def is_circuit(rows: Any) -> bool:
+    """Whether the rows of a flint matrix have one linear dependence up to scale, with coefficients of one sign."""
+    whole = rows.numer_denom()[0] if hasattr(rows, "numer_denom") else rows
+    relation, nullity = whole.transpose().nullspace()
+    return nullity == 1 and {(relation[i, 0] > 0) - (relation[i, 0] < 0) for i in range(rows.nrows())} in ({1}, {-1})
+
+
+def null_space(rows: Any) -> Any:
+    """Basis of `{z : rows z = 0}` (columns) of an `fmpz_mat`."""
+    import flint
+
+    size = rows.ncols()
+    if rows.nrows() == 0:
+        return flint.fmpz_mat(size, size, [int(i == j) for i in range(size) for j in range(size)])
+    matrix, nullity = rows.nullspace()
+    return flint.fmpz_mat(size, nullity, [matrix[i, k] for i in range(size) for k in range(nullity)])
 
 
 def kernel(rows: Sequence[Sequence[Fraction | int]], columns: int) -> list[FractionVector]:

@@ -53,7 +53,6 @@ class Reason(StrEnum):
     RANGE = "numbers leave the range of float64 on the way"
     PRIME = "a denominator of the weights is divisible by the prime 2147483647, which ranks are taken by"
     RESIDUES = "rows are dependent modulo the prime 2147483647, which ranks are taken by, and not over the rationals"
-    EARLIER = "an earlier layer is undecided"
     TOUCH = "collisions touch the ball from outside, or lie too close to it"
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mcinj.certify.collision import active_jacobians
-from mcinj.certify.rational import rank
+from mcinj.certify.rational import rank, rows_on
 from mcinj.decide.bounded.domain import Domain
 from mcinj.decide.check import as_network
 from mcinj.errors import InputError
@@ -100,7 +99,7 @@ def coverage(
         key = b"".join(on.tobytes() for on in pattern)
         if key not in known:
             signs = [on.tolist() for on in pattern]
-            last = active_jacobians(net, signs)[-1]
+            last = rows_on(net.exact_weights, signs)[-1]
             known[key] = rank([r for r, on in zip(last, signs[-1], strict=True) if on], net.n) < net.n
         deficient += known[key]
     low, high = clopper_pearson(deficient, samples, level)

@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 
 from mcinj.certify import deep_ops as ops
 from mcinj.certify import deep_state, enclosure, verify
-from mcinj.certify.deep_checker import write_global, write_regional
+from mcinj.certify.deep_checker import GLOBAL, REGIONAL, write_deep
 from mcinj.certify.deep_pairs import PairsProof, check_pairs
 from mcinj.certify.deep_proof import DeepProof, check
 from mcinj.certify.deep_rows import PrefixRows
@@ -84,7 +84,7 @@ def first_pass(make, criterion="regional"):
     raise AssertionError
 
 
-REGIONAL = {
+REGIONAL_PASSES = {
     "two layers": (lambda s: gaussian(3, (20, 25), s), "generic"),
     "two layers, law unknown": (lambda s: gaussian(2, (13, 16), s).with_premise(None), "exact"),
     "linear last layer": (lambda s: gaussian(2, (13, 8), s).with_linear_last_layer(), "generic"),
@@ -101,7 +101,7 @@ REGIONAL = {
     "rationals": (rational, "exact"),
 }  # fmt: skip
 
-GLOBAL = {
+GLOBAL_PASSES = {
     "two layers": lambda s: gaussian(3, (20, 14), s),
     "plane": lambda s: gaussian(2, (13, 9), s),
     "three layers": lambda s: gaussian(2, (13, 14, 14), s),
@@ -109,19 +109,19 @@ GLOBAL = {
 }
 
 
-@pytest.fixture(scope="module", params=list(REGIONAL))
+@pytest.fixture(scope="module", params=list(REGIONAL_PASSES))
 def regional(request):
-    return *first_pass(REGIONAL[request.param][0]), REGIONAL[request.param][1]
+    return *first_pass(REGIONAL_PASSES[request.param][0]), REGIONAL_PASSES[request.param][1]
 
 
 @pytest.fixture(scope="module")
 def passing():
-    return first_pass(REGIONAL["two layers"][0])
+    return first_pass(REGIONAL_PASSES["two layers"][0])
 
 
-@pytest.fixture(scope="module", params=list(GLOBAL))
+@pytest.fixture(scope="module", params=list(GLOBAL_PASSES))
 def globally(request):
-    return first_pass(GLOBAL[request.param], "global")
+    return first_pass(GLOBAL_PASSES[request.param], "global")
 
 
 def numbers_of(certificate):
@@ -196,7 +196,7 @@ def test_exact_arithmetic_decides_what_floats_leave_open(monkeypatch):
     monkeypatch.setattr(deep_state, "new_walk", blurred)
     monkeypatch.setattr(module, "_ask", counted)
     for name in ("two layers", "four layers", "biases"):
-        network, certificate = first_pass(REGIONAL[name][0])
+        network, certificate = first_pass(REGIONAL_PASSES[name][0])
         assert verify(certificate, network).accepted
         for k, numbers in enumerate(numbers_of(certificate)[1:], 1):
             proof = DeepProof.from_numbers(numbers)
@@ -266,18 +266,18 @@ def test_counts_are_no_proof_for_degenerate_weights():
         assert search.decide(10_000) is True
         proofs.append(deep_proof(search))
         assert isinstance(check(proofs[-1], PrefixRows(doubled, k)), np.ndarray)  # the counts are right
-    assert "parallel" in verify(write_regional(doubled, proofs, Premise.ASSUMED), doubled).reason
-    assert "does not name" in verify(write_regional(doubled, proofs, None), doubled).reason
+    assert "parallel" in verify(write_deep(doubled, REGIONAL, proofs, Premise.ASSUMED), doubled).reason
+    assert "does not name" in verify(write_deep(doubled, REGIONAL, proofs, None), doubled).reason
 
 
 def test_counts_that_name_no_premise_are_refused():
     """Files of before premises were named: ranks still count, counts do not."""
-    network, certificate = first_pass(REGIONAL["two layers"][0])
+    network, certificate = first_pass(REGIONAL_PASSES["two layers"][0])
     parts = numbers_of(certificate)
     assert verify(sealed(network, parts), network).accepted
     for head in ([1], [1, 0], [1, 1], [1, 4], [1, 2, 2]):
         assert not verify(sealed(network, [head, *parts[1:]]), network).accepted
-    network, certificate = first_pass(REGIONAL["integers"][0])
+    network, certificate = first_pass(REGIONAL_PASSES["integers"][0])
     parts = numbers_of(certificate)
     assert verify(sealed(network, [[1], *parts[1:]]), network).certified == "exact"
 
@@ -293,7 +293,7 @@ def test_opposite_rows_are_generic_only_with_opposite_biases():
     assert "layer 1" in str(network_relation(Network([*opposite.weights, np.ones((3, 28))])))
     search = DeepSearch(DeepModel.of(other), 2, record=True)
     assert search.decide(10_000) is True  # two active units everywhere
-    assert "parallel" in verify(write_regional(other, [deep_proof(search)], Premise.DRAWN), other).reason
+    assert "parallel" in verify(write_deep(other, REGIONAL, [deep_proof(search)], Premise.DRAWN), other).reason
 
 
 def test_every_instruction_matters(regional):
@@ -329,7 +329,7 @@ def test_every_instruction_matters(regional):
 def test_wrong_claims_are_rejected(passing):
     """Opposite signs, sets of other units, rows beyond the path, units that do not exist."""
     seen = set()
-    for network, certificate in (passing, first_pass(GLOBAL["plane"], "global")):
+    for network, certificate in (passing, first_pass(GLOBAL_PASSES["plane"], "global")):
         seen |= _wrong_claims(DeepProof.from_numbers(numbers_of(certificate)[2]), PrefixRows(network, 2))
     assert seen >= set(range(ops.REGION + 1)) - {ops.POSITIVE, ops.RANKED}
 
@@ -393,7 +393,7 @@ def test_floats_and_rationals_agree_on_every_mutation(data):
 def test_floats_and_rationals_agree_on_mutated_pairs(data):
     """One number of a proof about pairs changes, goes or comes: both checks accept what is left, or both reject it."""
     if "pairs" not in _MUTABLE:
-        network, certificate = first_pass(GLOBAL["two layers"], "global")
+        network, certificate = first_pass(GLOBAL_PASSES["two layers"], "global")
         parts, rows = numbers_of(certificate), PrefixRows(network, 2)
         listed = check(DeepProof.from_numbers(parts[2]), rows, listing=True)
         _MUTABLE["pairs"] = parts[-1][2:], rows, listed
@@ -425,7 +425,7 @@ _MUTABLE = {}
 
 def _mutable(name):
     if name not in _MUTABLE:
-        make = {"plane": lambda s: gaussian(2, (9, 8), s)}.get(name) or REGIONAL[name][0]
+        make = {"plane": lambda s: gaussian(2, (9, 8), s)}.get(name) or REGIONAL_PASSES[name][0]
         network, certificate = first_pass(make)
         proof = DeepProof.from_numbers(numbers_of(certificate)[-1])
         _MUTABLE[name] = network, proof, PrefixRows(network, network.depth)
@@ -463,7 +463,7 @@ def test_bombs_are_rejected():
             proof = DeepProof(k, 2, False, stream.astype(np.int64))
             assert isinstance(check(proof, PrefixRows(network, k), listing=True), str)
             assert isinstance(check(proof, PrefixRows(network, k), exact=True), str)
-    assert not verify(write_regional(network, [first, first], Premise.DRAWN), network).accepted
+    assert not verify(write_deep(network, REGIONAL, [first, first], Premise.DRAWN), network).accepted
     assert not verify(sealed(network, [[1, 2], [2], [2, 2]]), network).accepted
     assert not verify(sealed(network, [[3, 1], first.stream, first.stream]), network).accepted
     assert not verify(sealed(network, [[0, 2], [1, 1], [0] * 9]), network).accepted
@@ -519,16 +519,16 @@ def test_a_colliding_network_has_no_certificate_of_its_pairs():
     assert len(listed) == regions > 1
     assert "listed" in check(proof, rows) or isinstance(check(proof, rows), str)  # nothing may be listed
     empty = PairsProof(2, np.zeros(regions, dtype=np.int64))
-    assert not verify(write_global(network, [deep_proof(first), proof, empty], Premise.DRAWN), network).accepted
+    assert not verify(write_deep(network, GLOBAL, [deep_proof(first), proof, empty], Premise.DRAWN), network).accepted
     for size in range(6):
         numbers = np.concatenate([np.zeros(regions), [size], np.arange(size)]).astype(np.int64)
-        certificate = write_global(network, [deep_proof(first), proof, PairsProof(2, numbers)], Premise.DRAWN)
+        certificate = write_deep(network, GLOBAL, [deep_proof(first), proof, PairsProof(2, numbers)], Premise.DRAWN)
         for exact in (False, True):
             assert not verify(certificate, network, exact).accepted
 
 
 def test_changed_pairs_are_rejected():
-    network, certificate = first_pass(GLOBAL["two layers"], "global")
+    network, certificate = first_pass(GLOBAL_PASSES["two layers"], "global")
     parts = numbers_of(certificate)
     proof, rows = DeepProof.from_numbers(parts[2]), PrefixRows(network, 2)
     listed = check(proof, rows, listing=True)
@@ -617,7 +617,7 @@ def test_enclosed_coefficients_hold_the_exact_ones(seed, size, blur):
 
 def test_listed_regions_are_those_of_an_enumeration():
     """Every region with fewer than 2n active units of layer 2, found by cutting the circle, is in the list."""
-    network, certificate = first_pass(GLOBAL["plane"], "global")
+    network, certificate = first_pass(GLOBAL_PASSES["plane"], "global")
     listed = check(DeepProof.from_numbers(numbers_of(certificate)[2]), PrefixRows(network, 2), listing=True)
     first, second = network.weights
     angles = np.linspace(0, 2 * np.pi, 200_001)

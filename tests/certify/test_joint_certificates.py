@@ -10,12 +10,13 @@ import pytest
 
 import mcinj
 from mcinj.certify import verify
-from mcinj.certify.deep_checker import write_joint
+from mcinj.certify.deep_checker import JOINT, write_deep
 from mcinj.certify.deep_proof import DeepProof, check
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.certify.format import DEEP_VERSION, pack, unpack
-from mcinj.certify.joint_cells import ABOVE, BELOW, WEAK, ClosedCells, is_circuit
+from mcinj.certify.joint_cells import ABOVE, BELOW, WEAK, ClosedCells
 from mcinj.certify.joint_proof import JointProof
+from mcinj.certify.rational import is_circuit
 from mcinj.certify.varints import decode, encode
 from mcinj.decide.deep.model import DeepModel
 from mcinj.decide.deep.record import deep_proof
@@ -186,13 +187,13 @@ def test_a_colliding_relative_has_no_certificate():
         cells = DeepProof.from_numbers(parts[2])
         listed = check(cells, PrefixRows(other, 1), listing=True)
         for pairs in (parts[3][2:], np.zeros(5_000, dtype=np.int64)):
-            verification = verify(write_joint(other, deep_proof(ranks), cells, JointProof(2, pairs)), other)
+            verification = verify(write_deep(other, JOINT, [deep_proof(ranks), cells, JointProof(2, pairs)]), other)
             assert not verification.accepted
             assert verification.reason.startswith("pairs: ")
         # Claims that hold, and then leaves without a word for all pairs.
         claims = cells_claims(ClosedCells(PrefixRows(other, 2), listed))
         stream = np.array([*claims, *[0] * 5_000], dtype=np.int64)
-        verification = verify(write_joint(other, deep_proof(ranks), cells, JointProof(2, stream)), other)
+        verification = verify(write_deep(other, JOINT, [deep_proof(ranks), cells, JointProof(2, stream)]), other)
         assert "two cells are not shown" in verification.reason
         with pytest.raises(RuntimeError, match="collision"):
             joint_proof(ClosedCells(PrefixRows(other, 2), listed), 2)

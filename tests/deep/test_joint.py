@@ -11,6 +11,7 @@ import pytest
 from naive.planar import collides
 
 import mcinj
+from mcinj._jit import njit
 from mcinj.certify import verify
 from mcinj.certify.witness import Witness
 from mcinj.decide.bounded.decide import decide_on
@@ -18,10 +19,13 @@ from mcinj.decide.bounded.domain import Domain
 from mcinj.decide.deep.model import DeepModel
 from mcinj.decide.deep.regions import DeepDecision, decide_regional
 from mcinj.decide.deep.search import DeepSearch
-from mcinj.decide.joint import kernel as jk
 from mcinj.decide.joint.collision import Joint
 from mcinj.decide.joint.exact import ExactCells
+from mcinj.decide.pairs import store as ps
 from mcinj.decide.pairs.collision import decide_global
+from mcinj.decide.pairs.kernel import test as node_test
+from mcinj.decide.pairs.store import Cells, Scratch, Walk
+from mcinj.decide.pairs.walk import run
 from mcinj.decide.verdict import Certified, Outcome
 from mcinj.networks import Network, sample
 
@@ -276,6 +280,12 @@ def joint_of(network: Network) -> Joint:
     return Joint(model, network, batches, 0)
 
 
+@njit()
+def of_node(cells: Cells, s: Scratch, w: Walk, a: int, b: int) -> int:
+    """The test of a node, which only compiled code can call."""
+    return int(node_test(cells, s, w, a, b))
+
+
 @pytest.mark.parametrize("kind", ["integers", "rademacher", "float32", "biases"])
 def test_what_floats_close_is_closed_exactly(kind: str) -> None:
     net = {
@@ -283,25 +293,29 @@ def test_what_floats_close_is_closed_exactly(kind: str) -> None:
         "float32": float32(4, 3, (20, 14)), "biases": integers(2, 2, (8, 6), 2, biases=True),
     }[kind]  # fmt: skip
     joint = joint_of(net)
-    cells, si = joint.cells, joint.si
-    status, point = np.zeros(net.widths[-1], dtype=np.int64), np.zeros(2 * joint.model.g)
-    closed = opened = 0
+    cells, scratch, walk = joint.cells, joint.walk.scratch, joint.walk.walk
+    status = walk.status
+    closed = {ps.BY_RANK: 0, ps.BY_COPY: 0, ps.BY_QUOTIENT: 0, ps.BY_BOTH: 0}
+    opened = 0
     rng = np.random.default_rng(0)
-    for pairs in joint._lists():
+    for pairs in joint.lists():
         for a, b, _ in rng.permutation(pairs)[:40].tolist():
-            jk.begin_pair(cells, a, b, status)
+            walk.si[[ps.POSITION, ps.DEPTH, ps.REPLY, ps.LIMIT]] = 0, -1, ps.GO_ON, walk.si[ps.NODES] + 1
+            run(cells, scratch, walk, np.array([[a, b]]))  # one node, the root
+            walk.si[ps.SPAN] = -1
             # Fewer equations, and some signs that are free: what closes then closes for the same reasons.
             for j in range(len(status)):
-                if status[j] == jk.SAME and rng.random() < 0.6:
-                    status[j] = jk.FREE
-                elif status[j] == jk.FREE and rng.random() < 0.6:
-                    status[j] = rng.choice([jk.SAME, jk.OFF])
-            result = jk.test_node(cells, joint._scratch, a, b, status, joint.model.biased, si, point)
-            if result == 0:
+                if status[j] == ps.SAME and rng.random() < 0.6:
+                    status[j] = ps.FREE
+                elif status[j] == ps.FREE and rng.random() < 0.6:
+                    status[j] = rng.choice([ps.SAME, ps.OFF])
+            result = of_node(cells, scratch, walk, a, b)
+            if result in closed:
                 assert joint.exact.decide(a, b, status.tolist()) is None
-            closed += result == 0
-            opened += result != 0
-    assert closed - si[jk.BY_RANK] >= (5 if net.n == 3 else 1)
+                closed[result] += 1
+            else:
+                opened += 1
+    assert sum(closed.values()) - closed[ps.BY_RANK] >= (5 if net.n == 3 else 1)
     assert opened >= 5
 
 
@@ -346,6 +360,6 @@ def test_all_inequalities_of_a_pair_become_equations() -> None:
     network = Network([[[1.0, 0.0], [-1.0, 0.0]], [[1.0, 1.0]]])
     paths, lengths = np.array([[0, 2], [0, 2]], dtype=np.int32), np.array([2, 2])
     cells = ExactCells(DeepModel.of(network), network, np.zeros((2, 2), dtype=np.int8), paths, lengths)
-    witness = cells.decide(0, 1, [jk.OFF])
+    witness = cells.decide(0, 1, [ps.OFF])
     assert isinstance(witness, Witness)
     assert witness.collides(network)

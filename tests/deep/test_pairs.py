@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from naive.regions_by_lp import Floats, arcs, has_pair, margin, passes_regional, passes_regional_in_the_plane
 
+from mcinj.certify import verify
+from mcinj.decide.deep.model import DeepModel
 from mcinj.decide.deep.regions import decide_regional
+from mcinj.decide.pairs import cells
+from mcinj.decide.pairs.cells import rows_of
 from mcinj.decide.pairs.collision import decide_global
+from mcinj.decide.pairs.store import Flags
 from mcinj.decide.verdict import Certified, Outcome
-from mcinj.networks import Network, sample
+from mcinj.networks import Network, Premise, sample
 
 
 def has_pair_in_the_plane(network: Network) -> bool:
@@ -151,3 +158,38 @@ def test_biases_and_three_inputs_agree_with_all_pairs(n: int, width: int, shift:
             assert decision.witness.collides(net)
         outcomes.add(decision.outcome)
     assert outcomes == {Outcome.INJECTIVE, Outcome.NOT_INJECTIVE} or n == 3
+
+
+def cancelling(seed: int, width: int) -> Network:
+    """Rows of layer 2 that nearly vanish where all units are active, so that floats do not hold them accurately."""
+    rng = np.random.default_rng(seed)
+    b, c = rng.standard_normal((7, 2)), rng.standard_normal((width, 7))
+    first = [b, b + 1e-9 * rng.standard_normal((7, 2)), rng.standard_normal((4, 2))]
+    second = [c, -c * (1 + 1e-9), 1e-3 * rng.standard_normal((width, 4))]
+    return Network([np.vstack(first), np.hstack(second)], premise=Premise.ASSUMED)
+
+
+def test_regions_that_floats_do_not_hold_are_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    inaccurate = []
+
+    def watched(model: DeepModel, acts: list[Flags]) -> tuple[list[Floats], list[Floats], Flags]:
+        found = rows_of(model, acts)
+        inaccurate.append(found[2].any())
+        return found
+
+    monkeypatch.setattr(cells, "rows_of", watched)
+    outcomes = set()
+    for seed, width in itertools.product(range(15), (10, 12)):
+        net = cancelling(seed, width)
+        inaccurate.clear()
+        decision = decide_global(net, certificate=True)
+        if any(inaccurate):
+            # All pairs of closed cells, for any weights.
+            assert decide_global(net, exact=True).outcome is decision.outcome
+            outcomes.add(decision.outcome)
+        if decision.certificate is not None:
+            assert verify(decision.certificate, net).certified == "generic"
+        else:
+            assert decision.witness is not None
+            assert decision.witness.collides(net)
+    assert outcomes == {Outcome.INJECTIVE, Outcome.NOT_INJECTIVE}

@@ -22,8 +22,8 @@ from mcinj.decide.deep.leaky import as_relu, decide_leaky
 from mcinj.decide.deep.model import DeepModel
 from mcinj.decide.deep.search import DeepSearch
 from mcinj.decide.deep.threshold import deep_threshold
-from mcinj.decide.joint import cells as joint_cells
 from mcinj.decide.joint.record import _least_squares
+from mcinj.decide.pairs.cells import rows_of
 from mcinj.decide.verdict import Outcome
 from mcinj.networks import Network
 
@@ -231,7 +231,7 @@ def test_errors_of_rows_on_a_pattern_bound_the_distance_from_the_exact_ones() ->
                 assert all(abs(Fraction(float(f)) - v) <= error for f, v in zip(st.ROWS[k + 1, j], row))
                 assert any(row) or not st.ROWS[k + 1, j].any()
                 assert error > 0 or list(st.ROWS[k + 1, j]) == list(row)
-        levels, errors, _ = joint_cells._rows(model, [np.array([on]) for on in pattern])
+        levels, errors, _ = rows_of(model, [np.array([on]) for on in pattern])
         for k, layer in enumerate(exact):
             for f, e, row in zip(levels[k][0], errors[k][0], layer, strict=True):
                 assert all(abs(Fraction(float(a)) - v) <= Fraction(float(e)) for a, v in zip(f, row))

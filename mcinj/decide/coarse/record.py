@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.certify.coarse_proof import CoarseProof, StepsProof
-from mcinj.certify.deep_checker import write_coarse_global, write_coarse_regional
+from mcinj.certify.deep_checker import COARSE_GLOBAL, COARSE_REGIONAL, write_deep
 from mcinj.certify.deep_ops import BRANCH, LEAF, NEXT, RANKS, SHIFT
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.certify.joint_cells import ClosedCells
@@ -21,7 +21,7 @@ Ints = npt.NDArray[np.int64]
 
 def coarse_regional(coarse: Coarse) -> bytes:
     """The certificate of rank n on all regions; `coarse` with `record`, after `ranks` said True."""
-    return write_coarse_regional(coarse.network, _tree(coarse))
+    return write_deep(coarse.network, COARSE_REGIONAL, [_tree(coarse)])
 
 
 def coarse_global(coarse: Coarse) -> bytes:
@@ -32,7 +32,7 @@ def coarse_global(coarse: Coarse) -> bytes:
     signs = np.concatenate([tree.SG[used, k, :width] for k, width in enumerate(model.widths[:-1])], axis=1)
     cells = ClosedCells(PrefixRows(network, model.depth), signs)
     joint = joint_proof(cells, model.depth, pairs)
-    return write_coarse_global(network, _tree(coarse), StepsProof(np.concatenate(coarse.steps)), joint)
+    return write_deep(network, COARSE_GLOBAL, [_tree(coarse), StepsProof(np.concatenate(coarse.steps)), joint])
 
 
 def _tree(coarse: Coarse) -> CoarseProof:

@@ -26,6 +26,7 @@ import numpy.typing as npt
 from mcinj.certify.witness import Witness
 from mcinj.decide.coarse import kernel as ck
 from mcinj.decide.coarse import store as cs
+from mcinj.decide.coarse.tree import bytes_of, grown, make_tree
 from mcinj.decide.deep.model import DeepModel
 from mcinj.decide.deep.search import DeepSearch, Regions
 from mcinj.decide.joint.collision import Joint
@@ -64,7 +65,7 @@ class Coarse:
     def __init__(self, model: DeepModel, network: Network, limit: int, *, record: bool = False) -> None:
         self.model, self.network, self.limit, self.record = model, network, limit, record
         self.search = DeepSearch(model, model.n, record=record)
-        self.tree = cs.make_tree(model, self.search.st.SIGN.shape[1], _CELLS, _MOST, _STEPS if record else 0)
+        self.tree = make_tree(model, self.search.st.SIGN.shape[1], _CELLS, _MOST, _STEPS if record else 0)
         self._ranks: DeepSearch | None = None
         # For a certificate: steps, the logs of ranks on complete cells, and pairs of complete cells.
         self.steps: list[npt.NDArray[np.int8]] = []
@@ -128,9 +129,9 @@ class Coarse:
             if reason == ck.ASK:
                 ti[cs.TOLD] = cs.NO_CELL if self.search.point_of(1) is None else cs.A_CELL
             elif reason == ck.GROW:
-                if cs.bytes_of(self.tree) > _BYTES:
+                if bytes_of(self.tree) > _BYTES:
                     raise _GivenUp
-                self.tree = cs.grown(self.tree)
+                self.tree = grown(self.tree)
             elif reason == ck.FULL or (reason == ck.DONE and ti[cs.OUT]):
                 found = out[: int(ti[cs.OUT])].copy()
                 left += len(found)
@@ -179,10 +180,9 @@ class Coarse:
         if self.record:
             self.left.append(pairs)
         joint = Joint(self.model, self.network, [regions], 0)
-        both = np.sort(index.reshape(-1, 2), axis=1)[:, ::-1]
-        listed = np.concatenate([both, np.zeros((len(both), 1), dtype=np.int64)], axis=1)
-        answer = joint.run(np.ascontiguousarray(listed), self.limit - self.nodes)
+        listed = np.ascontiguousarray(np.sort(index.reshape(-1, 2), axis=1)[:, ::-1])
+        answer = joint.walk.run(listed, self.limit - self.nodes)
         self._others += joint.nodes
         if isinstance(answer, Witness):
             self.layer = answer.layer(self.network)
-        return Reason.BUDGET if answer is None else answer
+        return Reason.BUDGET if answer is False else answer

@@ -31,11 +31,6 @@ class LayerRows:
     exact: FractionMatrix
     floats: FloatArray
 
-    @property
-    def vanishing(self) -> list[int]:
-        """Units whose pre-activation is 0 on the whole pattern: never active."""
-        return [i for i, row in enumerate(self.exact) if not any(row)]
-
 
 def first_layer(network: Network) -> LayerRows:
     """Rows of layer 1."""

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.certify.rational import product, to_flint
+from mcinj.certify.rational import rows_on
 from mcinj.certify.witness import Witness
 from mcinj.decide.deep.scaling import (
     Factors,
@@ -181,14 +181,21 @@ class DeepModel:
 
         They are over the model's coordinates (`units`).
         """
-        result = [self.exact[0]]
-        for w, active in zip(self.exact[1:], pattern, strict=False):
-            keep = [i for i, on in enumerate(active) if on]
-            if keep:
-                left = to_flint([[row[i] for i in keep] for row in w], len(keep))
-                result.append(product(left, to_flint([result[-1][i] for i in keep], self.g)))
+        return rows_on(self.exact, pattern)
+
+    def path_rows(self, path: Sequence[int], rows: Sequence[FractionMatrix]) -> list[FractionVector]:
+        """Exact rows of a path, positive on the cell: `walls`, then two per unit of all layers (not active, active).
+
+        `rows` are those of the layers on the cell's pattern.
+        """
+        units = [row for layer in rows for row in layer]
+        result = []
+        for index in path:
+            unit, up = divmod(index - len(self.fence), 2)
+            if index < len(self.fence):
+                result.append(self.walls[index])
             else:
-                result.append(tuple((Fraction(0),) * self.g for _ in w))
+                result.append(units[unit] if up else tuple(-v for v in units[unit]))
         return result
 
     def input(self, z: Sequence[Fraction]) -> tuple[Fraction, ...] | None:

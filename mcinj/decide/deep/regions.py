@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from mcinj.certify.deep_checker import write_regional
+from mcinj.certify.deep_checker import REGIONAL, write_deep
 from mcinj.certify.witness import Witness
 from mcinj.decide.bounded.box_proof import BoxProof
 from mcinj.decide.budget import limit_of
@@ -99,7 +99,7 @@ def decide_regional(
         current().decided = (found, None)
     if certificate and found.outcome is Outcome.INJECTIVE and proof is None:
         premise = network.premise if found.certified is Certified.GENERIC else None
-        proof = write_regional(network, [deep_proof(search) for search in searches], premise)
+        proof = write_deep(network, REGIONAL, [deep_proof(search) for search in searches], premise)
     return replace(found, seconds=time.perf_counter() - started, certificate=proof)
 
 
@@ -166,7 +166,7 @@ def rank_regions(
         found = coarse.ranks()
         nodes += coarse.nodes
         if found is not None:
-            decided, proof = coarse_decision(found, coarse.layer, nodes), None
+            decided, proof = exact_decision(found, coarse.layer, nodes), None
             if found is True:
                 current().prove(f"every region has rank {network.n}")
                 if record:
@@ -178,18 +178,15 @@ def rank_regions(
     search = DeepSearch(model, model.n, ranked=True, list_cells=list_cells and model.depth > 1, record=record)
     answer = _answer(search, limit - nodes, network)
     nodes += search.nodes
-    if isinstance(answer, Reason):
-        reason = Reason.RANK if answer is Reason.BUDGET else answer
-        return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, 0.0, reason=reason), [], None
-    if answer is not True:
-        witness, layer = answer
-        return DeepDecision(Outcome.NOT_INJECTIVE, layer, Certified.EXACT, nodes, 0.0, witness), [], None
-    current().prove(f"every region has rank {network.n}")
-    return DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0), [search], None
+    if isinstance(answer, tuple):
+        return exact_decision(*answer, nodes), [], None
+    if answer is True:
+        current().prove(f"every region has rank {network.n}")
+    return exact_decision(answer, None, nodes), [search] if answer is True else [], None
 
 
-def coarse_decision(found: Witness | Literal[True] | Reason, layer: int | None, nodes: int) -> DeepDecision:
-    """What coarse cells have found (`mcinj.decide.coarse.search`) as a decision."""
+def exact_decision(found: Witness | Literal[True] | Reason, layer: int | None, nodes: int) -> DeepDecision:
+    """What a search for any weights has found, counts proved before: a collision in a layer, True, or a reason."""
     if isinstance(found, Reason):
         reason = Reason.RANK if found is Reason.BUDGET else found
         return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, 0.0, reason=reason)

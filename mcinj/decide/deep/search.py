@@ -23,7 +23,6 @@ from mcinj.decide.deep.scaling import nearest, power_of_two
 from mcinj.decide.layer.exact import circuit_or_point, integer_row
 from mcinj.decide.watch import Pace, current
 from mcinj.networks import Network
-from mcinj.networks.network import FractionMatrix
 from mcinj.numeric import cell
 from mcinj.numeric.enclosure import LEAST, UNIT
 
@@ -161,7 +160,6 @@ class DeepSearch:
             RQ=np.zeros((total + fences + 8, g)), RS=np.zeros(total + fences + 8),
         )  # fmt: skip
         gi[ds.ROOM] = min(_FIRST, outputs)
-        self.exact_calls = 0
         self._pace = Pace(most=_SLICE)
         self._large = sum(w.size for w in model.floats) > _LARGE
         if width is not None:
@@ -364,27 +362,11 @@ class DeepSearch:
     def _pattern(self, layers: int) -> list[list[bool]]:
         return [(self.st.SIGN[k, : self.model.widths[k]] > 0).tolist() for k in range(layers)]
 
-    def path_rows(self, path: npt.NDArray[np.integer], pattern: list[list[bool]]) -> FractionMatrix:
-        """Exact signed rows of the path (positive on the cell), on the pattern of the layers before its last."""
-        rows = self.model.rows(pattern)
-        base, fences = self.st.BASE, len(self.model.fence)
-        result = []
-        for index in path.tolist():
-            if index < fences:
-                result.append(self.model.walls[index])
-                continue
-            k = int(np.searchsorted(base, index, side="right")) - 1
-            unit, up = divmod(index - int(base[k]), 2)
-            row = rows[k][unit]
-            result.append(row if up else tuple(-v for v in row))
-        return tuple(result)
-
     def point_of(self, frame: int) -> list[Fraction] | None:
         """A point of the open cell of a frame, exactly; None: it has none, and the log says why."""
-        self.exact_calls += 1
         st = self.st
-        pattern = self._pattern(int(st.FI[frame, ds.LAYER]))
-        rows = self.path_rows(st.PATHS[: int(st.FI[frame, ds.PATH])], pattern)
+        path = st.PATHS[: int(st.FI[frame, ds.PATH])].tolist()
+        rows = self.model.path_rows(path, self.model.rows(self._pattern(int(st.FI[frame, ds.LAYER]))))
         if not rows:  # no unit that acts has been met, every point will do
             return [Fraction(1)] * self.model.g
         circuit, point = circuit_or_point([[-v for v in integer_row(row)] for row in rows])
@@ -425,7 +407,6 @@ class DeepSearch:
         Nothing is composed of last-layer rows: they are scaled. Hidden ones too small for their relative error are
         rounded as they are, and only their unit rows in G are those of a multiple.
         """
-        self.exact_calls += 1
         st, g = self.st, self.model.g
         exact = self.model.rows(self._pattern(p))[p][: int(st.m[p])]
         for j, row in enumerate(exact):

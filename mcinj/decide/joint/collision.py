@@ -8,7 +8,7 @@ Two inputs x, x' of one closed cell cl C with one output are equal: C is convex,
 take an open region of C: units that are active there are positive at the middle, so orthogonal to x' - x, or 0 at the
 middle and nowhere positive on the segment, so 0 on all of it and orthogonal too. They have rank n: x = x'.
 
-So a collision needs two different cells, and all pairs of closed cells are decided by `mcinj.decide.joint.kernel`. No
+So a collision needs two different cells, and all pairs of closed cells are decided by `mcinj.decide.pairs.walk`. No
 weights need to be in general position, and nothing is asked of prefix k - 1. Without biases x = 0 lies in every closed
 cell, so in a pair of different cells x and x' are not 0; with biases t = 1.
 """
@@ -24,16 +24,18 @@ import numpy.typing as npt
 from mcinj.certify.witness import Witness
 from mcinj.decide.deep.model import DeepModel
 from mcinj.decide.deep.search import DeepSearch, Regions
-from mcinj.decide.joint import kernel as jk
-from mcinj.decide.joint.cells import Cells, make_cells
+from mcinj.decide.joint.cells import make_cells
 from mcinj.decide.joint.exact import ExactCells
+from mcinj.decide.joint.screen import survivors
+from mcinj.decide.pairs import store as ps
+from mcinj.decide.pairs.driver import PairWalk
+from mcinj.decide.pairs.walk import CANDIDATE
 from mcinj.decide.verdict import Reason
-from mcinj.decide.watch import Pace, current
+from mcinj.decide.watch import current
 from mcinj.networks import Network
 
 _NEAR = 2  # pairs with at most so many units of different sides are decided first: most collisions are folds
 _PAIRS = 1 << 17  # pairs in one list
-_SLICE = 5_000  # most nodes between two looks at the outside world
 
 
 def joint_collision(
@@ -67,7 +69,7 @@ def joint_collision(
     except OverflowError:
         return Reason.RANGE, nodes
     answer = joint.decide(limit)
-    return Reason.BUDGET if answer is None else answer, joint.nodes
+    return Reason.BUDGET if answer is False else answer, joint.nodes
 
 
 def earlier_layers(model: DeepModel) -> DeepModel:
@@ -88,29 +90,27 @@ class Joint:
         regions = Regions.join(batches)
         paths, lengths = regions.paths, np.ascontiguousarray(regions.sizes[:, 0])
         self.model = model
-        self.cells: Cells = make_cells(model, regions.signs, paths, lengths)
+        self.cells, self._screen = make_cells(model, regions.signs, paths, lengths)
         self.exact = ExactCells(model, network, self.cells.on, paths, lengths)
-        self.exact_calls = 0
-        self.si = np.zeros(jk.COUNTERS, dtype=np.int64)
-        self.si[jk.NODES], self.si[jk.SPAN] = nodes, -1
-        self._scratch = jk.make_scratch(self.cells)
-        self._pace = Pace(most=_SLICE)
-        self._first = nodes
+        watch = current()
+        self.walk = PairWalk(
+            self.cells, model.biased, self._answer, lambda used, left: watch.poll(used - nodes, left), nodes
+        )
 
     @property
     def nodes(self) -> int:
         """Nodes entered so far."""
-        return int(self.si[jk.NODES])
+        return self.walk.nodes
 
-    def decide(self, limit: int) -> Witness | Literal[True] | None:
-        """A verified collision, True if there is none, None past `limit` nodes."""
-        for pairs in self._lists():
-            answer = self.run(pairs, limit)
+    def decide(self, limit: int) -> Witness | bool:
+        """A verified collision, True if there is none, False past `limit` nodes."""
+        for pairs in self.lists():
+            answer = self.walk.run(pairs, limit)
             if answer is not True:
                 return answer
         return True
 
-    def _lists(self) -> Iterator[npt.NDArray[np.int64]]:
+    def lists(self) -> Iterator[npt.NDArray[np.int64]]:
         """All pairs that no unit's sign closes: near ones first, in the order of their distance."""
         count = len(self.cells.lengths)
         room = max(_PAIRS, count)
@@ -119,55 +119,34 @@ class Joint:
             start = 0
             while start < count:
                 out = np.zeros((room, 3), dtype=np.int64)
-                found, start = jk.survivors(self.cells, start, near, far, out)
+                found, start = survivors(self._screen, start, near, far, out)
                 current().poll()
                 yield out[np.argsort(out[:found, 2], kind="stable")]
 
-    def run(self, pairs: npt.NDArray[np.int64], limit: int) -> Witness | Literal[True] | None:
-        si, cells = self.si, self.cells
-        units = cells.Z.shape[1]
-        status, stack, phase = (np.zeros(units + 1, dtype=np.int64) for _ in range(3))
-        status = status[:units]
-        point = np.zeros(2 * self.model.g)
-        si[jk.POSITION], si[jk.DEPTH] = 0, -1
-        watch = current()
-        while True:
-            before = self.nodes
-            si[jk.LIMIT] = min(limit, before + self._pace.begin())
-            reason = jk.run(cells, self._scratch, pairs, len(pairs), self.model.biased, si, status, stack, phase, point)
-            self._pace.end(self.nodes - before)
-            watch.poll(self.nodes - self._first, len(pairs) - int(si[jk.POSITION]))
-            if reason == jk.DONE:
-                return True
-            if reason == jk.PAUSED:
-                if self.nodes >= limit:
-                    return None
-                continue
-            a, b, _ = pairs[si[jk.POSITION]].tolist()
-            signs = status.tolist()
-            if si[jk.SPAN] < 0:
-                si[jk.SPAN] = self.exact.span(a, b)
-                if si[jk.SPAN] < si[jk.BOUND]:
-                    si[jk.AGAIN] = 1
-                    si[jk.DEPTH] -= reason == jk.CANDIDATE
-                    continue
-            self.exact_calls += 1
-            if reason == jk.CANDIDATE:
-                answer = self.exact.decide(a, b, self._at_point(signs, a, b, point))
-                if isinstance(answer, Witness):
-                    return answer
-                continue
-            answer = self.exact.decide(a, b, signs)
-            if isinstance(answer, Witness):
-                return answer
-            if answer is not None:
-                point[:] = answer
-                si[jk.BRANCH] = 1
+    def _answer(self, reason: int, a: int, b: int) -> Witness | None:
+        """An exact answer to the node at hand (`mcinj.decide.pairs.walk.run`)."""
+        si, signs = self.walk.walk.si, self.walk.walk.status.tolist()
+        if si[ps.SPAN] < 0:
+            si[ps.SPAN] = self.exact.span(a, b)
+            if si[ps.SPAN] < si[ps.BOUND]:
+                si[ps.REPLY] = ps.AGAIN
+                si[ps.DEPTH] -= reason == CANDIDATE
+                return None
+        point = self.walk.walk.point
+        if reason == CANDIDATE:
+            answer = self.exact.decide(a, b, self._at_point(signs, a, b, point))
+            return answer if isinstance(answer, Witness) else None
+        answer = self.exact.decide(a, b, signs)
+        if answer is not None and not isinstance(answer, Witness):
+            point[:] = answer
+            si[ps.REPLY] = ps.BRANCH
+            return None
+        return answer
 
     def _at_point(self, signs: list[int], a: int, b: int, point: npt.NDArray[np.float64]) -> list[int]:
         """Free units take the sides that they have at the point."""
         g = self.model.g
         value = self.cells.Z[a] @ point[:g] + self.cells.Z[b] @ point[g:]
         return [
-            s if s != jk.FREE else (jk.SAME if v > 0 else jk.OFF) for s, v in zip(signs, value.tolist(), strict=True)
+            s if s != ps.FREE else (ps.SAME if v > 0 else ps.OFF) for s, v in zip(signs, value.tolist(), strict=True)
         ]

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import gcd, lcm
+from math import lcm
 
 import flint
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.certify.joint_cells import null_space
+from mcinj.certify.rational import null_space
 from mcinj.certify.witness import Witness
 from mcinj.decide.deep.model import DeepModel
-from mcinj.decide.joint.kernel import FREE, OFF, SAME
-from mcinj.decide.layer.exact import circuit_or_point, integer_row
+from mcinj.decide.layer.exact import circuit_or_point, integer_row, primitive
+from mcinj.decide.pairs.store import FREE, OFF, SAME
 from mcinj.networks import Network
 
 _KEPT = 256  # cells whose exact rows are kept
@@ -53,7 +53,7 @@ class ExactCells:
         self.cell = lru_cache(maxsize=_KEPT)(self._cell)
 
     def _cell(self, c: int) -> ExactCell:
-        model, fences = self.model, len(self.model.fence)
+        model = self.model
         pattern: list[list[bool]] = []
         start = 0
         for width in model.widths[:-1]:
@@ -61,16 +61,11 @@ class ExactCells:
             start += width
         rows = model.rows(pattern)
         hidden = [_primitive(integer_row(row)) for layer in rows[:-1] for row in layer]
-        strict: IntegerRows = []
-        path: IntegerRows = []
-        for index in self._paths[c, : self._lengths[c]].tolist():
-            if index < fences:
-                strict.append(_primitive(integer_row(model.walls[index])))
-            else:
-                unit, up = divmod(index - fences, 2)
-                path.append(hidden[unit] if up else tuple(-v for v in hidden[unit]))
+        path = self._paths[c, : self._lengths[c]].tolist()
+        walls = sum(index < len(model.fence) for index in path)  # they come first
+        lines = [_primitive(integer_row(row)) for row in model.path_rows(path, rows)]
         scales = tuple(lcm(*(v.denominator for v in row)) for row in rows[-1])
-        return ExactCell(strict, path, hidden, [tuple(integer_row(row)) for row in rows[-1]], scales)
+        return ExactCell(lines[:walls], lines[walls:], hidden, [tuple(integer_row(row)) for row in rows[-1]], scales)
 
     def span(self, a: int, b: int) -> int:
         """Rank of the hidden units whose side differs, on cell a."""
@@ -160,8 +155,7 @@ def _meets(left: ExactCell, right: ExactCell, status: Sequence[int], z: Sequence
 
 
 def _primitive(row: Sequence[int]) -> IntegerRow:
-    divisor = gcd(*row)
-    return tuple(v // divisor for v in row) if divisor > 1 else tuple(row)
+    return tuple(primitive(row))
 
 
 def _kernel(rows: IntegerRows, columns: int) -> IntegerRows:

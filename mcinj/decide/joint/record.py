@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.certify.deep_checker import write_joint
+from mcinj.certify.deep_checker import JOINT, write_deep
 from mcinj.certify.deep_proof import DeepProof
 from mcinj.certify.deep_rows import PrefixRows
 from mcinj.certify.joint_cells import ABOVE, BELOW, FREE, OFF, SAME, WEAK, CellPair, ClosedCells, Line
@@ -39,7 +39,7 @@ def joint_certificate(network: Network, ranks: DeepProof) -> bytes:
     search = DeepSearch(earlier, earlier.widths[-1] + 1, enumerate_regions=True, record=True)
     regions = Regions.join([batch for batch in search.batches(UNLIMITED) if batch is not None])
     cells = ClosedCells(PrefixRows(network, network.depth), patterns(regions.signs, earlier.widths))
-    return write_joint(network, ranks, deep_proof(search), joint_proof(cells, network.depth))
+    return write_deep(network, JOINT, [ranks, deep_proof(search), joint_proof(cells, network.depth)])
 
 
 def joint_proof(cells: ClosedCells, layers: int, pairs: Iterable[tuple[int, int]] | None = None) -> JointProof:

@@ -10,6 +10,8 @@ import flint
 import numpy as np
 import numpy.typing as npt
 
+from mcinj.certify import rational
+
 IntegerRows = list[list[int]]
 
 
@@ -56,14 +58,7 @@ def kernel_vector(rows: IntegerRows, n: int) -> list[int] | None:
 
 def is_circuit(rows: IntegerRows) -> bool:
     """Whether the rows have exactly one linear dependence (up to scale) and all its coefficients have one sign."""
-    if not rows:
-        return False
-    k = len(rows)
-    basis, nullity = flint.fmpz_mat([list(column) for column in zip(*rows)]).nullspace()
-    if nullity != 1:
-        return False
-    signs = {(basis[i, 0] > 0) - (basis[i, 0] < 0) for i in range(k)}
-    return signs in ({1}, {-1})
+    return bool(rows) and rational.is_circuit(flint.fmpz_mat(rows))
 
 
 def circuit_or_point(rows: IntegerRows, hint: Iterable[int] = ()) -> tuple[list[int] | None, list[Fraction] | None]:

@@ -113,7 +113,6 @@ class Frames:
         self.F = np.zeros((5, max(5 * width, lines)))
         self.J = np.zeros((5, lines + 3 * n + 8), dtype=np.int64)
         self._circuits: dict[tuple[int, ...], bool] = {}
-        self.exact_calls = 0
         self.best = np.zeros(g)
         self.witnessed = False
         self._restart = np.array([restart, 0], dtype=np.int64)
@@ -207,7 +206,6 @@ class Frames:
         A circuit becomes a set of the frame (or closes it). A point guides the branching; it is returned, since it may
         be a witness, and always is one when no free row is left.
         """
-        self.exact_calls += 1
         d = int(self.gi[fields.DEPTH])
         circuit: list[int] | None = None
         point: list[Fraction] | None = None

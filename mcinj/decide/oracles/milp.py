@@ -217,7 +217,7 @@ class _Cone:
 
     def __init__(self, rows: LayerRows, positive_last: bool) -> None:
         self._hs, self._model = silent_model()
-        self._rows, self._positive_last = rows, positive_last
+        self._rows = rows
         self._m, self._columns = rows.floats.shape
         self._alive = np.array([any(row) for row in rows.exact])
         inf = self._hs.kHighsInf

@@ -1,1 +1,1 @@
-"""Collisions between regions with few active units, for weights in general position."""
+"""Collisions of different regions: the test of pairs, and regions with few active units in general position."""

@@ -1,4 +1,8 @@
-"""Image boxes of regions: bounds of normalised outputs, guessed from rays, proved as sums of rows."""
+"""The screen before pairs of regions with the same active last-layer units: boxes of their images, and ranks.
+
+A box has bounds of normalised outputs, guessed from extreme rays and proved as nonnegative combinations of rows. Ranks:
+the equations of a pair have full rank on what lies below them, almost surely, so enough of them leave only x = x'.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +12,43 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
-from mcinj.decide.deep.store import Floats, Ints, Words
-from mcinj.decide.pairs.kernel import RegionRows
+from mcinj.decide.deep.store import INNER
+from mcinj.decide.pairs.algebra import dot
+from mcinj.decide.pairs.store import ABOVE, Cells, Floats, Ints, Words
+from mcinj.numeric.bits import has, popcount, put
 from mcinj.numeric.enclosure import TINY, UNIT, enclose, invert, quality
 
 Floats32 = npt.NDArray[np.float32]
 Ints32 = npt.NDArray[np.int32]
 
 _SLACK = 1e-7
+_RAYS = 1024  # per region; more than this and its box stays infinite
+_BOXED = 5  # groups at least this large get boxes
+_STEPS = 50_000_000  # pairs that are looked at in one call
+
+
+class Boxes(NamedTuple):
+    """Image boxes of C regions in groups with the same s equations each; infinite where nothing is proved.
+
+    edges (G + 1,): where each group begins, and C. equations (G,): s, its active units and the constant t with biases.
+    lo, hi (C, D): bounds of s + s (s - 1) / 2 coordinates, of the largest s. order (C,): each group by the first of lo.
+    bases (C, 2 D, g): path rows that prove them (lo of c at 2 c, hi at 2 c + 1); (1, 0, g) where nobody asks.
+    """
+
+    edges: Ints
+    equations: Ints
+    lo: Floats32
+    hi: Floats32
+    order: Ints
+    bases: Ints32
 
 
 class BoxScratch(NamedTuple):
-    """Room for `box_of`: rays V, tight rows Z, values Y, new rays T, TZ, a basis B, BE, its inverse, vectors."""
+    """Room for `box_regions`: image J, JE of a region; rays V, tight rows Z, values Y; new rays T, TZ; a basis B, BE,
+    its inverse, vectors."""
 
+    J: Floats
+    JE: Floats
     V: Floats
     Z: Words
     T: Floats
@@ -35,8 +63,8 @@ class BoxScratch(NamedTuple):
     best: Ints
 
 
-@njit()
-def rays(
+@njit(**INNER)
+def _rays(
     P: Floats, length: int, V: Floats, Z: Words, T: Floats, TZ: Words, work: Floats, inv: Floats, base: Ints
 ) -> int:
     """Extreme rays of `{x : P x >= 0}` (a superset), tight rows as bits; -1 where it gives up. Nothing is a proof."""
@@ -52,15 +80,10 @@ def rays(
             work[g + 1, q] = P[t, q]
         for _ in range(2):
             for e in range(have):
-                f = 0.0
-                for q in range(g):
-                    f += work[e, q] * work[g + 1, q]
+                f = dot(work[e], work[g + 1], g)
                 for q in range(g):
                     work[g + 1, q] -= f * work[e, q]
-        norm = 0.0
-        for q in range(g):
-            norm += work[g + 1, q] ** 2
-        norm = norm**0.5
+        norm = dot(work[g + 1], work[g + 1], g) ** 0.5
         if norm > 1e-5:
             for q in range(g):
                 work[have, q] = work[g + 1, q] / norm
@@ -85,7 +108,7 @@ def rays(
         Z[k, 1] = 0
         for e in range(g):
             if e != k:
-                Z[k, base[e] >> 6] |= np.uint64(1) << np.uint64(base[e] & 63)
+                put(Z[k], base[e])
     for t in range(length):
         known = False
         for e in range(g):
@@ -96,9 +119,7 @@ def rays(
         kept = 0
         negative = 0
         for v in range(count):
-            f = 0.0
-            for q in range(g):
-                f += P[t, q] * V[v, q]
+            f = dot(P[t], V[v], g)
             T[v, g] = f
             if f < 0.0:
                 negative += 1
@@ -112,16 +133,7 @@ def rays(
                     continue
                 z0 = Z[u, 0] & Z[v, 0]
                 z1 = Z[u, 1] & Z[v, 1]
-                bits = 0
-                b = z0
-                while b != 0:
-                    bits += 1
-                    b &= b - np.uint64(1)
-                b = z1
-                while b != 0:
-                    bits += 1
-                    b &= b - np.uint64(1)
-                if bits < g - 2:
+                if popcount(z0) + popcount(z1) < g - 2:
                     continue
                 if kept >= TZ.shape[0]:
                     return -1
@@ -137,7 +149,7 @@ def rays(
                     T[kept, g + 1 + q] /= norm
                 TZ[kept, 0] = z0
                 TZ[kept, 1] = z1
-                TZ[kept, t >> 6] |= np.uint64(1) << np.uint64(t & 63)
+                put(TZ[kept], t)
                 kept += 1
         position = 0
         for v in range(count):
@@ -162,30 +174,48 @@ def rays(
     return int(count)
 
 
-@njit()
-def box_of(region: RegionRows, length: int, lo: Floats32, hi: Floats32, scratch: BoxScratch, bases: Ints32) -> None:
-    """Proved bounds lo, hi of the s + s(s-1)/2 image coordinates of one region; infinite where nothing is proved.
+@njit(**INNER)
+def _coordinate(c: int, s: int) -> tuple[int, int]:
+    """The image coordinate of number c: (r, -1) for y_r, (r, q) for y_r - y_q, r < q."""
+    if c < s:
+        return c, -1
+    r = 0
+    left = c - s
+    while left >= s - 1 - r:
+        left -= s - 1 - r
+        r += 1
+    return r, r + 1 + left
 
-    `bases` (2 D, g), unless it is empty, gets the rows of P that prove each (lo of c at 2 c, hi at 2 c + 1).
-    """
-    P, PE, J, JE, _, _ = region
-    V, Z, T, TZ, work, inv, base, B, BE, vec, Y, best = scratch
-    s, g = J.shape
+
+@njit(**INNER)
+def _box_of(cells: Cells, a: int, s: int, boxes: Boxes, scratch: BoxScratch) -> None:
+    """Bounds of the image coordinates of region a, which has s equations."""
+    P, PE, length = cells.P[a], cells.PE[a], cells.lengths[a]
+    lo, hi, bases = boxes.lo[a], boxes.hi[a], boxes.bases[a if boxes.bases.shape[0] > 1 else 0]
+    J, JE, V, Z, T, TZ, work, inv, base, B, BE, vec, Y, best = scratch
+    g = P.shape[1]
+    have = 0
+    for j in range(cells.Z.shape[1]):
+        if cells.kind[a, j] == ABOVE:
+            for q in range(g):
+                J[have, q] = cells.Z[a, j, q]
+            JE[have] = cells.ZE[a, j]
+            have += 1
+    if have < s:  # the constant output
+        for q in range(g):
+            J[have, q] = 0.0
+        J[have, g - 1] = 1.0
+        JE[have] = 0.0
     D = s + s * (s - 1) // 2
-    for c in range(D):
-        lo[c] = -np.inf
-        hi[c] = np.inf
-        best[2 * c] = -1
-        best[2 * c + 1] = -1
-    count = rays(P, length, V, Z, T, TZ, work, inv, base)
+    for c in range(2 * D):
+        best[c] = -1
+    count = _rays(P, length, V, Z, T, TZ, work, inv, base)
     if count < 0:
         return
     for v in range(count):
         total = 0.0
         for r in range(s):
-            f = 0.0
-            for q in range(g):
-                f += J[r, q] * V[v, q]
+            f = dot(J[r], V[v], g)
             Y[v, r] = f
             total += f
         if not total > 1e-9:
@@ -207,14 +237,7 @@ def box_of(region: RegionRows, length: int, lo: Floats32, hi: Floats32, scratch:
     for c in range(D):
         low = np.inf
         high = -np.inf
-        r1, r2 = c, -1
-        if c >= s:
-            r1 = 0
-            left = c - s
-            while left >= s - 1 - r1:
-                left -= s - 1 - r1
-                r1 += 1
-            r2 = r1 + 1 + left
+        r1, r2 = _coordinate(c, s)
         for v in range(count):
             f = Y[v, r1] - (Y[v, r2] if r2 >= 0 else 0.0)
             if f < low:
@@ -239,13 +262,11 @@ def box_of(region: RegionRows, length: int, lo: Floats32, hi: Floats32, scratch:
         far = -1
         farthest = 0.0
         for t in range(length):
-            f = 0.0
-            for q in range(g):
-                f += P[t, q] * V[v, q]
+            f = dot(P[t], V[v], g)
             if f > farthest:
                 farthest = f
                 far = t
-            if have < g - 1 and (Z[v, t >> 6] >> np.uint64(t & 63)) & np.uint64(1) != 0:
+            if have < g - 1 and has(Z[v], t):
                 tight[have] = t
                 for q in range(g):
                     B[have, q] = P[t, q]
@@ -266,14 +287,7 @@ def box_of(region: RegionRows, length: int, lo: Floats32, hi: Floats32, scratch:
             if best[e] != v:
                 continue
             c = e // 2
-            r1, r2 = c, -1
-            if c >= s:
-                r1 = 0
-                left = c - s
-                while left >= s - 1 - r1:
-                    left -= s - 1 - r1
-                    r1 += 1
-                r2 = r1 + 1 + left
+            r1, r2 = _coordinate(c, s)
             value = T[e, 0]
             sign = 1.0 if e % 2 == 0 else -1.0
             for q in range(g):
@@ -297,3 +311,92 @@ def box_of(region: RegionRows, length: int, lo: Floats32, hi: Floats32, scratch:
                 if bases.shape[0] > 0:
                     for k in range(g):
                         bases[e, k] = tight[k]
+
+
+@njit()
+def box_regions(cells: Cells, boxes: Boxes) -> None:
+    """The boxes of all regions, but their order."""
+    g = cells.P.shape[2]
+    s = boxes.equations.max()
+    D = boxes.lo.shape[1]
+    scratch = BoxScratch(
+        np.zeros((s, g)),
+        np.zeros(s),
+        np.zeros((_RAYS, g)),
+        np.zeros((_RAYS, 2), dtype=np.uint64),
+        np.zeros((max(_RAYS, 2 * D + 2), 2 * g + 2)),
+        np.zeros((_RAYS, 2), dtype=np.uint64),
+        np.zeros((g + 2, 2 * g)),
+        np.zeros((g, g)),
+        np.zeros(g, dtype=np.int64),
+        np.zeros((g, g)),
+        np.zeros(g),
+        np.zeros((9, 2 * g + cells.P.shape[1])),
+        np.zeros((_RAYS, s)),
+        np.zeros(2 * D + 2, dtype=np.int64),
+    )
+    for k in range(boxes.equations.shape[0]):
+        if boxes.edges[k + 1] - boxes.edges[k] >= _BOXED:
+            for a in range(boxes.edges[k], boxes.edges[k + 1]):
+                _box_of(cells, a, boxes.equations[k], boxes, scratch)
+
+
+@njit()
+def open_pairs(cells: Cells, boxes: Boxes, before: int, start: Ints, out: Ints) -> int:
+    """Pairs (a, b) of one group, as many as `out` (·, 2) holds, that neither boxes nor ranks close; returns how many.
+
+    start (3,): a group, and positions in it of the first and the second region; moved on, to (G, ·, ·) at the end.
+    `before`: units of the last hidden layer.
+    """
+    g = cells.P.shape[2]
+    h = cells.on.shape[1]
+    count = 0
+    steps = 0
+    while start[0] < boxes.equations.shape[0]:
+        s = boxes.equations[start[0]]
+        order = boxes.order[boxes.edges[start[0]] : boxes.edges[start[0] + 1]]
+        while start[1] < order.shape[0]:
+            a = order[start[1]]
+            start[2] = max(start[2], start[1] + 1)
+            while start[2] < order.shape[0]:
+                b = order[start[2]]
+                if boxes.lo[b, 0] > boxes.hi[a, 0]:
+                    break
+                if count == out.shape[0] or steps == _STEPS:
+                    return count
+                steps += 1
+                start[2] += 1
+                apart = False
+                for e in range(s + s * (s - 1) // 2):
+                    if boxes.lo[b, e] > boxes.hi[a, e] or boxes.lo[a, e] > boxes.hi[b, e]:
+                        apart = True
+                        break
+                if apart:
+                    continue
+                d = 0
+                both = 0
+                one = 0
+                other = 0
+                for i in range(h):
+                    u = cells.on[a, i]
+                    v = cells.on[b, i]
+                    if u != v:
+                        d += 1
+                    if i >= h - before:
+                        both += u & v
+                        one += u & ~v
+                        other += v & ~u
+                # Rank of [N, -N'] from above: the equations have full rank on what lies below it, almost surely.
+                highest = min(2 * g, g + d)
+                highest = min(highest, both + min(one, g) + min(other, g))
+                if before == h:
+                    highest = min(highest, min(both, g) + min(one, g) + min(other, g))
+                if s < highest:
+                    out[count, 0] = a
+                    out[count, 1] = b
+                    count += 1
+            start[1] += 1
+            start[2] = 0
+        start[0] += 1
+        start[1] = 0
+    return count

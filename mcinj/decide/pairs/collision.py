@@ -9,9 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-import numpy as np
-
-from mcinj.certify.deep_checker import write_global
+from mcinj.certify.deep_checker import GLOBAL, write_deep
 from mcinj.certify.deep_pairs import PairsProof
 from mcinj.certify.deep_proof import DeepProof
 from mcinj.certify.format import join
@@ -24,9 +22,9 @@ from mcinj.decide.deep.record import deep_proof
 from mcinj.decide.deep.regions import (
     Counts,
     DeepDecision,
-    coarse_decision,
     count_regions,
     decide_regional,
+    exact_decision,
     rank_regions,
 )
 from mcinj.decide.deep.search import DeepSearch, Regions
@@ -42,12 +40,10 @@ from mcinj.networks.network import FractionMatrix
 Proof = DeepProof | PairsProof
 
 _LOOK = 256  # regions before the first look at pairs
-_MANY = 500  # regions with one active set, from which their pairs may take long
-_NO_LOG = np.zeros(1, dtype=np.int32)
 
 
 def pair_collision(
-    model: DeepModel, network: Network, limit: int, *, width: int | None = None, proofs: list[Proof] | None = None
+    model: DeepModel, network: Network, limit: int, *, proofs: list[Proof] | None = None
 ) -> tuple[Witness | bool | None, int]:
     """Decide the pairs of `model`, whose earlier prefixes are injective and which passes the regional criterion.
 
@@ -58,8 +54,7 @@ def pair_collision(
     """
     # Without a fixed t the equations are homogeneous: 2n of them leave only 0. With it, 2n + 1 are needed.
     target = 2 * model.g - 1 if model.biased else 2 * model.n
-    search = DeepSearch(model, target, enumerate_regions=True, width=width, record=proofs is not None)
-    rows = DeepSearch(model, target, width=width)
+    search = DeepSearch(model, target, enumerate_regions=True, record=proofs is not None)
     batches: list[Regions] = []
     tested = total = 0
     for batch in search.batches(limit):
@@ -69,15 +64,15 @@ def pair_collision(
         total += len(batch.signs)
         if total >= 2 * tested and total >= _LOOK:
             tested = total
-            witness = FewActive.of(rows, batches).collision(network)
+            witness = FewActive.of(model, batches).collision(network)
             if witness is not None:
                 return witness, search.nodes
-    if total > tested:
-        witness = FewActive.of(rows, batches).collision(network)
-        if witness is not None:
-            return witness, search.nodes
+    few = FewActive.of(model, batches)
+    witness = few.collision(network) if total > tested else None
+    if witness is not None:
+        return witness, search.nodes
     if proofs is not None:
-        proofs += [deep_proof(search), pairs_proof(FewActive.of(rows, batches))]
+        proofs += [deep_proof(search), pairs_proof(few)]
     return True, search.nodes
 
 
@@ -145,7 +140,7 @@ def _general_position(
     proof = None
     if proofs is not None and network.premise is not None:
         current().decided = (DeepDecision(Outcome.INJECTIVE, None, Certified.GENERIC, nodes, 0.0), None)
-        proof = write_global(network, proofs, network.premise)
+        proof = write_deep(network, GLOBAL, proofs, network.premise)
     return DeepDecision(Outcome.INJECTIVE, None, Certified.GENERIC, nodes, 0.0, certificate=proof)
 
 
@@ -184,7 +179,7 @@ def _closed_cells(network: Network, nodes: int, limit: int, fence: FractionMatri
     found = coarse.pairs()
     nodes += coarse.nodes
     if found is not None:
-        decided = coarse_decision(found, coarse.layer, nodes)
+        decided = exact_decision(found, coarse.layer, nodes)
         if not certificate or decided.outcome is not Outcome.INJECTIVE:
             return decided
         current().decided = (decided, None)
@@ -196,21 +191,16 @@ def _closed_cells(network: Network, nodes: int, limit: int, fence: FractionMatri
     if ranked.outcome is not Outcome.INJECTIVE:
         return ranked
     answer, used = joint_collision(DeepModel.of(network, fence), network, limit - ranked.nodes, searches[0].cells)
-    nodes = ranked.nodes + used
-    if isinstance(answer, Reason):
-        reason = Reason.RANK if answer is Reason.BUDGET else answer
-        return DeepDecision(Outcome.UNKNOWN, None, Certified.NONE, nodes, 0.0, reason=reason)
-    if isinstance(answer, Witness):
-        return DeepDecision(Outcome.NOT_INJECTIVE, answer.layer(network), Certified.EXACT, nodes, 0.0, answer)
-    proof = None
-    if certificate:
-        current().decided = (DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0), None)
-        current().enter("writing the certificate")
-        # Found anew, with the proof of every step; it is outside of the node budget.
-        from mcinj.decide.joint.record import joint_certificate
+    layer = answer.layer(network) if isinstance(answer, Witness) else None
+    decided = exact_decision(answer, layer, ranked.nodes + used)
+    if not certificate or decided.outcome is not Outcome.INJECTIVE:
+        return decided
+    current().decided = (decided, None)
+    current().enter("writing the certificate")
+    # Found anew, with the proof of every step; it is outside of the node budget.
+    from mcinj.decide.joint.record import joint_certificate
 
-        proof = joint_certificate(network, deep_proof(searches[0]))
-    return DeepDecision(Outcome.INJECTIVE, None, Certified.EXACT, nodes, 0.0, certificate=proof)
+    return replace(decided, certificate=joint_certificate(network, deep_proof(searches[0])))
 
 
 def _layers_injective(network: Network, certificate: bool) -> list[bytes] | None:

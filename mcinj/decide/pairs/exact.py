@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-import numpy as np
-import numpy.typing as npt
-
 from mcinj.certify.rational import kernel, product, to_flint
 from mcinj.certify.witness import Witness
 from mcinj.decide.deep.model import DeepModel
-from mcinj.decide.deep.search import DeepSearch
 from mcinj.decide.layer.exact import circuit_or_point, integer_row
+from mcinj.decide.pairs.store import Kinds, Paths
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix, FractionVector
-
-Signs = npt.NDArray[np.int8]
-Path = npt.NDArray[np.int32]
 
 
 class ExactPair:
@@ -29,22 +23,21 @@ class ExactPair:
     circuit: Sequence[int] = ()
 
     def __init__(
-        self, search: DeepSearch, network: Network, signs: tuple[Signs, Signs], paths: tuple[Path, Path]
+        self, model: DeepModel, network: Network, signs: tuple[Kinds, Kinds], paths: tuple[Paths, Paths]
     ) -> None:
-        self.model: DeepModel = search.model
-        self.network = network
+        self.model, self.network = model, network
         g, widths = self.model.g, self.model.widths
         zero = (Fraction(0),) * g
         last: list[FractionMatrix] = []
         self.strict: list[FractionVector] = []
         for which, (sign, path) in enumerate(zip(signs, paths, strict=True)):
             pattern = [(sign[k, : widths[k]] > 0).tolist() for k in range(self.model.depth - 1)]
-            rows = self.model.rows(pattern)[-1]
-            active = [row for row, s in zip(rows, sign[-1], strict=False) if s > 0]
+            rows = self.model.rows(pattern)
+            active = [row for row, s in zip(rows[-1], sign[-1], strict=False) if s > 0]
             if self.model.biased:
                 active.append((*zero[:-1], Fraction(1)))
             last.append(tuple(active))
-            for row in search.path_rows(path, pattern):
+            for row in self.model.path_rows(path.tolist(), rows):
                 self.strict.append((*row, *zero) if which == 0 else (*zero, *row))
         self.equations = [(*r, *(-v for v in t)) for r, t in zip(*last, strict=True)]
 

@@ -1,283 +1,326 @@
-"""Pairs of regions with the same active last-layer units: can their images meet? Compiled.
+"""Two cells: can different points of them have one output? The one test of pairs, compiled.
 
-Regions C, C' with active set S and Jacobians M, M' collide when some x in C, x' in C' have `M_S x = M'_S x'`. Let F be
-the hidden units whose side differs. The rows of F and of the equations vanish on the diagonal part
-`V = {(x, x) : F x = 0}`, so they are tested first, in the quotient by V (dimension g + |F| instead of 2g): in
-coordinates that determine a vector of V's annihilator. Then all rows of both cells follow, in 2g dimensions. Each test
-is a cell in the kernel of the equations; each closing is a combination `Σ y_i row_i + Σ λ_r equation_r = 0`, y > 0,
-proved as in `mcinj.numeric.enclosure`.
+Cells C, C' are cones on which the last layer is linear, with rows Z, Z'. If units S have the same value in both copies,
+`Z_S x = Z'_S x'` for x in C, x' in C': equations E of 2g columns. Let F be the hidden units whose side differs. A pair
+is closed, always for the closed cones, by
 
-Before that, pairs with disjoint image boxes go (`mcinj.decide.pairs.boxes`).
+* rank: the kernel of E lies in the diagonal if rank E >= g + rank F; the first is found modulo a prime, for the second
+  there is an upper bound;
+* a full circuit: q + 1 rows of the cells that on the q-dimensional kernel of E have a positive combination of 0, any q
+  of them independent. Only the point 0 is left then. It is looked for in one copy alone, in the quotient by the
+  diagonal part `V = {(x, x) : F x = 0}`, on which E and the rows of F vanish (dimension g + rank F, in coordinates that
+  determine a vector of V's annihilator), and in both copies. Circuits are proved as in `mcinj.numeric.enclosure`.
+
+Regions with few active units (`few_active`) and closed cells of full patterns (`mcinj.decide.joint`) come to it, each
+through a screen of their own; `walk` branches on units that may be equal or positive in neither copy.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-import numpy.typing as npt
 
 from mcinj._jit import njit
-from mcinj.decide.deep.bounds import block, install
-from mcinj.decide.deep.store import LAYERS, TRAIL, Floats, Ints, Store
+from mcinj.decide.deep.store import INNER
+from mcinj.decide.pairs.algebra import dot, independent, null_space, pivots, raises_rank
+from mcinj.decide.pairs.store import (
+    BOUND,
+    BY_BOTH,
+    BY_COPY,
+    BY_QUOTIENT,
+    BY_RANK,
+    CONSTANT,
+    MEETS,
+    OFF,
+    OPEN,
+    SAME,
+    SPAN,
+    UNPROVED,
+    WEAK,
+    Cells,
+    Floats,
+    Ints,
+    Scratch,
+    Walk,
+)
 from mcinj.numeric import cell
-from mcinj.numeric.enclosure import UNIT, enclose, invert, quality
-
-Signs = npt.NDArray[np.int8]
-Paths = npt.NDArray[np.int32]
-
-CLOSED, MEETS, UNPROVED, LOGGED = 0, 1, 2, 3
+from mcinj.numeric.bits import popcount
+from mcinj.numeric.enclosure import LEAST, UNIT, enclose, invert, quality, row_length
+from mcinj.numeric.residues import PRIME
 
 
-class RegionRows(NamedTuple):
-    """Rows of one region, with entrywise errors: P (K, g), PE (K,) its path (unit length), J (s, g), JE its active
-    last-layer units (and the constant output), H (h, g), HE all hidden units."""
+@njit(**INNER)
+def closed_cone(s: Scratch, E: Floats, k: int, count: int, D: int, point: Floats, closed: int) -> int:
+    """Is `{z : E z = 0, S z >= 0}` only 0? `closed` (proved), MEETS (S z > 0 at `point`, floats) or UNPROVED.
 
-    P: Floats
-    PE: Floats
-    J: Floats
-    JE: Floats
-    H: Floats
-    HE: Floats
-
-
-class KernelScratch(NamedTuple):
-    """Room for `cell_in_kernel`, with vectors of D: a null space Zn by reflectors A, a basis B, BE and its inverse,
-    rows G within the kernel, all `required`, and the state M, x, u, ids of their cell (`mcinj.numeric.cell`)."""
-
-    Zn: Floats
-    A: Floats
-    B: Floats
-    BE: Floats
-    inv: Floats
-    work: Floats
-    vec: Floats
-    G: Floats
-    M: Floats
-    x: Floats
-    u: Floats
-    ids: Ints
-    required: Ints
-
-
-@njit()
-def kernel_scratch(D: int, rows: int) -> KernelScratch:
-    """Room for `cell_in_kernel` with at most `rows` rows of D."""
-    W = (D + 7) // 8 * 8
-    return KernelScratch(
-        np.zeros((D, D)),
-        np.zeros((D, 2 * D + 2)),
-        np.zeros((D, D)),
-        np.zeros(D),
-        np.zeros((D, D)),
-        np.zeros((D, 2 * D)),
-        np.zeros((10, 2 * W)),
-        np.zeros((rows, W)),
-        np.zeros((D, W)),
-        np.zeros(W),
-        np.zeros(W),
-        np.zeros(W, dtype=np.int64),
-        np.zeros(rows, dtype=np.int64),
-    )
-
-
-@njit()
-def rows_of(st: Store, signs: Signs, path: Paths, length: int, constant: bool, region: RegionRows) -> int:
-    """Write the rows of one region; returns how many J has, -1 where a row is not accurate enough."""
-    P, PE, J, JE, H, HE = region
-    L = st.gi[LAYERS]
-    g = st.ROWS.shape[2]
-    for k in range(L):
-        for i in range(st.m[k]):
-            st.SIGN[k, i] = signs[k, i]
-    for k in range(1, L):
-        if not block(st, k):
-            return -1
-        install(st, k)
-    st.gi[TRAIL] = 0
-    for t in range(length):
-        for q in range(g):
-            P[t, q] = st.G[path[t], q]
-        PE[t] = st.GE[path[t]]
-    h = 0
-    for k in range(L - 1):
-        for i in range(st.m[k]):
-            for q in range(g):
-                H[h, q] = st.G[st.BASE[k] + 2 * i + 1, q]
-            HE[h] = st.GE[st.BASE[k] + 2 * i + 1]
-            h += 1
-    s = 0
-    for j in range(st.m[L - 1]):
-        if signs[L - 1, j] > 0:
-            for q in range(g):
-                J[s, q] = st.ROWS[L - 1, j, q]
-            JE[s] = st.ERR[L - 1, j]
-            s += 1
-    if constant:
-        for q in range(g):
-            J[s, q] = 0.0
-        J[s, g - 1] = 1.0
-        JE[s] = 0.0
-        s += 1
-    return s
-
-
-@njit()
-def null_space(E: Floats, k: int, D: int, Zn: Floats, A: Floats, v: Floats) -> bool:
-    """Orthonormal columns Zn (D, D - k) of the kernel of k rows E, by Householder QR of E^T; False if rank is low."""
-    # A = E^T (D x k), reflectors stored below the diagonal.
-    for i in range(k):
-        norm = 0.0
-        for j in range(D):
-            norm += E[i, j] ** 2
-        norm = norm**0.5
-        if not norm > 0.0:
-            return False
-        for j in range(D):
-            A[j, i] = E[i, j] / norm
-    for c in range(k):
-        norm = 0.0
-        for j in range(c, D):
-            norm += A[j, c] ** 2
-        norm = norm**0.5
-        if norm < 1e-11:
-            return False
-        alpha = -norm if A[c, c] > 0.0 else norm
-        vv = 0.0
-        for j in range(c, D):
-            v[j] = A[j, c]
-        v[c] -= alpha
-        for j in range(c, D):
-            vv += v[j] * v[j]
-        for i in range(c, k):
-            f = 0.0
-            for j in range(c, D):
-                f += v[j] * A[j, i]
-            f = 2.0 * f / vv
-            for j in range(c, D):
-                A[j, i] -= f * v[j]
-        # Keep the reflector in column k + c.
-        for j in range(D):
-            A[j, k + c] = v[j] / vv**0.5 if j >= c else 0.0
-    for e in range(D - k):
-        for j in range(D):
-            v[j] = 0.0
-        v[k + e] = 1.0
-        for c in range(k - 1, -1, -1):
-            f = 0.0
-            for j in range(c, D):
-                f += A[j, k + c] * v[j]
-            for j in range(c, D):
-                v[j] -= 2.0 * f * A[j, k + c]
-        for j in range(D):
-            Zn[j, e] = v[j]
-    return True
-
-
-@njit()
-def pivots(F: Floats, d: int, g: int, columns: Ints) -> bool:
-    """d columns on which the rows F (overwritten) are independent, by complete pivoting."""
-    for c in range(g):
-        columns[c] = c
-    for c in range(d):
-        best = 0.0
-        pi = c
-        pj = c
-        for i in range(c, d):
-            for j in range(c, g):
-                if abs(F[i, columns[j]]) > best:
-                    best = abs(F[i, columns[j]])
-                    pi = i
-                    pj = j
-        if not best > 1e-12:
-            return False
-        t = columns[c]
-        columns[c] = columns[pj]
-        columns[pj] = t
-        for q in range(g):
-            f = F[c, q]
-            F[c, q] = F[pi, q]
-            F[pi, q] = f
-        for i in range(c + 1, d):
-            f = F[i, columns[c]] / F[c, columns[c]]
-            for q in range(g):
-                F[i, q] -= f * F[c, q]
-    return True
-
-
-@njit()
-def independent(F: Floats, columns: Ints, r: int, error: float) -> bool:
-    """Whether the pivots that `pivots` left in F prove that its r rows, known within `error`, are independent there.
-
-    With complete pivoting both factors have inverses below 2^r entrywise, so the least singular value is at least the
-    least pivot over r 4^r; it has to exceed the errors of the rows and of the elimination. A pivot is the largest entry
-    that is left, so none of the r steps rounds an entry by more than 3 UNIT times the largest pivot.
+    E: k independent rows of D entries, their errors in s.EE; S: the first `count` rows of s.S. Where it is closed,
+    s.ids[: D - k + 1] are the rows of S of the circuit.
     """
-    least = 1.0
-    most = 1.0
-    for c in range(r):
-        least = min(least, abs(F[c, columns[c]]))
-        most = max(most, abs(F[c, columns[c]]))
-    return least > r * 4.0**r * (4.0 * UNIT * r * r * most + r * error)
-
-
-@njit()
-def cell_in_kernel(
-    E: Floats, EE: Floats, k: int, S: Floats, SE: Floats, count: int, D: int, scratch: KernelScratch, point: Floats
-) -> int:
-    """Is `{z : E z = 0, S z > 0}` empty? CLOSED (proved), MEETS (point in `point`, floats) or UNPROVED.
-
-    E (k, D), S (count, D) with entrywise errors EE, SE. CLOSED by the rows ids[: D - k + 1] of S.
-    """
-    Zn, A, B, BE, inv, work, vec, G, M, x, u, ids, required = scratch
     q = D - k
-    if q < 1 or not null_space(E, k, D, Zn, A, vec[9]):
+    if q < 1 or not null_space(E, k, D, s.Zn, s.A, s.vec[9]):
         return UNPROVED
-    W = x.shape[0]
+    W = s.x.shape[0]
+    some = 0
     for i in range(count):
         norm = 0.0
         for e in range(q):
             f = 0.0
             for j in range(D):
-                f += S[i, j] * Zn[j, e]
-            G[i, e] = f
+                f += s.S[i, j] * s.Zn[j, e]
+            s.G[some, e] = f
             norm += f * f
         norm = norm**0.5
         if norm < 1e-11:
-            return UNPROVED
+            continue  # nearly an equation: leaving a row out is sound
         for e in range(q):
-            G[i, e] /= norm
+            s.G[some, e] /= norm
         for e in range(q, W):
-            G[i, e] = 0.0
-        required[i] = i
-    cell.clear(M, x, u, ids)
-    status, met = cell.settle(G, required, count, M[:q], x, u, ids, vec[5], vec[6])
+            s.G[some, e] = 0.0
+        s.origin[some] = i
+        some += 1
+    cell.clear(s.M, s.x, s.u, s.ids)
+    status, met = cell.settle(s.G, s.required, some, s.M[:q], s.x, s.u, s.ids, s.vec[5], s.vec[6])
     if status == cell.FEASIBLE:
         for j in range(D):
-            f = 0.0
-            for e in range(q):
-                f += Zn[j, e] * x[e]
+            f = dot(s.Zn[j], s.x, q)
             point[j] = f
         return MEETS
     if status != cell.EMPTY:
         return UNPROVED
     for e in range(q):
-        if ids[e] < 0:
+        if s.ids[e] < 0:
             return UNPROVED
+        s.ids[e] = s.origin[s.ids[e]]
         for j in range(D):
-            B[k + e, j] = S[ids[e], j]
-        BE[k + e] = SE[ids[e]]
+            s.B[k + e, j] = s.S[s.ids[e], j]
+        s.BE[k + e] = s.SE[s.ids[e]]
     for r in range(k):
         for j in range(D):
-            B[r, j] = E[r, j]
-        BE[r] = EE[r]
-    if not invert(B, D, inv, work):
+            s.B[r, j] = E[r, j]
+        s.BE[r] = s.EE[r]
+    last = s.origin[met]
+    if not invert(s.B, D, s.inv, s.work):
         return UNPROVED
-    top = quality(B, BE, inv, D, vec[0], vec[4])
-    if not top < 0.5 or not enclose(B, BE, inv, D, vec[0], top, S[met], SE[met], vec[2], vec[3], vec[4]):
+    top = quality(s.B, s.BE, s.inv, D, s.vec[0], s.vec[4])
+    if not top < 0.5 or not enclose(
+        s.B, s.BE, s.inv, D, s.vec[0], top, s.S[last], s.SE[last], s.vec[2], s.vec[3], s.vec[4]
+    ):
         return UNPROVED
     for e in range(q):
-        if not vec[2, k + e] + vec[3, k + e] < 0.0:
+        if not s.vec[2, k + e] + s.vec[3, k + e] < 0.0:
             return UNPROVED
-    ids[q] = met
-    return CLOSED
+    s.ids[q] = last
+    return closed
+
+
+@njit(**INNER)
+def flips_rank(cells: Cells, s: Scratch, a: int, d: int) -> int:
+    """Upper bound of the rank of the rows s.flips[:d] on cell a; exact where residues tell (`Cells.RH`)."""
+    g = cells.Z.shape[2]
+    if cells.RH.shape[0]:
+        rank = 0
+        for i in range(d):
+            for q in range(g):
+                s.line[q] = cells.RH[a, s.flips[i], q]
+            if rank < g and raises_rank(s.line, s.T, s.lead, rank, g):
+                rank += 1
+        return rank
+    first = cells.line.shape[0]
+    columns = np.uint64(0)
+    directions = 0
+    others = 0
+    for i in range(d):
+        f = s.flips[i]
+        if f >= first:
+            others += 1
+            continue
+        columns |= cells.columns[f]
+        new = True
+        for e in range(i):
+            if s.flips[e] < first and cells.line[s.flips[e]] == cells.line[f]:
+                new = False
+                break
+        if new:
+            directions += 1
+    if first and g <= 64:
+        directions = min(directions, popcount(columns))
+    return int(min(g, directions + others))
+
+
+@njit(**INNER)
+def differences(cells: Cells, s: Scratch, a: int, b: int, d: int, columns: Ints, r: int) -> int:
+    """The rows of the d units that differ, of a and of b in turn, b's in r columns; returns how many."""
+    g = cells.Z.shape[2]
+    for i in range(d):
+        f = s.flips[i]
+        side = 1.0 if cells.on[a, f] > 0 else -1.0
+        for q in range(g):
+            s.S[2 * i, q] = side * cells.H[a, f, q]
+            s.S[2 * i + 1, q] = 0.0
+        for e in range(r):
+            s.S[2 * i, g + e] = 0.0
+            s.S[2 * i + 1, g + e] = -side * cells.H[b, f, columns[e]]
+        s.SE[2 * i] = cells.HE[a, f]
+        s.SE[2 * i + 1] = cells.HE[b, f]
+    return 2 * d
+
+
+@njit(**INNER)
+def in_quotient(cells: Cells, s: Scratch, a: int, b: int, d: int, r: int, k: int, point: Floats) -> int:
+    """`closed_cone` in the quotient by V, with the first k equations: those that vanish on V."""
+    g = cells.Z.shape[2]
+    error = 0.0
+    for i in range(d):
+        f = s.flips[i]
+        for q in range(g):
+            s.F[i, q] = cells.H[a, f, q]
+        error = max(error, cells.HE[a, f])
+    if not (pivots(s.F, d, r, s.columns) and independent(s.F, s.columns, r, error)):
+        return UNPROVED
+    for t in range(k):
+        for q in range(g):
+            s.E2[t, q] = s.E[t, q]
+        for e in range(r):
+            s.E2[t, g + e] = s.E[t, g + s.columns[e]]
+    return closed_cone(s, s.E2, k, differences(cells, s, a, b, d, s.columns, r), g + r, point, BY_QUOTIENT)
+
+
+@njit(**INNER)
+def has_own(cells: Cells, status: Ints, c: int) -> bool:
+    """Whether the pair says more of a last-layer unit than is proved of it on cell c."""
+    for j in range(status.shape[0]):  # noqa: SIM110
+        if cells.kind[c, j] == OPEN and (status[j] == SAME or status[j] == OFF):
+            return True
+    return False
+
+
+@njit(**INNER)
+def _unit_row(cells: Cells, c: int, j: int, sign: float, at: int, D: int, out: Floats, error: Floats) -> bool:
+    """out (D,) = a unit's row on cell c, of unit length, from column `at` on; error[0]. False for rows of zeros."""
+    g = cells.Z.shape[2]
+    norm = row_length(cells.Z[c, j], g)
+    if not norm > LEAST:
+        return False
+    for q in range(D):
+        out[q] = 0.0
+    for q in range(g):
+        out[at + q] = sign * cells.Z[c, j, q] / norm
+    error[0] = cells.ZE[c, j] / norm * (1.0 + 1e-9) + 4.0 * UNIT
+    return True
+
+
+@njit(**INNER)
+def copy_rows(cells: Cells, s: Scratch, status: Ints, count: int, c: int, at: int, D: int) -> int:
+    """Append what holds in one copy, from column `at` on: its path, the signs of units; returns the new count."""
+    g = cells.Z.shape[2]
+    for t in range(cells.lengths[c]):
+        for q in range(D):
+            s.S[count, q] = 0.0
+        for q in range(g):
+            s.S[count, at + q] = cells.P[c, t, q]
+        s.SE[count] = cells.PE[c, t]
+        count += 1
+    for j in range(status.shape[0]):
+        if cells.kind[c, j] != OPEN or not (status[j] == SAME or status[j] == OFF):
+            continue
+        sign = 1.0 if status[j] == SAME else -1.0
+        if _unit_row(cells, c, j, sign, at, D, s.S[count], s.SE[count:]):
+            count += 1  # leaving a row out is sound
+    return count
+
+
+@njit(**INNER)
+def _equations(cells: Cells, s: Scratch, w: Walk, a: int, b: int, enough: int) -> int:
+    """Independent equations of both copies; returns how many, `enough` where so many close the pair; -1: not known."""
+    g = cells.Z.shape[2]
+    D = 2 * g
+    rank = 0
+    if w.si[CONSTANT]:
+        for q in range(D):
+            s.line[q] = 0
+            s.E[0, q] = 0.0
+        s.line[g - 1] = 1
+        s.line[D - 1] = PRIME - 1
+        s.E[0, g - 1] = 1.0
+        s.E[0, D - 1] = -1.0
+        s.EE[0] = 0.0
+        if raises_rank(s.line, s.T, s.lead, 0, D):
+            rank = 1
+    for j in range(cells.Z.shape[1]):
+        if w.status[j] != SAME:
+            continue
+        if cells.R.shape[0]:
+            for q in range(g):
+                s.line[q] = cells.R[a, j, q]
+                v = cells.R[b, j, q]
+                s.line[g + q] = PRIME - v if v != 0 else 0
+            if not raises_rank(s.line, s.T, s.lead, rank, D):
+                continue
+        norm = max(row_length(cells.Z[a, j], g), row_length(cells.Z[b, j], g))
+        if not norm > LEAST:
+            return -1
+        for q in range(g):
+            s.E[rank, q] = cells.Z[a, j, q] / norm
+            s.E[rank, g + q] = -cells.Z[b, j, q] / norm
+        s.EE[rank] = max(cells.ZE[a, j], cells.ZE[b, j]) / norm * (1.0 + 1e-9) + 4.0 * UNIT
+        rank += 1
+        if rank >= enough:
+            break
+    return rank
+
+
+@njit(**INNER)
+def _one_sided(cells: Cells, s: Scratch, w: Walk, a: int, b: int, rank: int) -> tuple[int, int]:
+    """Equations of one copy: units that are nonnegative there, positive in neither. All equations, and how many new."""
+    g = cells.Z.shape[2]
+    D = 2 * g
+    ones = 0
+    for j in range(cells.Z.shape[1]):
+        if w.status[j] != OFF:
+            continue
+        for side in range(2):
+            c = a if side == 0 else b
+            if cells.kind[c, j] != WEAK or not _unit_row(cells, c, j, 1.0, side * g, D, s.E[rank], s.EE[rank:]):
+                continue
+            ones += 1
+            for q in range(D):
+                s.line[q] = 0
+            for q in range(g):
+                s.line[side * g + q] = cells.R[c, j, q]
+            if raises_rank(s.line, s.T, s.lead, rank, D):
+                rank += 1
+    return rank, ones
+
+
+@njit(**INNER)
+def test(cells: Cells, s: Scratch, w: Walk, a: int, b: int) -> int:
+    """Test cells a, b with units as in w.status: BY_RANK … BY_BOTH (closed), MEETS (both at w.point) or UNPROVED."""
+    g = cells.Z.shape[2]
+    D = 2 * g
+    d = 0
+    for i in range(cells.on.shape[1]):
+        if cells.on[a, i] != cells.on[b, i]:
+            s.flips[d] = i
+            d += 1
+    r = w.si[SPAN] if w.si[SPAN] >= 0 else flips_rank(cells, s, a, d)
+    w.si[BOUND] = r
+    # First equations that vanish on V, then one-sided ones.
+    both = _equations(cells, s, w, a, b, g + r)
+    if both < 0:
+        return UNPROVED
+    if both >= g + r:
+        return BY_RANK
+    rank, ones = _one_sided(cells, s, w, a, b, both)
+    if ones and rank >= g + min(r + ones, g):
+        return BY_RANK
+    for side in range(2):
+        c = a if side == 0 else b
+        if has_own(cells, w.status, c):
+            count = copy_rows(cells, s, w.status, 0, c, 0, g)
+            if closed_cone(s, s.E2, 0, count, g, w.point, BY_COPY) == BY_COPY:
+                return BY_COPY
+    if r < g and in_quotient(cells, s, a, b, d, r, both, w.point) == BY_QUOTIENT:
+        return BY_QUOTIENT
+    count = differences(cells, s, a, b, d, s.every, g)
+    count = copy_rows(cells, s, w.status, count, a, 0, D)
+    count = copy_rows(cells, s, w.status, count, b, g, D)
+    return closed_cone(s, s.E, rank, count, D, w.point, BY_BOTH)
