@@ -1,7 +1,7 @@
 """Control variates of thresholds: resultants of the first rows, whose moments are exact and which cost no search.
 
 Where the first m rows, scaled to unit length, have a long sum S_m, more of them lie on one side, the other side empties
-later and m* is large. For independent rows of symmetric law with E u uᵀ = I/n (Gaussian, uniform, ±1, of the sphere)
+later and m* is large. For independent rows of symmetric law with E u uᵀ = I/n (`LAWS`)
 
     r_m = |S_m|²/m,                        E r_m = 1,   E r_m² = 1 + 2 (m - 1)/(m n),
     q_m = n Σ_{i <= m} (u_i · S_m)²/m²,    E q_m = 1 + (n - 1)/m,
@@ -26,8 +26,8 @@ from mcinj.infer.sample import FloatArray, ThresholdSample
 
 # Widths over n at which the resultants are taken.
 GRID = (2, 4, 5, 6, 7, 8)
-# Laws of the weights for which the moments above hold.
-LAWS = ("gaussian", "uniform", "rademacher", "sphere")
+# Laws of the weights for which the moments above hold; of sparse ones once rows of zeros are left out.
+LAWS = ("gaussian", "uniform", "rademacher", "sphere", "xavier", "sparse")
 # Least squares on proved Gaussian streams of n = 10 … 13, m*/n against the controls in the order of `resultants`
 # (python experiments/controls.py --coefficients). All of these fall as n^-1/2, so that their ratios hardly move with n.
 # On other streams, and other n, no choice of them biases the mean; on the same ones, by 1e-3 of its error.
@@ -41,10 +41,12 @@ COEFFICIENTS = (
 def resultants(rows: FloatArray, n: int) -> FloatArray:
     """The control variates of one stream, shape (3 len(GRID),), each of expectation zero: of r, r² and q.
 
-    rows: the first rows of the stream, shape (at least max(GRID) n, n), none zero.
+    rows: the first rows of the stream that are not zero, shape (at least max(GRID) n, n).
     """
     if rows.ndim != 2 or rows.shape[0] < max(GRID) * n or rows.shape[1] != n:
         raise InputError(f"control variates at n = {n} need {max(GRID) * n} rows of length n, got {rows.shape}")
+    if not rows.any(axis=1).all():
+        raise InputError("control variates are of rows that are not zero; leave the others out")
     units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     m = n * np.array(GRID)
     sums = np.cumsum(units, axis=0)[m - 1]

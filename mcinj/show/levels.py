@@ -25,10 +25,21 @@ def by_trial(part: pandas.DataFrame) -> pandas.DataFrame:
 
 def stream_controls(part: pandas.DataFrame, n: int, ensemble: str, trials: Any) -> Any:
     """Control variates of the named trials of one series, from the seeds of its rows; None for other laws' weights."""
-    if ensemble not in LAWS:
+    if ensemble.partition(":")[0] not in LAWS:
         return None
     seeds = part.groupby("trial")["seed"].first().loc[trials]
-    return np.array([resultants(RowStream(ensemble, n, seed).take(max(GRID) * n), n) for seed in seeds])
+    return np.array([resultants(_rows(RowStream(ensemble, n, seed), max(GRID) * n), n) for seed in seeds])
+
+
+def _rows(stream: RowStream, count: int) -> Any:
+    """The first rows of a stream that are not zero."""
+    most = count
+    while True:
+        rows = stream.take(most)
+        rows = rows[rows.any(axis=1)]
+        if len(rows) >= count:
+            return rows[:count]
+        most *= 2
 
 
 def level_means(

@@ -131,7 +131,7 @@ def searched_axes(axes: Any, table: pandas.DataFrame, proved: pandas.DataFrame |
     ticks: list[int] = []
     shown = set(summary["n"]) | (set() if proved is None else set(proved["n"]))
     for n in sorted(int(v) for v in shown):
-        if not ticks or n > 1.12 * ticks[-1]:  # a figure needs room
+        if not ticks or n > 1.1 * ticks[-1]:  # a figure needs room
             ticks.append(n)
     axes.set_xticks(ticks, [str(n) for n in ticks])
     axes.minorticks_off()

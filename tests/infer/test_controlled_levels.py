@@ -31,7 +31,9 @@ K = len(COEFFICIENTS)
 @pytest.mark.parametrize("ensemble", LAWS)
 def test_controls_have_expectation_zero(ensemble: str) -> None:
     n, trials = 4, 1500
-    controls = np.array([resultants(RowStream(ensemble, n, f"3/{k}").take(8 * n), n) for k in range(trials)])
+    law = "sparse:0.5" if ensemble == "sparse" else ensemble
+    streams = [RowStream(law, n, f"3/{k}").take(12 * n) for k in range(trials)]
+    controls = np.array([resultants(rows[rows.any(axis=1)], n) for rows in streams])
     errors = controls.std(axis=0) / math.sqrt(trials)
     assert (np.abs(controls.mean(axis=0)) < 4.5 * errors).all()
 
@@ -67,6 +69,8 @@ def test_coefficients_explain_thresholds_that_did_not_fit_them() -> None:
 def test_controls_of_wrong_shape_or_censored_draws_are_refused() -> None:
     with pytest.raises(InputError, match="32 rows"):
         resultants(np.ones((10, 4)), 4)
+    with pytest.raises(InputError, match="not zero"):
+        resultants(np.eye(40)[:, :2], 2)
     sample = ThresholdSample.build([5, 6], [6, None], 2)
     with pytest.raises(InputError, match="exact and finite"):
         ControlledSample(sample, np.zeros((2, K)))
