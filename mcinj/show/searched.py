@@ -6,6 +6,7 @@ that nothing wider exists is estimated. Proved thresholds, where a figure shows 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcinj.infer.intervals import student_half
+from mcinj.infer.resultants import ControlledSample, controlled_mean
 from mcinj.infer.searched import Searches, best_of, summarise_searches
 from mcinj.show.bounds import for_plot
 from mcinj.show.groups import groups_by, size_name
+from mcinj.show.levels import by_trial, levels_table, stream_controls
 from mcinj.show.lines import infinity_strip, reach
 from mcinj.show.names import law_name
 from mcinj.show.style import COLOURS, MARKERS, figure, legend_outside, named, save, shade
+from mcinj.show.tables import folded
 from mcinj.theory import table as theory_table
 
 # With a smaller share of runs at the best width the misses are underestimated (docs/searched.md, Calibration).
@@ -32,24 +36,33 @@ if TYPE_CHECKING:
 
 def widths_found(part: pandas.DataFrame) -> Any:
     """Widths of one series as a matrix (streams, runs); streams in the order of their trials."""
-    return part.pivot(index="trial", columns="run", values="m_found").dropna().to_numpy(dtype=float)
+    return by_trial(part).to_numpy()
 
 
 def searched_summary(table: pandas.DataFrame) -> pandas.DataFrame:
     """One row per n, ensemble and budget, in units of m/n.
 
     mean: of the searched thresholds (m_found + 1 of the best run), an estimate of the mean m*/n from below; se its
-    standard error. mean_lo, mean_hi: 95 % interval of the mean m*/n, with the gap added from above. miss_geometric,
-    miss_gap: two extrapolations of what all runs still miss. unique: share of streams whose best width only one run
-    reached. reach: share of runs that found the best of their stream; below 0.6 the misses are underestimated.
-    single: mean shortfall of one run against the best. seconds: per stream.
+    standard error. controlled, controlled_se: with control variates, an estimate of the same mean (nan for laws that
+    have none; `mcinj.infer.resultants`). mean_lo, mean_hi: 95 % interval of the mean m*/n, with the gap added from
+    above. miss_geometric, miss_gap: two extrapolations of what all runs still miss. unique: share of streams whose best
+    width only one run reached. reach: share of runs that found the best of their stream; below 0.6 the misses are
+    underestimated. single: mean shortfall of one run against the best. seconds: per stream.
     """
     import pandas
 
     rows = []
     for (n, ensemble, moves), part in groups_by(table, "n", "ensemble", "moves"):
         cost = float(part.groupby("trial")["seconds"].sum().mean())
-        rows.append({"n": n, "ensemble": ensemble, "moves": moves, **told(widths_found(part), n), "seconds": cost})
+        widths = by_trial(part)
+        row = {"n": n, "ensemble": ensemble, "moves": moves, **told(widths.to_numpy(), n), "seconds": cost}
+        controls = stream_controls(part, n, ensemble, widths.index)
+        sharper = (
+            None if controls is None else controlled_mean(ControlledSample.of_best(widths.max(axis=1), n, controls))
+        )
+        row["controlled"] = math.nan if sharper is None else sharper.mean
+        row["controlled_se"] = math.nan if sharper is None else sharper.se
+        rows.append(row)
     return pandas.DataFrame(rows)
 
 
@@ -80,12 +93,10 @@ def told(widths: Any, n: int) -> dict[str, float]:
 def searched_axes(axes: Any, table: pandas.DataFrame, proved: pandas.DataFrame | None = None) -> Any:
     """Mean searched thresholds m/n against n with their intervals, and means of proved ones if their table is given.
 
-    Bounds stand in a strip at n → ∞, which is what they are about. Sets the limits of both axes.
+    Sizes of a few streams and more stand at the mean of `levels_table`, with control variates and two budgets. Bounds
+    stand in a strip at n → ∞, which is what they are about. Sets the limits of both axes.
     """
-    summary = searched_summary(table)
-    # Several budgets of one size: that with most streams, of equals the larger one, which misses less.
-    summary = summary.sort_values(["streams", "moves"]).groupby(["n", "ensemble"], as_index=False).tail(1)
-    summary = summary.sort_values(["ensemble", "n"])
+    summary = _points(table)
     laws = sorted(set(summary["ensemble"]), key=lambda law: (law != "gaussian", law))
     ends = [float(summary["mean_lo"].min()), float(summary["mean_hi"].max())]
     for k, law in enumerate(laws):
@@ -120,7 +131,7 @@ def searched_axes(axes: Any, table: pandas.DataFrame, proved: pandas.DataFrame |
     ticks: list[int] = []
     shown = set(summary["n"]) | (set() if proved is None else set(proved["n"]))
     for n in sorted(int(v) for v in shown):
-        if not ticks or n > 1.12 * ticks[-1]:  # a figure needs room
+        if not ticks or n > 1.1 * ticks[-1]:  # a figure needs room
             ticks.append(n)
     axes.set_xticks(ticks, [str(n) for n in ticks])
     axes.minorticks_off()
@@ -128,6 +139,16 @@ def searched_axes(axes: Any, table: pandas.DataFrame, proved: pandas.DataFrame |
     axes.set_xlabel("inputs n (log scale)")
     axes.set_ylabel("mean threshold ratio m*/n")
     return axes
+
+
+def _points(table: pandas.DataFrame) -> pandas.DataFrame:
+    """One mean with its interval per law and n: that of `levels_table`, the plain one of streams too few for it."""
+    import pandas
+
+    plain = searched_summary(table).sort_values(["streams", "moves"]).groupby(["n", "ensemble"], as_index=False).tail(1)
+    columns = ["ensemble", "n", "mean", "mean_lo", "mean_hi"]
+    both = pandas.concat([plain, levels_table(table)])[columns]
+    return both.groupby(["ensemble", "n"], as_index=False).tail(1).sort_values(["ensemble", "n"])
 
 
 def agreement_axes(axes: Any, table: pandas.DataFrame) -> Any:
@@ -172,10 +193,17 @@ def searched_part(
         written = save(fig, figures, f"searched{suffix}")
     page.picture(
         written[-2],
-        "Open triangles: means of searched thresholds, the best of several independent searches per stream. Intervals "
-        "at 95 %: from below the sampling error of the mean as it is, from above with the estimated miss (gap) added. "
-        "Grey strip: theory values for n → ∞.",
+        "Open triangles: means of searched thresholds, the best of several independent searches per stream, with "
+        "control variates and with what a larger budget gains on some of the streams. Intervals at 95 %: from below "
+        "the sampling error, from above with the estimated miss (gap) added. Grey strip: theory values for n → ∞.",
     )
+    levels = levels_table(table)
+    if len(levels):
+        page.table(
+            folded(levels),
+            "Sharpest means: the budget of most streams, with control variates, plus the gain of a larger budget on "
+            "the shared streams; miss is the upper limit of what that one misses (docs/searched.md).",
+        )
     with figure(figsize=(8.2, 4.2)) as (fig, axes):
         agreement_axes(axes, table)
         axes.set_title("How the runs agree")

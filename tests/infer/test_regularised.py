@@ -8,7 +8,6 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from mcinj import threshold
 from mcinj.errors import InputError
 from mcinj.infer.basis import BASES, BASIS_NAMES, N_MINS, PROCEDURE_2, SCALES, TERMS, corrections
 from mcinj.infer.coverage import DESIGNS, coverage
@@ -29,9 +28,7 @@ from mcinj.infer.known_series import (
 from mcinj.infer.means import MeanSeries, SearchedMean, means
 from mcinj.infer.nested import joined, nested_means
 from mcinj.infer.regularised import MIN_SIZES, P_CONSISTENT, PRIMARY, extrapolate_means, fit_basis
-from mcinj.infer.resultants import LAWS, ControlledSample, controlled_means, resultants, with_controls
 from mcinj.infer.sample import ThresholdSample
-from mcinj.networks import RowStream
 
 N = np.arange(4, 17)
 
@@ -334,38 +331,3 @@ def test_nested_streams_sharpen_differences_and_the_limit() -> None:
         nested_means(sizes.tolist(), m[:18])
     with pytest.raises(InputError, match="columns"):
         nested_means([4, 5], m)
-
-
-@pytest.mark.parametrize("ensemble", LAWS)
-def test_resultants_have_expectation_zero_and_explain_thresholds(ensemble: str) -> None:
-    n, trials = 4, 1500
-    controls = np.array([resultants(RowStream(ensemble, n, f"3/{k}").take(8 * n), n) for k in range(trials)])
-    errors = controls.std(axis=0) / math.sqrt(trials)
-    assert (np.abs(controls.mean(axis=0)) < 4.5 * errors).all()
-    if ensemble != "gaussian":
-        return
-    m = np.array([threshold(n, seed=f"3/{k}").m_hi for k in range(trials)])
-    each = ControlledSample(ThresholdSample.build(m - 1, m, n), controls)
-    small = ControlledSample(ThresholdSample.build(m[:50] - 1, m[:50], 5), controls[:50])
-    found, borrowed = controlled_means([small, each])
-    assert found.plain == pytest.approx(m.mean() / n)
-    assert found.explained > 0.5
-    assert abs(found.mean - found.plain) < 4 * found.plain_se
-    # Below OWN_REGRESSION trials the slope is that of the size below, and the mean a plain mean of what is left.
-    slope = np.linalg.lstsq(controls - controls.mean(axis=0), m / n - m.mean() / n, rcond=None)[0]
-    assert borrowed.mean == pytest.approx(float(np.mean(m[:50] / 5 - controls[:50] @ slope)))
-    points = means([each.sample, small.sample], [SearchedMean(5, 40, 5.4, 0.05, 0.0, 0.01)])
-    sharper = with_controls(points, [found, borrowed])
-    assert sharper.alpha[0] == found.mean
-    assert sharper.sigma[0] == pytest.approx(found.se * math.sqrt((trials - 1) / (trials - 3)))
-    assert sharper.alpha[-1] == points.alpha[-1]  # searched: another mean, left alone
-
-
-def test_controls_of_wrong_shape_or_censored_draws_are_refused() -> None:
-    with pytest.raises(InputError, match="32 rows"):
-        resultants(np.ones((10, 4)), 4)
-    sample = ThresholdSample.build([5, 6], [6, None], 2)
-    with pytest.raises(InputError, match="exact and finite"):
-        ControlledSample(sample, np.zeros((2, 12)))
-    with pytest.raises(InputError, match="one row of 12"):
-        ControlledSample(sample, np.zeros((2, 3)))
