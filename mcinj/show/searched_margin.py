@@ -1,0 +1,2 @@
+def searched_margin_part(*a): raise NotImplementedError
+def searched_margin_summary(*a): raise NotImplementedError
