@@ -217,6 +217,34 @@ def _exchange(S: Floats, P: Floats, Q: Floats, k: int, row: int) -> bool:
 
 
 @njit(error_model="numpy")
+def _sort(position: Floats, events: int, order: Ints, first: Ints) -> None:
+    """order[:events] = the events by their positions in [-2, 2]: into one bucket for each, which are then sorted.
+
+    first: scratch (events + 1,).
+    """
+    wide = 0.25 * events
+    for b in range(events + 1):
+        first[b] = 0
+    for e in range(events):
+        first[min(int((position[e] + 2.0) * wide), events - 1) + 1] += 1
+    for b in range(events):
+        first[b + 1] += first[b]
+    # first[b]: where the next event of bucket b goes, at the end where bucket b + 1 starts.
+    for e in range(events):
+        b = min(int((position[e] + 2.0) * wide), events - 1)
+        order[first[b]] = e
+        first[b] += 1
+    for z in range(1, events):
+        e = order[z]
+        x = position[e]
+        y = z
+        while y > 0 and position[order[y - 1]] > x:
+            order[y] = order[y - 1]
+            y -= 1
+        order[y] = e
+
+
+@njit(error_model="numpy")
 def walk(S: Floats, at: Floats, tight: Ints, t: float, q: float, cooling: float, U: Floats) -> tuple[int, int, float]:
     """Make up to len(U) moves at level t; returns (reason, moves made, q).
 
@@ -231,6 +259,8 @@ def walk(S: Floats, at: Floats, tight: Ints, t: float, q: float, cooling: float,
     Y = np.empty(2 * m)
     rises = np.empty(2 * m, dtype=np.bool_)
     above = np.empty(2 * m, dtype=np.int64)
+    order = np.empty(2 * m, dtype=np.int64)
+    first = np.empty(2 * m + 1, dtype=np.int64)
     B = np.empty(width)
     P = np.empty(width)
     Q = np.empty(width)
@@ -272,9 +302,10 @@ def walk(S: Floats, at: Floats, tight: Ints, t: float, q: float, cooling: float,
                 events += 1
         if events == 0:
             return LOST, done, q
-        order = np.argsort(position[:events])
+        _sort(position, events, order, first)
         least = m + 1
-        for e in order:
+        for z in range(events):
+            e = order[z]
             if rises[e]:
                 above[e] = count
                 count += 1
