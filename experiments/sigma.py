@@ -1,16 +1,18 @@
 """The least singular value σ* of one Gaussian layer above its transition: how large is it, and how does it grow?
 
-σ* (docs/stability.md) is 0 below the threshold m* of a layer's stream of rows and positive from m* on, by definition; the
-question is how large. The streams are those of results/one_layer, whose m* is proved; σ* is enclosed by proof at m* and
-at widths beyond it.
+σ* (docs/stability.md) is 0 below the threshold m* of a layer's stream of rows and positive from m* on, by definition;
+the question is how large. The streams are those of results/one_layer, whose m* is proved; σ* is enclosed by proof at
+m* and at widths beyond it.
     python experiments/sigma.py draw [--most-seconds S]    goes on with results/stability/trials.parquet
     python experiments/sigma.py                            tables and figure from it
-Fits of mean σ*/√n against x = (m - m*)/n, intervals (95 %) by resampling streams: C x^β for each n, over two ranges of x;
-and C (x + c/n)^β for all n together, where c/n stands for what a layer has at its own threshold.
+Fits of mean σ*/√n against x = (m - m*)/n, intervals (95 %) by resampling streams: C x^β for each n, over two ranges of
+x; and C (x + c/n)^β for all n together, where c/n stands for what a layer has at its own threshold.
 """
 
 import argparse
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -90,39 +92,42 @@ def power(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
-def exponent(values: np.ndarray, n: int, low: float, high: float) -> float:
-    x = excess(n)
-    inside = (x >= low - 1e-9) & (x <= high + 1e-9)
-    return power(x[inside], values.mean(axis=0)[inside])
+def by_size(values: dict[int, np.ndarray], low: float, high: float) -> np.ndarray:
+    """Exponent of a power of x for each n, over that range of x."""
+    found = []
+    for n, v in values.items():
+        x = excess(n)
+        inside = (x >= low - 1e-9) & (x <= high + 1e-9)
+        found.append(power(x[inside], v.mean(axis=0)[inside]))
+    return np.array(found)
 
 
-def together(values: dict[int, np.ndarray]) -> np.ndarray:
-    """C, c and β of `C (x + c/n)^β` by least squares, each mean weighed by its standard error."""
+def together(values: dict[int, np.ndarray], errors: dict[int, np.ndarray]) -> np.ndarray:
+    """C, c, β of `C (x + c/n)^β` by least squares, and χ²; errors: standard errors of the means by n, the weights."""
     x = np.concatenate([excess(n) for n in values])
     sizes = np.concatenate([np.full(len(BEYOND), n) for n in values])
     means = np.concatenate([v.mean(axis=0) for v in values.values()])
-    errors = np.concatenate([v.std(axis=0, ddof=1) / np.sqrt(len(v)) for v in values.values()])
+    weights = 1.0 / np.concatenate([errors[n] for n in values])
 
     def residuals(p: np.ndarray) -> np.ndarray:
-        return (np.exp(p[0]) * (x + np.exp(p[1]) / sizes) ** p[2] - means) / errors
+        return (np.exp(p[0]) * (x + np.exp(p[1]) / sizes) ** p[2] - means) * weights
 
     found = least_squares(residuals, [-2.0, 0.0, 1.0])
     return np.array([np.exp(found.x[0]), np.exp(found.x[1]), found.x[2], 2 * found.cost])
 
 
-def resampled(values: dict[int, np.ndarray], estimate) -> np.ndarray:
+def resampled(
+    values: dict[int, np.ndarray], estimate: Callable[[dict[int, np.ndarray]], float | np.ndarray]
+) -> np.ndarray:
     """95 % intervals of an estimate, shape (2, …), by resampling streams."""
     rng = np.random.default_rng(0)
-    draws = [
-        estimate({n: v[rng.integers(0, len(v), len(v))] for n, v in values.items()}) for _ in range(RESAMPLED)
-    ]
+    draws = [estimate({n: v[rng.integers(0, len(v), len(v))] for n, v in values.items()}) for _ in range(RESAMPLED)]
     return np.quantile(np.array(draws), [0.025, 0.975], axis=0)
 
 
 def show(folder: Path) -> None:
     """Print the tables; write `summary.csv` and the figure."""
     table = pandas.read_parquet(folder / "trials.parquet")
-    print(f"{len(table)} enclosures, {int((~table['complete']).sum())} ended by their budget")
     values = grid(table)
     rows = [
         [n, len(v), float(x), float(column.mean()), student_half(column), float(np.median(column))]
@@ -133,7 +138,8 @@ def show(folder: Path) -> None:
     write_csv(summary, folder / "summary.csv")
     print(summary.pivot(index="n", columns="excess", values="mean").round(3).to_string(na_rep="–"))
 
-    print("σ*/√n at m*, 95 % (Student):", *(f"n = {n} {v[:, 0].mean():.3f} ± {student_half(v[:, 0]):.3f}" for n, v in values.items()))
+    told = (f"n = {n} {v[:, 0].mean():.3f} ± {student_half(v[:, 0]):.3f}" for n, v in values.items())
+    print("σ*/√n at m*, 95 % (Student):", ", ".join(told))
     sizes = np.array(list(values))
 
     def at_threshold(v: dict[int, np.ndarray]) -> float:
@@ -141,17 +147,27 @@ def show(folder: Path) -> None:
 
     low, high = resampled(values, at_threshold)
     print(f"at m*: mean σ*/√n falls as n^{at_threshold(values):.2f} [{low:.2f}, {high:.2f}]")
-    for low_x, high_x in RANGES:
-        ends = resampled(values, lambda v: [exponent(w, n, low_x, high_x) for n, w in v.items()])  # noqa: B023
-        told = [f"n = {n} {exponent(v, n, low_x, high_x):.2f} [{a:.2f}, {b:.2f}]" for (n, v), a, b in zip(values.items(), *ends, strict=True)]
-        print(f"exponent over x = {low_x:g} … {high_x:g}:", *told)
-    fit, ends = together(values), resampled(values, together)
-    names = ("C", "c", "β")
-    print("all n:", *(f"{k} = {p:.3f} [{a:.3f}, {b:.3f}]" for k, p, a, b in zip(names, fit, *ends)), f"χ² {fit[3]:.0f} of {len(summary) - 3}")
+    for a, b in RANGES:
+        found = by_size(values, a, b)
+        ends = resampled(values, partial(by_size, low=a, high=b))
+        told = (f"n = {n} {e:.2f} [{lo:.2f}, {hi:.2f}]" for n, e, lo, hi in zip(values, found, *ends, strict=True))
+        print(f"exponent over x = {a:g} … {b:g}:", ", ".join(told))
+    errors = {n: v.std(axis=0, ddof=1) / np.sqrt(len(v)) for n, v in values.items()}
+    fit, ends = together(values, errors), resampled(values, partial(together, errors=errors))
+    told = (
+        f"{k} = {p:.2f} [{lo:.2f}, {hi:.2f}]" for k, p, lo, hi in zip(("C", "c", "β", "χ²"), fit, *ends, strict=True)
+    )
+    print("all n:", ", ".join(told), f"({len(summary) - 3} degrees of freedom)")
 
     with figure(figsize=(9.6, 4.2), ncols=2) as (fig, (left, right)):
         for k, (n, v) in enumerate(values.items()):
-            look = {"color": shade(k, len(values)), "marker": MARKERS[k], "markersize": 4, "linewidth": 0.9, "capsize": 2}
+            look = {
+                "color": shade(k, len(values)),
+                "marker": MARKERS[k],
+                "markersize": 4,
+                "linewidth": 0.9,
+                "capsize": 2,
+            }
             half = [student_half(column) for column in v.T]
             left.errorbar(excess(n), v.mean(axis=0), yerr=half, label=f"n = {n}, {len(v)} streams", **look)
             right.errorbar(excess(n) + fit[1] / n, v.mean(axis=0), yerr=half, **{**look, "linestyle": "none"})
@@ -159,7 +175,9 @@ def show(folder: Path) -> None:
         right.plot(x, fit[0] * x ** fit[2], color="0.0", linewidth=1.0)
         right.annotate(f"$x^{{{fit[2]:.2f}}}$", (x[20], fit[0] * x[20] ** fit[2]), (6, -14), textcoords="offset points")
         left.set(xlabel="(m - m*)/n", ylabel="mean σ*/√n", title="Least singular value beyond each layer's m*")
-        right.set(xlabel=f"(m - m*)/n + {fit[1]:.2f}/n", xscale="log", yscale="log", title="The same, one curve for all n")
+        right.set(
+            xlabel=f"(m - m*)/n + {fit[1]:.2f}/n", xscale="log", yscale="log", title="The same, one curve for all n"
+        )
         left.set_ylim(bottom=0.0)
         left.legend(title="means, 95 %", loc="upper left")
         (folder / "figures").mkdir(exist_ok=True)

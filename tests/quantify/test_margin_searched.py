@@ -127,7 +127,9 @@ def test_degenerate_layers() -> None:
     assert searched_margin(np.eye(3)[:2], moves=10).high == -math.inf  # fewer rows than inputs
     assert searched_margin(np.zeros((4, 2)), moves=10).high == -math.inf
     flat = searched_margin(np.array([[1, 2, 3], [2, 4, 6], [0, 0, 1], [1, 2, 4]]), moves=10)
-    assert flat.high == -math.inf and flat.runs[0].x is None and flat.agreeing == 4
+    assert flat.high == -math.inf
+    assert flat.runs[0].x is None
+    assert flat.agreeing == 4
     one = searched_margin(np.array([[2.0], [-1.0], [0.0]]), moves=5)
     assert one.high == 1.0 == by_critical_points(np.array([[2.0], [-1.0]]))
     # Rows of zeros change nothing, a row twice counts once, opposite rows give margin 0.
