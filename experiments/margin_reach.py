@@ -1,7 +1,7 @@
 """What searched margins miss of enclosed ones of the same layers; the plane with both; means against 2RSB.
 
     python experiments/margin_reach.py
-Joins results/margin_searched and results/margin. First table, in units of the margin: shares of streams that the best of
+Joins results/margin_searched and results/margin. First table, units of the margin: shares of streams that the best of
 all runs missed and of single runs that hit, the true mean miss (from the upper end of the enclosure) and its two
 estimates. Then means, enclosed and searched, and the exponent of n with which their distance to 2RSB falls, by weighted
 least squares of `C n^-g` (a guess at the form). Draws results/margin_searched/figures/both.
