@@ -5,8 +5,8 @@ the question is how large. The streams are those of results/one_layer, whose m* 
 m* and at widths beyond it.
     python experiments/sigma.py draw [--most-seconds S]    goes on with results/stability/trials.parquet
     python experiments/sigma.py                            tables and figure from it
-Fits of mean σ*/√n against x = (m - m*)/n, intervals (95 %) by resampling streams: C x^β for each n, over two ranges of
-x; and C (x + c/n)^β for all n together, where c/n stands for what a layer has at its own threshold.
+Fits of means against x = (m - m*)/n, intervals (95 %) by resampling streams: C x^β for σ*/√n as it is, over two ranges
+of x, and for its growth beyond the threshold, [σ*(m) - σ*(m*)]/√n.
 """
 
 import argparse
@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas
-from scipy.optimize import least_squares
 
 from mcinj.decide.check import as_network
 from mcinj.infer.intervals import student_half
@@ -31,7 +30,8 @@ results = Path(__file__).resolve().parent.parent / "results"
 STREAMS = {2: 120, 3: 80, 4: 60, 5: 40, 6: 24}
 BEYOND = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0)  # (m - m*)/n
 RATIOS = (10, 14)  # m/n, where that is beyond m*
-RANGES = ((0.5, 2.0), (1.0, 6.0))  # of x, in the fits
+RANGES = ((0.4, 2.0), (1.0, 6.0))  # of x, in the fits
+GROWTH = (0.4, 6.0)
 TOLERANCE = 1e-3
 BUDGET = 1_000_000
 RESAMPLED = 400
@@ -102,20 +102,6 @@ def by_size(values: dict[int, np.ndarray], low: float, high: float) -> np.ndarra
     return np.array(found)
 
 
-def together(values: dict[int, np.ndarray], errors: dict[int, np.ndarray]) -> np.ndarray:
-    """C, c, β of `C (x + c/n)^β` by least squares, and χ²; errors: standard errors of the means by n, the weights."""
-    x = np.concatenate([excess(n) for n in values])
-    sizes = np.concatenate([np.full(len(BEYOND), n) for n in values])
-    means = np.concatenate([v.mean(axis=0) for v in values.values()])
-    weights = 1.0 / np.concatenate([errors[n] for n in values])
-
-    def residuals(p: np.ndarray) -> np.ndarray:
-        return (np.exp(p[0]) * (x + np.exp(p[1]) / sizes) ** p[2] - means) * weights
-
-    found = least_squares(residuals, [-2.0, 0.0, 1.0])
-    return np.array([np.exp(found.x[0]), np.exp(found.x[1]), found.x[2], 2 * found.cost])
-
-
 def resampled(
     values: dict[int, np.ndarray], estimate: Callable[[dict[int, np.ndarray]], float | np.ndarray]
 ) -> np.ndarray:
@@ -152,36 +138,49 @@ def show(folder: Path) -> None:
         ends = resampled(values, partial(by_size, low=a, high=b))
         told = (f"n = {n} {e:.2f} [{lo:.2f}, {hi:.2f}]" for n, e, lo, hi in zip(values, found, *ends, strict=True))
         print(f"exponent over x = {a:g} … {b:g}:", ", ".join(told))
-    errors = {n: v.std(axis=0, ddof=1) / np.sqrt(len(v)) for n, v in values.items()}
-    fit, ends = together(values, errors), resampled(values, partial(together, errors=errors))
-    told = (
-        f"{k} = {p:.2f} [{lo:.2f}, {hi:.2f}]" for k, p, lo, hi in zip(("C", "c", "β", "χ²"), fit, *ends, strict=True)
-    )
-    print("all n:", ", ".join(told), f"({len(summary) - 3} degrees of freedom)")
+    grown = {n: v - v[:, :1] for n, v in values.items()}
+    found, ends = by_size(grown, *GROWTH), resampled(grown, partial(by_size, low=GROWTH[0], high=GROWTH[1]))
+    told = (f"n = {n} {e:.2f} [{lo:.2f}, {hi:.2f}]" for n, e, lo, hi in zip(grown, found, *ends, strict=True))
+    print(f"exponent of the growth over x = {GROWTH[0]:g} … {GROWTH[1]:g}:", ", ".join(told))
+    found, ends = rate(grown), resampled(grown, rate)
+    told = (f"n = {n} {e:.3f} [{lo:.3f}, {hi:.3f}]" for n, e, lo, hi in zip(grown, found, *ends, strict=True))
+    print("growth to x = 6, per unit of x:", ", ".join(told))
+    draw_figure(values, grown, folder / "figures")
 
+
+def rate(grown: dict[int, np.ndarray]) -> np.ndarray:
+    """Mean growth of σ*/√n from m* to the last width, per unit of x, for each n."""
+    return np.array([v[:, -1].mean() / BEYOND[-1] for v in grown.values()])
+
+
+def draw_figure(values: dict[int, np.ndarray], grown: dict[int, np.ndarray], folder: Path) -> None:
+    """Means of σ*/√n, and of its growth on logarithmic axes with a line of slope 1."""
+    folder.mkdir(exist_ok=True)
     with figure(figsize=(9.6, 4.2), ncols=2) as (fig, (left, right)):
-        for k, (n, v) in enumerate(values.items()):
-            look = {
-                "color": shade(k, len(values)),
-                "marker": MARKERS[k],
-                "markersize": 4,
-                "linewidth": 0.9,
-                "capsize": 2,
-            }
-            half = [student_half(column) for column in v.T]
-            left.errorbar(excess(n), v.mean(axis=0), yerr=half, label=f"n = {n}, {len(v)} streams", **look)
-            right.errorbar(excess(n) + fit[1] / n, v.mean(axis=0), yerr=half, **{**look, "linestyle": "none"})
-        x = np.geomspace(0.8 * fit[1] / sizes[-1], 9.0, 80)
-        right.plot(x, fit[0] * x ** fit[2], color="0.0", linewidth=1.0)
-        right.annotate(f"$x^{{{fit[2]:.2f}}}$", (x[20], fit[0] * x[20] ** fit[2]), (6, -14), textcoords="offset points")
-        left.set(xlabel="(m - m*)/n", ylabel="mean σ*/√n", title="Least singular value beyond each layer's m*")
-        right.set(
-            xlabel=f"(m - m*)/n + {fit[1]:.2f}/n", xscale="log", yscale="log", title="The same, one curve for all n"
-        )
+        for k, n in enumerate(values):
+            look = {"color": shade(k, len(values)), "marker": MARKERS[k], "markersize": 4, "capsize": 2}
+            x = excess(n)
+            for axes, v in ((left, values[n]), (right, grown[n])):
+                half = [student_half(column) for column in v.T]
+                shown = slice(0 if axes is left else 1, None)  # the growth is 0 at m*
+                shift = 1.0 if axes is left else 1.0 + 0.015 * (k - 2)  # beside one another
+                axes.errorbar(
+                    x[shown] * shift, v.mean(axis=0)[shown], yerr=half[shown], linewidth=0.9 if axes is left else 0.0,
+                    elinewidth=0.9, label=f"n = {n}, {len(v)} streams", **look,
+                )  # fmt: skip
+        x = np.array([0.35, 7.0])
+        level = float(rate(grown)[-1])
+        right.plot(x, level * x, color="0.0", linewidth=0.9)
+        right.annotate("slope 1", (2.9, 2.4 * level), (10, -14), textcoords="offset points", fontsize=8)
+        left.set(xlabel="x = (m - m*)/n", ylabel="mean σ*/√n", title="Least singular value beyond m*")
+        right.set(xlabel="x = (m - m*)/n", ylabel="mean [σ*(m) - σ*(m*)]/√n", xscale="log", yscale="log")
+        right.set_title("Its growth from m* on")
+        right.set_xticks([0.5, 1, 2, 4, 6], ["0.5", "1", "2", "4", "6"])
+        right.set_yticks([0.03, 0.1, 0.3, 0.6], ["0.03", "0.1", "0.3", "0.6"])
+        right.minorticks_off()
         left.set_ylim(bottom=0.0)
         left.legend(title="means, 95 %", loc="upper left")
-        (folder / "figures").mkdir(exist_ok=True)
-        save(fig, folder / "figures", "sigma")
+        save(fig, folder, "sigma")
 
 
 if __name__ == "__main__":
