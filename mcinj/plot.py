@@ -41,6 +41,7 @@ __all__ = [
     "searched",
     "searched_deep",
     "searched_depth",
+    "searched_margin",
     "sharpening",
     "transition",
     "verdicts",
@@ -251,6 +252,18 @@ def margin(table: Table, ax: Axes | None = None) -> Axes:
     return _typed(axes)
 
 
+def searched_margin(table: Table, ax: Axes | None = None, proved: Table | None = None) -> Axes:
+    """Mean searched margins κ* against m/n by n, enclosed ones as circles if given, and the bounds for n → ∞."""
+    from mcinj.show.searched_margin import searched_margin_axes
+
+    own = _frame(table, "searched_margin")
+    if "run" not in own:
+        raise InputError("the table holds enclosed margins, not searched ones; plot.margin shows them")
+    axes = searched_margin_axes(_axes(ax), own, None if proved is None else _frame(proved, "margin"))
+    axes.legend(loc="lower right", title="means, 95 %")
+    return _typed(axes)
+
+
 def margin_gap(table: Table, ax: Axes | None = None) -> Axes:
     """Mean margin minus the 2RSB value, against 1/n."""
     from mcinj.show.margin import margin_gap_axes, margin_summary
@@ -299,6 +312,7 @@ _TELLING = {
     "searched_deep": "failed_layer",
     "active": "active_lo",
     "margin": "margin_lo",
+    "searched_margin": "margin_hi",
     "cells": "cells",
     "stacks": "verdict",
 }

@@ -27,7 +27,7 @@ class Results:
     ----------
     directory, name, kind
         Where it is, the experiment's name, and what was drawn: threshold, stacks, probe, searched,
-        searched_deep, active, margin or cells.
+        searched_deep, active, margin, searched_margin or cells.
     trials
         One row per trial (`mcinj.experiment.store` names the columns of each kind). Of series with a stopping rule the
         trials up to the stop.
@@ -75,6 +75,10 @@ class Results:
             from mcinj.show.margin import margin_summary
 
             return margin_summary(self.trials)
+        if self.kind == "searched_margin":
+            from mcinj.show.searched_margin import searched_margin_summary
+
+            return searched_margin_summary(self.trials)
         from mcinj.show.cells import cells_summary
 
         return cells_summary(self.trials)

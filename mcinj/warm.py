@@ -113,7 +113,15 @@ def _quantities() -> None:
 
 
 def _searches() -> None:
-    from mcinj.experiment.searches import ActiveSet, CellSet, MarginSet, ProbeSet, SearchedDeepSet, SearchedSet
+    from mcinj.experiment.searches import (
+        ActiveSet,
+        CellSet,
+        MarginSet,
+        ProbeSet,
+        SearchedDeepSet,
+        SearchedMarginSet,
+        SearchedSet,
+    )
     from mcinj.experiment.tasks import warm
 
     law = "gaussian"
@@ -123,6 +131,7 @@ def _searches() -> None:
         SearchedDeepSet(3, (12,), law, 10, 2, 1),
         ActiveSet(3, law, (6,), 1, None),
         MarginSet(3, law, (6,), 0.1, 1, None),
+        SearchedMarginSet(3, law, (6,), 10, 2, 1),
         CellSet(3, law, (6,), 3, 1),
     ])  # fmt: skip
 

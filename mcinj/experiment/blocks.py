@@ -86,15 +86,20 @@ class ActiveBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class MarginBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A `[[margin]]` block: the margin κ* at widths round(ratio n), for every n listed, enclosed to `tolerance`.
 
-    tolerance, node_budget: as in `mcinj.margin`. A budget leaves a wider enclosure, which counts as undecided.
+    tolerance, node_budget: as in `mcinj.margin` (None: 1e-3, no limit). A budget leaves a wider enclosure, which counts
+    as undecided. With `moves`, a number or a list, margins are not enclosed but searched, by `runs` independent
+    searches of so many moves each: proved upper bounds (`mcinj.quantify.margin_searched`). Such blocks fill a file of
+    their own.
     """
 
     n: int | list[int]
     trials: int
     ratios: list[float]
     ensemble: str = "gaussian"
-    tolerance: float = 1e-3
+    tolerance: float | None = None
     node_budget: int | None = None
+    moves: int | list[int] | None = None
+    runs: int = 4
 
 
 class CellsBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -110,6 +110,18 @@ MARGIN_COLUMNS: tuple[Column, ...] = (
     ("seconds", "REAL", "float64", False),
     ("version", "TEXT", "str", False),
 )
+SEARCHED_MARGIN_COLUMNS: tuple[Column, ...] = (
+    ("n", "INTEGER", "int64", True),
+    ("ensemble", "TEXT", "str", True),
+    ("moves", "INTEGER", "int64", True),
+    ("m", "INTEGER", "int64", True),
+    ("trial", "INTEGER", "int64", True),
+    ("run", "INTEGER", "int64", True),
+    ("seed", "TEXT", "str", False),
+    ("margin_hi", "REAL", "float64", False),
+    ("seconds", "REAL", "float64", False),
+    ("version", "TEXT", "str", False),
+)
 CELL_COLUMNS: tuple[Column, ...] = (
     ("n", "INTEGER", "int64", True),
     ("ensemble", "TEXT", "str", True),
@@ -131,6 +143,7 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "searched_deep": SEARCHED_DEEP_COLUMNS,
     "active": ACTIVE_COLUMNS,
     "margin": MARGIN_COLUMNS,
+    "searched_margin": SEARCHED_MARGIN_COLUMNS,
     "cells": CELL_COLUMNS,
 }
 
@@ -143,5 +156,6 @@ GROUP_KEYS: Mapping[str, tuple[str, ...]] = {
     "searched_deep": ("n", "widths_before", "ensemble", "moves"),
     "active": ("n", "ensemble"),
     "margin": ("n", "ensemble"),
+    "searched_margin": ("n", "ensemble", "moves"),
     "cells": ("n", "ensemble"),
 }

@@ -31,6 +31,7 @@ from mcinj.experiment.searches import (
     MarginSet,
     ProbeSet,
     SearchedDeepSet,
+    SearchedMarginSet,
     SearchedSet,
     SearchSet,
 )
@@ -66,7 +67,9 @@ _BLOCKS: dict[str, type[msgspec.Struct]] = {
     "margin": MarginBlock,
     "cells": CellsBlock,
 }
-Kind = Literal["threshold", "stacks", "probe", "searched", "searched_deep", "active", "margin", "cells"]
+Kind = Literal[
+    "threshold", "stacks", "probe", "searched", "searched_deep", "active", "margin", "searched_margin", "cells"
+]
 
 
 @dataclass(frozen=True)
@@ -186,11 +189,18 @@ def parse(text: bytes | str | dict[str, Any]) -> Experiment:
 
 
 def _kind(block: str, groups: list[Group]) -> Kind:
-    """The kind of table: searches of one layer and of deep networks have tables of their own."""
-    deep = [isinstance(group, SearchedDeepSet) for group in groups]
-    if any(deep) and not all(deep):
-        raise InputError(f"[[{block}]] blocks with and without earlier layers make different tables; split the file")
-    return "searched_deep" if any(deep) else typing.cast(Kind, block)
+    """The kind of table: searches of deep networks, and searched margins, have tables of their own."""
+    kinds: tuple[tuple[Kind, type, str], ...] = (
+        ("searched_deep", SearchedDeepSet, "earlier layers"),
+        ("searched_margin", SearchedMarginSet, "moves"),
+    )
+    for kind, special, what in kinds:
+        found = [isinstance(group, special) for group in groups]
+        if any(found) and not all(found):
+            raise InputError(f"[[{block}]] blocks with and without {what} make different tables; split the file")
+        if any(found):
+            return kind
+    return typing.cast(Kind, block)
 
 
 def _name(group: Group) -> tuple[Any, ...]:
@@ -269,9 +279,7 @@ def _probes(block: ProbeBlock, where: str) -> Iterator[ProbeSet]:
 
 def _searched(block: SearchedBlock, where: str) -> Iterator[SearchedSet | SearchedDeepSet]:
     _positive(block.trials, f"{where}: trials", MAX_TRIALS)
-    _positive(block.runs, f"{where}: runs", MAX_RUNS)
-    if block.runs < 2:
-        raise InputError(f"{where}: runs = {block.runs}: give at least 2, misses are estimated from their agreement")
+    _runs(block.runs, where)
     for n in _sizes(block.n, where):
         for moves in block.moves if isinstance(block.moves, list) else [block.moves]:
             _positive(moves, f"{where}: moves", 2**50)
@@ -282,6 +290,12 @@ def _searched(block: SearchedBlock, where: str) -> Iterator[SearchedSet | Search
                 yield SearchedSet(n, law, moves, block.runs, block.trials)
 
 
+def _runs(runs: int, where: str) -> None:
+    _positive(runs, f"{where}: runs", MAX_RUNS)
+    if runs < 2:
+        raise InputError(f"{where}: runs = {runs}: give at least 2, misses are estimated from their agreement")
+
+
 def _active(block: ActiveBlock, where: str) -> Iterator[ActiveSet]:
     _positive(block.trials, f"{where}: trials", MAX_TRIALS)
     law, budget = _ensemble(block.ensemble, where), _budget(block.node_budget, where)
@@ -289,16 +303,25 @@ def _active(block: ActiveBlock, where: str) -> Iterator[ActiveSet]:
         yield ActiveSet(n, law, _ratios(n, block.ratios, where), block.trials, budget)
 
 
-def _margin(block: MarginBlock, where: str) -> Iterator[MarginSet]:
+def _margin(block: MarginBlock, where: str) -> Iterator[MarginSet | SearchedMarginSet]:
     _positive(block.trials, f"{where}: trials", MAX_TRIALS)
-    if not 1e-9 <= block.tolerance <= 0.5:
-        raise InputError(f"{where}: tolerance = {block.tolerance}: give a share of the rows' length, 1e-9 to 0.5")
+    if block.moves is not None and (block.tolerance is not None or block.node_budget is not None):
+        raise InputError(f"{where}: with moves margins are searched, not enclosed; leave tolerance and node_budget out")
+    tolerance = 1e-3 if block.tolerance is None else block.tolerance
+    if not 1e-9 <= tolerance <= 0.5:
+        raise InputError(f"{where}: tolerance = {tolerance}: give a share of the rows' length, 1e-9 to 0.5")
     law, budget = _ensemble(block.ensemble, where), _budget(block.node_budget, where)
     for n in _sizes(block.n, where):
         widths = _ratios(n, block.ratios, where)
         if widths[0] < n:
             raise InputError(f"{where}: ratios = {widths[0] / n:g}: fewer rows than inputs have no margin; give >= 1")
-        yield MarginSet(n, law, widths, block.tolerance, block.trials, budget)
+        if block.moves is None:
+            yield MarginSet(n, law, widths, tolerance, block.trials, budget)
+            continue
+        _runs(block.runs, where)
+        for moves in block.moves if isinstance(block.moves, list) else [block.moves]:
+            _positive(moves, f"{where}: moves", 2**50)
+            yield SearchedMarginSet(n, law, widths, moves, block.runs, block.trials)
 
 
 def _cells(block: CellsBlock, where: str) -> Iterator[CellSet]:

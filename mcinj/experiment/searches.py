@@ -243,6 +243,51 @@ class MarginSet(WidthsSet):
 
 
 @dataclass(frozen=True)
+class SearchedMarginSet(WidthsSet):
+    """Searched margins (`mcinj.quantify.margin_searched`) at one n and several widths of each stream.
+
+    Trial t looks at the layers of the seed root/n/t, those that blocks without moves enclose.
+    """
+
+    n: int
+    ensemble: str
+    widths: tuple[int, ...]
+    moves: int
+    runs: int
+    trials: int
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Columns that name the set, and their values."""
+        return {"n": self.n, "ensemble": self.ensemble, "moves": self.moves}
+
+    @property
+    def parts(self) -> tuple[dict[str, Any], ...]:
+        """What tells the rows of one trial apart: a row per width and run."""
+        return tuple({"m": m, "run": run} for m in self.widths for run in range(self.runs))
+
+    def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
+        """Rows of the table for one trial: for every width m the runs on its first m rows."""
+        from mcinj.quantify.margin_searched import searched_margin
+
+        seed = Seed(root).child(self.n, trial)
+        stream = RowStream(self.ensemble, self.n, seed)
+        for m in self.widths:
+            found = searched_margin(stream.take(m), moves=self.moves, runs=self.runs, seed=seed.child(m))
+            for run, each in enumerate(found.runs):
+                yield {
+                    **self.keys,
+                    "m": m,
+                    "trial": trial,
+                    "run": run,
+                    "seed": str(seed),
+                    "margin_hi": each.high,
+                    "seconds": each.seconds,
+                    "version": __version__,
+                }
+
+
+@dataclass(frozen=True)
 class CellSet(WidthsSet):
     """Numbers of cells with 0 … most positive rows (`mcinj.decide.oracles.lowcells`) at one n and several widths."""
 
@@ -282,4 +327,4 @@ class CellSet(WidthsSet):
                 }
 
 
-SearchSet = ProbeSet | SearchedSet | SearchedDeepSet | ActiveSet | MarginSet | CellSet
+SearchSet = ProbeSet | SearchedSet | SearchedDeepSet | ActiveSet | MarginSet | SearchedMarginSet | CellSet

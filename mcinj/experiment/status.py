@@ -42,7 +42,7 @@ def status_table(directory: str | os.PathLike[str]) -> tuple[str, pandas.DataFra
     for key in dict.fromkeys([*plan, *groups]):
         rows_of = table.iloc[:0] if key not in groups else groups[key]
         done = int(rows_of["trial"].nunique())
-        if kind in ("probe", "searched", "searched_deep", "cells"):
+        if kind in ("probe", "searched", "searched_deep", "searched_margin", "cells"):
             done += aside.count(key)  # these kinds have no row that says UNKNOWN
         item = plan.get(key)
         wanted = len(shard.trials(item["trials"])) if item else done

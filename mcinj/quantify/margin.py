@@ -44,7 +44,7 @@ from mcinj.quantify.opposite_pairs import spanned_by_opposites
 # Tolerances of the passes after a fine one that did not end: each leaves a proved bound.
 _COARSE = (0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3)
 
-_LARGEST = Fraction(10) ** 301  # entries beyond this could have lengths beyond float64
+LARGEST = Fraction(10) ** 301  # entries beyond this could have lengths beyond float64
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ class _Task:
             seconds = time.perf_counter() - self.started
             return Margin(-math.inf, -math.inf, x, (), 0.0, self.radius, False, True, 0, seconds)
         top = max(abs(v) for row in (*rows, biases or ()) for v in row)
-        if top > _LARGEST:
+        if top > LARGEST:
             raise InputError(
                 "weights (times the ball's radius) or biases beyond 1e301: margins would leave the range of float64; "
                 "divide the layer by a power of two"

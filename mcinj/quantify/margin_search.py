@@ -9,29 +9,24 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from mcinj.decide.deep.scaling import nearest, power_of_two
 from mcinj.decide.layer.exact import integer_row, primitive
 from mcinj.networks.network import FractionMatrix, FractionVector
-from mcinj.numeric.cell import padded
 from mcinj.numeric.residues import PRIME
 from mcinj.quantify import margin_descent as descent
 from mcinj.quantify import margin_kernel as kernel
-from mcinj.quantify.margin_cell import Center
-from mcinj.quantify.margin_value import Value, bottleneck
-from mcinj.quantify.roots import root_above
+from mcinj.quantify.margin_rows import ScaledRows
+from mcinj.quantify.margin_value import Value
 
 Floats = npt.NDArray[np.float64]
 
 _SLICE = 4_000  # nodes between two looks at the clock
 _DEPTH = 64  # frames at first; deeper stacks grow
 _STARTS = 1_000
-_STEPS = 40
 _BEST = 6  # ends of descents that are looked at exactly
-_WIDEST = 2.0**140  # rows are not told apart in size beyond this by what guides the search
 _BOTH_SIDES = 1e-10  # levels above minus this (in units of the rows) are proved in boxes
 
 
-class MarginSearch:
+class MarginSearch(ScaledRows):
     """Bounds on `min ρ` over unit x (no biases), or over `|x| <= 1` (biases): see `mcinj.quantify.margin_kernel`.
 
     Parameters
@@ -50,34 +45,10 @@ class MarginSearch:
     """
 
     def __init__(self, rows: FractionMatrix, biases: FractionVector | None) -> None:
-        self.rows, self.biases = rows, biases
-        m, n = len(rows), len(rows[0])
-        self.m, self.n = m, n
+        super().__init__(rows, biases)
         self.nodes = 0
-        sizes = [Fraction(root_above(sum((v * v for v in row), Fraction(0)))) for row in rows]
-        if biases is not None:
-            sizes = [s + abs(b) for s, b in zip(sizes, biases, strict=True)]
-        rising = sorted(range(m), key=lambda i: sizes[i])
-        most = sizes[rising[bottleneck(rows, rising, n) - 1]]
-        falling = rising[::-1]
-        self.scale = max(most, sizes[falling[bottleneck(rows, falling, n) - 1]])
-        # Each row is at least minus its size, so a basis of short rows bounds ρ from below everywhere.
-        self.low = -most
-        self.unit = power_of_two([self.scale])
-        self._units = [power_of_two(row) for row in rows]
-        width = padded(n)
-        self.width = width
-        above = np.array([[nearest(v / p) for v in row] for row, p in zip(rows, self._units, strict=True)])
-        sizes_near = [min(max(p / self.unit, Fraction(1 / _WIDEST)), Fraction(_WIDEST)) for p in self._units]
-        self.SC = np.array([float(v) for v in sizes_near])
-        self.A = np.ascontiguousarray(above * self.SC[:, None])
-        self.above = np.zeros((m, width))
-        self.above[:, :n] = above
         whole = [primitive(integer_row(row)) for row in rows]
         self.Q = np.array([[v % int(PRIME) for v in row] for row in whole], dtype=np.int64)
-        self.F = np.zeros((3, 5 * width))
-        self.C = np.zeros(2 * m + n + width + 2, dtype=np.int64)
-        self.L = np.zeros(2 * m + n + width + 2)
         self.best = self._start()
 
     # Values from above.
@@ -95,51 +66,13 @@ class MarginSearch:
         found += [Value.at(self.rows, self.biases, tuple(-v for v in x)) for x in axes]
         if self.biases is not None:
             found.append(Value.at(self.rows, self.biases, (Fraction(0),) * n))
-        values = self._descend(u)
+        values = self.descend(u)
         order = np.argsort(values, kind="stable")
         for k in order[:_BEST]:
-            found += self._values(u[k])
+            found += self.values(u[k])
         return min(found, key=lambda value: value.key)
 
-    def _descend(self, u: Floats) -> Floats:
-        values = np.empty(len(u))
-        center = self._scratch()
-        if self.biases is None:
-            descent.descend_all(self.A, self.SC, -self.above, u, values, _STEPS, center)
-        else:
-            b = np.array([nearest(v / self.unit) for v in self.biases])
-            descent.descend_in_ball(self.A, self.SC, -self.above, b, u, values, _STEPS, center)
-        return values
-
-    def _scratch(self) -> Center:
-        M, x, u, ids = (array[0] for array in self._state(1))
-        return Center(M, x, u, ids, self.F, self.C, self.L)
-
-    def _values(self, x: Floats) -> list[Value]:
-        """Values at x and at a simpler rational near it."""
-        top = np.abs(x).max()
-        if not (np.isfinite(top) and top > 0):
-            return []
-        exact = tuple(Fraction(float(v)) for v in x)
-        simple = tuple(Fraction(float(v / top)).limit_denominator(64) for v in x)
-        points = [exact]
-        if self.biases is None:
-            points.append(simple)
-        else:
-            square = sum((v * v for v in exact), Fraction(0))
-            if square > 1:
-                points = [tuple(v * (1 - Fraction(1, 2**50)) / Fraction(root_above(square)) for v in exact)]
-        return [Value.at(self.rows, self.biases, x) for x in points]
-
     # Proofs from below.
-
-    def _state(self, slots: int) -> tuple[Floats, Floats, Floats, npt.NDArray[np.int64]]:
-        return (
-            np.zeros((slots, self.n, self.width)),
-            np.zeros((slots, self.width)),
-            np.zeros((slots, self.width)),
-            np.full((slots, self.width), -1, dtype=np.int64),
-        )
 
     def _frames(self, depth: int) -> None:
         m, n = self.m, self.n
@@ -257,8 +190,8 @@ class MarginSearch:
             if descent.lowest(self.A, self.SC, -self.above, free, v, self._scratch()):
                 points.append(v)
         more = np.array(points)
-        self._descend(more)
-        found = [value for point in (*points, *more) for value in self._values(point)]
+        self.descend(more)
+        found = [value for point in (*points, *more) for value in self.values(point)]
         self.best = min([self.best, *found], key=lambda value: value.key)
 
 

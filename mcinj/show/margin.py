@@ -99,10 +99,16 @@ def margin_axes(axes: Any, summary: pandas.DataFrame) -> Any:
             capsize=2,
             label=f"{size_name(n, ensemble)}, {part['streams'].max()} streams" if k in entries else None,
         )
+    bounds_in_plane(axes, "gaussian" in set(summary["ensemble"]))
+    return axes
+
+
+def bounds_in_plane(axes: Any, gaussian: bool) -> None:
+    """The plane (m/n, t) around what is drawn there: its axes, the line t = 0, and for Gaussian rows the bounds."""
     axes.axhline(0.0, color="0.6", linewidth=0.8)
     low, high = axes.get_ylim()
     left, right = axes.get_xlim()
-    if "gaussian" in set(summary["ensemble"]):
+    if gaussian:
         levels, ratios = level_curves()
         ends = []
         for column, (name, status, look) in enumerate(_CURVES):
@@ -116,7 +122,6 @@ def margin_axes(axes: Any, summary: pandas.DataFrame) -> Any:
                   textcoords="offset points", fontsize=8, color="0.35")  # fmt: skip
     axes.set_xlabel("width ratio m/n")
     axes.set_ylabel("margin κ*, |x| = 1, weights of variance 1")
-    return axes
 
 
 def margin_gap_axes(axes: Any, summary: pandas.DataFrame) -> Any:

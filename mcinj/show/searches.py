@@ -12,6 +12,7 @@ from mcinj.show.margin import margin_part
 from mcinj.show.probe import probe_part
 from mcinj.show.searched import searched_part
 from mcinj.show.searched_deep import searched_deep_part
+from mcinj.show.searched_margin import searched_margin_part
 
 if TYPE_CHECKING:
     import pandas
@@ -25,6 +26,7 @@ _PARTS: dict[str, Callable[..., tuple[list[Path], Any]]] = {
     "searched_deep": searched_deep_part,
     "active": active_part,
     "margin": margin_part,
+    "searched_margin": searched_margin_part,
     "cells": cells_part,
 }
 

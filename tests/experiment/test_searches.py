@@ -50,6 +50,11 @@ MARGIN: dict[str, Any] = {
     "seed": 7,
     "margin": [{"n": [2, 3], "trials": 5, "ratios": [1.0, 3.0, 6.5], "tolerance": 0.01}],
 }
+SEARCHED_MARGIN: dict[str, Any] = {
+    "name": "w",
+    "seed": 7,
+    "margin": [{"n": [2, 3], "trials": 5, "ratios": [1.0, 3.0, 6.5], "moves": [20, 400], "runs": 3}],
+}
 CELLS: dict[str, Any] = {"name": "c", "seed": 7, "cells": [{"n": [3, 4], "trials": 8, "ratios": [4.0], "most": 3}]}
 BASE = 'name = "a"\n'
 BAD = {
@@ -72,6 +77,12 @@ BAD = {
     "[[active]]\nn = 3\ntrials = 2\nratios = [2.0]\nnode_budget = -1": "node_budget",
     "[[margin]]\nn = 3\ntrials = 2\nratios = [0.5]": "fewer rows than inputs",
     "[[margin]]\nn = 3\ntrials = 2\nratios = [2.0]\ntolerance = 0.0": "tolerance = 0.0",
+    "[[margin]]\nn = 3\ntrials = 2\nratios = [2.0]\nmoves = 0": "moves = 0",
+    "[[margin]]\nn = 3\ntrials = 2\nratios = [2.0]\nmoves = 9\nruns = 1": "runs = 1: give at least 2",
+    "[[margin]]\nn = 3\ntrials = 2\nratios = [2.0]\nmoves = 9\ntolerance = 0.1": "leave tolerance and node_budget out",
+    "[[margin]]\nn = 3\ntrials = 2\nratios = [2.0]\nmoves = 9\n[[margin]]\nn = 4\ntrials = 2\nratios = [2.0]": (
+        "with and without moves make different tables"
+    ),
     "[[cells]]\nn = 0\ntrials = 2\nratios = [2.0]": "n = 0",
     "[[cells]]\nn = 3\ntrials = 2\nratios = [2.0]\nmost = -1": "most = -1",
     '[[cells]]\nn = 3\ntrials = 2\nratios = [2.0]\nensemble = "gausian"': "choose one of gaussian",
@@ -101,6 +112,7 @@ KINDS = {
     "searched_deep": SEARCHED_DEEP,
     "active": ACTIVE,
     "margin": MARGIN,
+    "searched_margin": SEARCHED_MARGIN,
     "cells": CELLS,
 }
 
@@ -214,6 +226,20 @@ def test_margin_rows_and_another_budget(tmp_path: Path) -> None:
     for _, part in table.groupby(["n", "trial"]):
         part = part.sort_values("m")
         assert (part["margin_hi"].to_numpy()[1:] >= part["margin_lo"].to_numpy()[:-1]).all()
+
+
+def test_searched_margin_rows_are_of_the_same_layers(tmp_path: Path) -> None:
+    table = mcinj.run(SEARCHED_MARGIN, jobs=1, results=tmp_path / "searched")
+    assert len(table) == 2 * 2 * 5 * 3 * 3
+    proved = mcinj.run(MARGIN, jobs=1, results=tmp_path / "proved")
+    both = table.merge(proved, on=["n", "ensemble", "m", "trial", "seed"], suffixes=("", "_proved"))
+    assert len(both) == len(table)
+    assert (both["margin_hi"] >= both["margin_lo"]).all()
+    best = both[both["moves"] == 400].groupby(["n", "m", "trial"])[["margin_hi", "margin_hi_proved"]].min()
+    assert (best["margin_hi"] <= best["margin_hi_proved"] + 1e-9).all()
+    for k in (1, 2):
+        mcinj.run(SEARCHED_MARGIN, jobs=1, results=tmp_path / str(k), shard=f"{k}/2")
+    same(merge([tmp_path / "1", tmp_path / "2"], tmp_path / "merged").table, table)
 
 
 def test_cell_rows(tmp_path: Path) -> None:

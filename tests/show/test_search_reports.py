@@ -16,6 +16,7 @@ from mcinj.experiment.store import read_table
 from mcinj.infer import SeriesKey, ThresholdSample, quantile, summarise
 from mcinj.show.report import report
 from mcinj.show.rules import look_levels, recorded_rules, stopped_table
+from mcinj.show.searched_margin import calibration
 from mcinj.theory import expected_cells, ground_state_curve, plain_rdt, two_rsb
 
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -31,6 +32,11 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
     "active": {"name": "a", "seed": 7, "active": [{"n": [2, 3, 4], "trials": 30, "ratios": [2.0, 3.0, 5.0]}]},
     "margin": {"name": "m", "seed": 7, "margin": [{"n": [2, 3, 4], "trials": 8, "ratios": [2.0, 6.0]}]},
+    "searched_margin": {
+        "name": "w",
+        "seed": 7,
+        "margin": [{"n": [2, 3, 4], "trials": 8, "ratios": [2.0, 6.0], "moves": [10, 60], "runs": 3}],
+    },
     "cells": {"name": "c", "seed": 7, "cells": [{"n": [2, 3], "trials": 60, "ratios": [3.0]}]},
 }
 
@@ -39,7 +45,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 def test_reports(kind: str, tmp_path: Path) -> None:
     table = mcinj.run(CONFIGS[kind], jobs=1, results=tmp_path)
     made = report([tmp_path])
-    assert len(made.figures) == 4
+    assert len(made.figures) == (6 if kind == "searched_margin" else 4)
     assert all(path.stat().st_size > 5000 for path in made.figures)
     assert {path.suffix for path in made.figures} == {".png", ".svg"}
     assert "<svg" in made.page.read_text(encoding="utf-8")
@@ -69,6 +75,17 @@ def test_reports(kind: str, tmp_path: Path) -> None:
         assert "Searched, not proved" in text
         assert "2RSB, behind 1 wide layer 6.440 (heuristic)" in text
         assert "published deep table 8.267 (reference)" in text
+    elif kind == "searched_margin":
+        part = table[(table["n"] == 3) & (table["m"] == 18) & (table["moves"] == 60)]
+        best = part.groupby("trial")["margin_hi"].min()
+        row = summary[(summary["n"] == 3) & (summary["m"] == 18) & (summary["moves"] == 60)].iloc[0]
+        assert row["mean"] == pytest.approx(best.mean(), abs=1e-8)
+        assert row["se"] == pytest.approx(best.std() / np.sqrt(8), abs=1e-8)
+        assert row["mean_lo"] < row["mean"] < row["mean_hi"]
+        assert row["share_positive"] == (best > 0).mean()
+        ordered = np.sort(part.pivot(index="trial", columns="run", values="margin_hi").to_numpy(), axis=1)
+        assert row["miss_gap"] == pytest.approx((ordered[:, 1] - ordered[:, 0]).mean(), abs=1e-8)
+        assert "Searched, not proved" in made.page.read_text(encoding="utf-8")
     elif kind == "margin":
         row = summary[(summary["n"] == 3) & (summary["m"] == 18)].iloc[0]
         part = table[(table["n"] == 3) & (table["m"] == 18)]
@@ -111,6 +128,27 @@ def test_margins_of_dependent_rows_are_told_without_noise(tmp_path: Path) -> Non
             assert np.isnan(row.mean_lo)
             assert row.q10 == pytest.approx(middle[0])  # 10 % of 8: the least
             assert row.q90 == pytest.approx(middle[-1])
+
+
+def test_searched_margins_beside_enclosed_ones(tmp_path: Path) -> None:
+    searched = mcinj.run(CONFIGS["searched_margin"], jobs=1, results=tmp_path / "searched")
+    proved = mcinj.run(CONFIGS["margin"], jobs=1, results=tmp_path / "proved")
+    found = calibration(searched, proved).set_index(["n", "m", "moves"])
+    assert len(found) == 3 * 2 * 2
+    assert (found["below"] == 0).all()
+    both = searched[searched["moves"] == 10].merge(proved, on=["n", "m", "trial"], suffixes=("", "_proved"))
+    best = both[(both["n"] == 4) & (both["m"] == 24)].groupby("trial")[["margin_hi", "margin_hi_proved"]].min()
+    excess = best["margin_hi"] - best["margin_hi_proved"]
+    assert found.loc[(4, 24, 10), "miss"] == pytest.approx(excess.mean(), abs=1e-8)
+    assert found.loc[(4, 24, 10), "missed"] == (excess > 1e-9).mean() > 0
+    # A searched value below the enclosure would be seen.
+    lying = searched.assign(margin_hi=searched["margin_hi"] - 1.0)
+    assert (calibration(lying, proved)["below"] > 0).all()
+    axes = mcinj.plot.searched_margin(searched, proved=proved)
+    labels = axes.get_legend_handles_labels()[1]
+    assert labels == ["searched, n = 2", "searched, n = 3", "searched, n = 4", *(f"proved, n = {n}" for n in (2, 3, 4))]
+    with pytest.raises(InputError, match=r"plot\.margin"):
+        mcinj.plot.searched_margin(proved)
 
 
 def test_a_lying_enumeration_is_found(tmp_path: Path) -> None:
