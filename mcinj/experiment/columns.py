@@ -82,6 +82,12 @@ SEARCHED_DEEP_COLUMNS: tuple[Column, ...] = (
     ("seconds", "REAL", "float64", False),
     ("version", "TEXT", "str", False),
 )
+SEARCHED_GLOBAL_COLUMNS: tuple[Column, ...] = (
+    *SEARCHED_DEEP_COLUMNS[:-2],
+    ("equal", "INTEGER", "int64", False),
+    ("crossed", "INTEGER", "int64", False),
+    *SEARCHED_DEEP_COLUMNS[-2:],
+)
 ACTIVE_COLUMNS: tuple[Column, ...] = (
     ("n", "INTEGER", "int64", True),
     ("ensemble", "TEXT", "str", True),
@@ -129,6 +135,7 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "probe": PROBE_COLUMNS,
     "searched": SEARCHED_COLUMNS,
     "searched_deep": SEARCHED_DEEP_COLUMNS,
+    "searched_global": SEARCHED_GLOBAL_COLUMNS,
     "active": ACTIVE_COLUMNS,
     "margin": MARGIN_COLUMNS,
     "cells": CELL_COLUMNS,
@@ -141,6 +148,7 @@ GROUP_KEYS: Mapping[str, tuple[str, ...]] = {
     "probe": ("n", "ensemble", "moves"),
     "searched": ("n", "ensemble", "moves"),
     "searched_deep": ("n", "widths_before", "ensemble", "moves"),
+    "searched_global": ("n", "widths_before", "ensemble", "moves"),
     "active": ("n", "ensemble"),
     "margin": ("n", "ensemble"),
     "cells": ("n", "ensemble"),

@@ -66,7 +66,7 @@ _BLOCKS: dict[str, type[msgspec.Struct]] = {
     "margin": MarginBlock,
     "cells": CellsBlock,
 }
-Kind = Literal["threshold", "stacks", "probe", "searched", "searched_deep", "active", "margin", "cells"]
+Kind = Literal["threshold", "stacks", "probe", "searched", "searched_deep", "searched_global", "active", "margin", "cells"]
 
 
 @dataclass(frozen=True)
@@ -187,10 +187,14 @@ def parse(text: bytes | str | dict[str, Any]) -> Experiment:
 
 def _kind(block: str, groups: list[Group]) -> Kind:
     """The kind of table: searches of one layer and of deep networks have tables of their own."""
-    deep = [isinstance(group, SearchedDeepSet) for group in groups]
-    if any(deep) and not all(deep):
+    deep = [group for group in groups if isinstance(group, SearchedDeepSet)]
+    if not deep:
+        return typing.cast(Kind, block)
+    if len(deep) < len(groups):
         raise InputError(f"[[{block}]] blocks with and without earlier layers make different tables; split the file")
-    return "searched_deep" if any(deep) else typing.cast(Kind, block)
+    if len({group.criterion for group in deep}) > 1:
+        raise InputError(f"[[{block}]] blocks of two criteria make different tables; split the file")
+    return "searched_deep" if deep[0].criterion == Criterion.REGIONAL else "searched_global"
 
 
 def _name(group: Group) -> tuple[Any, ...]:
@@ -272,12 +276,15 @@ def _searched(block: SearchedBlock, where: str) -> Iterator[SearchedSet | Search
     _positive(block.runs, f"{where}: runs", MAX_RUNS)
     if block.runs < 2:
         raise InputError(f"{where}: runs = {block.runs}: give at least 2, misses are estimated from their agreement")
+    criterion = _choice(block.criterion, Criterion, f"{where}: criterion")
+    if criterion == Criterion.LAYERWISE:
+        raise InputError(f"{where}: criterion = 'layerwise': search for regional or global thresholds")
     for n in _sizes(block.n, where):
         for moves in block.moves if isinstance(block.moves, list) else [block.moves]:
             _positive(moves, f"{where}: moves", 2**50)
             widths, law = _earlier(n, block, where), _ensemble(block.ensemble, where)
             if widths:
-                yield SearchedDeepSet(n, widths, law, moves, block.runs, block.trials)
+                yield SearchedDeepSet(n, widths, law, moves, block.runs, block.trials, criterion)
             else:
                 yield SearchedSet(n, law, moves, block.runs, block.trials)
 

@@ -168,7 +168,7 @@ def part_of(store: Store, group: Group) -> Part:
     where, values = where_of(group)
     # Rows of one trial of least active counts each name the nodes of all.
     nodes = "MAX(nodes)" if store.kind == "active" else "SUM(nodes)"
-    if store.kind in ("probe", "searched", "searched_deep"):
+    if store.kind in ("probe", "searched", "searched_deep", "searched_global"):
         nodes = "0"
     trials = f"SELECT trial, SUM(seconds) AS s, {nodes} AS k FROM trials WHERE {where} AND seconds > 0 GROUP BY trial"
     rows = store.query(f"SELECT COUNT(*), SUM(s), SUM(k) FROM ({trials})", values)

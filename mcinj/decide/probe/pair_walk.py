@@ -45,7 +45,7 @@ Ints = npt.NDArray[np.int64]
 
 # Functionals of a row.
 DIFFERENCE, HERE, THERE = range(3)
-_PER_ROW = 3
+PER_ROW = 3
 _APART = 1e-3  # least distance of the two inputs
 
 
@@ -59,7 +59,7 @@ def doubled(layers: Layers) -> Layers:
             weights.append(np.block([[w, zero], [zero, w]]))
         else:
             each = np.stack([np.hstack([w, -w]), np.hstack([w, zero]), np.hstack([zero, w])], axis=1)
-            weights.append(each.reshape(_PER_ROW * len(w), 2 * w.shape[1]))
+            weights.append(each.reshape(PER_ROW * len(w), 2 * w.shape[1]))
     return Layers.of(weights)
 
 
@@ -77,13 +77,13 @@ def _distance(x: Floats) -> float:
 def _mark(tight: Ints, k: int, skip: npt.NDArray[np.bool_], closed: npt.NDArray[np.bool_], on: bool) -> None:
     """Set or clear what the tight functionals fix: rows that they close, and functionals with no zeros to list."""
     for a in range(k):
-        row = tight[a] // _PER_ROW
-        kind = tight[a] % _PER_ROW
+        row = tight[a] // PER_ROW
+        kind = tight[a] % PER_ROW
         skip[tight[a]] = on
-        skip[_PER_ROW * row] = on
+        skip[PER_ROW * row] = on
         if kind == DIFFERENCE:
-            skip[_PER_ROW * row + HERE] = on
-            skip[_PER_ROW * row + THERE] = on
+            skip[PER_ROW * row + HERE] = on
+            skip[PER_ROW * row + THERE] = on
             closed[row] = on
 
 
@@ -92,7 +92,7 @@ def _open(z: Floats, base: int, begin: int, end: int, closed: npt.NDArray[np.boo
     """Open rows among begin … end - 1."""
     count = 0
     for j in range(begin, end):
-        if not closed[j] and (z[base + _PER_ROW * j + HERE] > 0.0 or z[base + _PER_ROW * j + THERE] > 0.0):
+        if not closed[j] and (z[base + PER_ROW * j + HERE] > 0.0 or z[base + PER_ROW * j + THERE] > 0.0):
             count += 1
     return count
 
@@ -106,19 +106,19 @@ def _count_along(
     total = 0
     for j in range(width):
         for kind in range(HERE, THERE + 1):
-            f = _PER_ROW * j + kind
+            f = PER_ROW * j + kind
             up[f] = z[base + f] > 0.0
-        if not closed[j] and (up[_PER_ROW * j + HERE] or up[_PER_ROW * j + THERE]):
+        if not closed[j] and (up[PER_ROW * j + HERE] or up[PER_ROW * j + THERE]):
             total += 1
     for e in range(begin, end):
         f = zeros.unit[e]
-        j = f // _PER_ROW
-        kind = f % _PER_ROW
-        positive = up[_PER_ROW * j + HERE] or up[_PER_ROW * j + THERE]
+        j = f // PER_ROW
+        kind = f % PER_ROW
+        positive = up[PER_ROW * j + HERE] or up[PER_ROW * j + THERE]
         if kind == DIFFERENCE:
             zeros.key[e] = total - 1 if positive else -1
             continue
-        other = up[_PER_ROW * j + HERE + THERE - kind]
+        other = up[PER_ROW * j + HERE + THERE - kind]
         # A closed row keeps no zeros here: its functionals are skipped.
         if positive:
             total -= 1
@@ -146,7 +146,7 @@ def pair_walk(
     layers = len(size)
     last = layers - 1
     functionals = size[last]
-    have = functionals // _PER_ROW
+    have = functionals // PER_ROW
     total = zoff[layers]
     base = zoff[last]
     z = np.empty(total)
@@ -189,9 +189,9 @@ def pair_walk(
             values = 0
             a = 0
             while a < k:
-                row = tight[a] // _PER_ROW
-                if tight[a] % _PER_ROW == DIFFERENCE:
-                    keep = z[base + _PER_ROW * row + HERE] > 0.0
+                row = tight[a] // PER_ROW
+                if tight[a] % PER_ROW == DIFFERENCE:
+                    keep = z[base + PER_ROW * row + HERE] > 0.0
                 else:
                     values += 1
                     keep = values <= most
@@ -234,7 +234,7 @@ def pair_walk(
         for half in range(2):
             sign = 1.0 if half == 0 else -1.0
             before = events
-            events = sweep(net, _PER_ROW * width, skip, sign, reach, z, s, room, zeros, events)
+            events = sweep(net, PER_ROW * width, skip, sign, reach, z, s, room, zeros, events)
             _count_along(z, s, base, width, closed, zeros, before, events, sign, up)
         _mark(tight, k, skip, closed, False)
         low = -1
