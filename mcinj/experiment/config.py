@@ -66,7 +66,9 @@ _BLOCKS: dict[str, type[msgspec.Struct]] = {
     "margin": MarginBlock,
     "cells": CellsBlock,
 }
-Kind = Literal["threshold", "stacks", "probe", "searched", "searched_deep", "searched_global", "active", "margin", "cells"]
+Kind = Literal[
+    "threshold", "stacks", "probe", "searched", "searched_deep", "searched_global", "active", "margin", "cells"
+]
 
 
 @dataclass(frozen=True)

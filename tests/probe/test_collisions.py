@@ -1,4 +1,4 @@
-"""Searched global thresholds against planar geometry, all pairs of regions, proved thresholds, and exact forward maps."""
+"""Searched global thresholds against planar geometry, all pairs of regions, proved thresholds, exact forward maps."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def assert_collides(run: PairProbe, network: Network) -> None:
 @pytest.mark.parametrize("widths", [(13,), (12, 13)])
 def test_the_best_run_is_the_threshold_of_all_pairs_of_arcs_of_the_plane(widths: tuple[int, ...]) -> None:
     checked = wider = 0
-    for seed in range(10):
+    for seed in range(6):
         first, rows = drawn(2, widths, seed)
         found = searched_deep(rows, first, moves=1500, runs=3, seed=seed, criterion="global")
         if collides(first):
@@ -61,7 +61,7 @@ def test_the_best_run_is_the_threshold_of_all_pairs_of_arcs_of_the_plane(widths:
         assert regional is not None
         wider += found.m_found > regional
         checked += 1
-    assert checked >= 5
+    assert checked >= 4
     assert wider >= 2  # pairs in different regions, too
 
 

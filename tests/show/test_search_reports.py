@@ -29,6 +29,14 @@ CONFIGS: dict[str, dict[str, Any]] = {
             {"n": 3, "trials": 5, "moves": 60, "runs": 2, "expansions_before": [6.7004, 1.2338]},
         ],
     },
+    "searched_global": {
+        "name": "g",
+        "seed": 13,
+        "searched": [
+            {"n": [2, 3], "trials": 6, "moves": 300, "runs": 2, "expansions_before": [6.7004], "criterion": "global"},
+            {"n": 2, "trials": 3, "moves": 300, "runs": 2, "widths_before": [13, 17], "criterion": "global"},
+        ],
+    },
     "active": {"name": "a", "seed": 7, "active": [{"n": [2, 3, 4], "trials": 30, "ratios": [2.0, 3.0, 5.0]}]},
     "margin": {"name": "m", "seed": 7, "margin": [{"n": [2, 3, 4], "trials": 8, "ratios": [2.0, 6.0]}]},
     "cells": {"name": "c", "seed": 7, "cells": [{"n": [2, 3], "trials": 60, "ratios": [3.0]}]},
@@ -69,6 +77,14 @@ def test_reports(kind: str, tmp_path: Path) -> None:
         assert "Searched, not proved" in text
         assert "2RSB, behind 1 wide layer 6.440 (heuristic)" in text
         assert "published deep table 8.267 (reference)" in text
+    elif kind == "searched_global":
+        part = table[(table["n"] == 3) & table["failed_layer"].isna()]
+        best = part.groupby("trial")["m_found"].max().astype(float)
+        row = summary[summary["n"] == 3].iloc[0]
+        assert row["mean"] == pytest.approx((best.mean() + 1) / 3)
+        text = made.page.read_text(encoding="utf-8")
+        assert "Searched global thresholds of layer 2" in text
+        assert "2RSB" not in text  # theory is about the count criterion
     elif kind == "margin":
         row = summary[(summary["n"] == 3) & (summary["m"] == 18)].iloc[0]
         part = table[(table["n"] == 3) & (table["m"] == 18)]

@@ -165,6 +165,7 @@ class _Pairs(StreamSearch):
     def __init__(self, rows: RowStream, first: Network, seed: Seed) -> None:
         super().__init__(rows, first, seed, walk=pair_walk, dimension=2 * first.n, most=_VALUES, cold=_COLD)
         self.exact = ExactPairs(first, rows)
+        self._state[WIDTH] = min(first.n, self._have)  # fewer rows collide everywhere
 
     @property
     def _nowhere(self) -> tuple[int, ...]:

@@ -46,7 +46,7 @@ Ints = npt.NDArray[np.int64]
 # Functionals of a row.
 DIFFERENCE, HERE, THERE = range(3)
 PER_ROW = 3
-_APART = 1e-3  # least distance of the two inputs
+_APART = 1e-5  # least distance of the two inputs; folds can be thin
 
 
 def doubled(layers: Layers) -> Layers:

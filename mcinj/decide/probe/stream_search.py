@@ -1,7 +1,7 @@
-"""The frame of witness searches behind earlier layers: a walk on one stream of rows, and what it found looked at again.
+"""The frame of searches behind earlier layers: a walk on one stream of rows, and what it found looked at again.
 
-The walk meets rows of the stream as it needs them. Every place at which it believed in a new width is kept, and the last
-ones are checked in exact arithmetic in the end.
+The walk meets rows of the stream as it needs them. Every place at which it believed in a new width is kept, and the
+last ones are checked in exact arithmetic in the end.
 """
 
 from __future__ import annotations
