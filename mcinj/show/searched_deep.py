@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mcinj.show.page import Page
 
+_FEWEST = 3  # streams that are drawn: of two, an interval says nothing
 _KEYS = ("n", "widths_before", "ensemble", "moves")
 # Depth to which theory is computed behind wide layers, and drawn.
 _MOST_LAYERS = 8
@@ -51,8 +52,8 @@ def searched_deep_summary(trials: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def _best(summary: pandas.DataFrame) -> pandas.DataFrame:
-    """Of several budgets that with most streams, of equals the larger one, which misses less."""
-    ordered = summary[summary["streams"] > 0].sort_values(["streams", "moves"])
+    """Of several budgets that with most streams, of equals the larger one, which misses less; few streams left out."""
+    ordered = summary[summary["streams"] >= _FEWEST].sort_values(["streams", "moves"])
     return ordered.groupby(["n", "widths_before", "ensemble"], as_index=False).tail(1).sort_values("n")
 
 
@@ -122,7 +123,7 @@ def searched_deep_axes(axes: Any, trials: pandas.DataFrame, layers: int, proved:
     axes.set_xlim(1.08 / sizes[0], 0.0)
     shown: list[int] = []
     for n in sizes:
-        if not shown or 1 / shown[-1] - 1 / n > 0.04 / sizes[0]:  # a figure needs room
+        if not shown or 1 / shown[-1] - 1 / n > 0.055 / sizes[0]:  # a figure needs room
             shown.append(n)
     axes.set_xticks([1 / n for n in shown], [f"1/{n}" for n in shown])
     if bounds:
@@ -195,7 +196,7 @@ def searched_deep_part(
         "independent runs (docs/searched.md)."
     )
     written: list[Path] = []
-    told_of = summary[summary["streams"] > 0]
+    told_of = _best(summary)
     for layers in sorted(set(told_of["layers"])):
         if told_of.loc[told_of["layers"] == layers, "n"].nunique() < 2:
             continue
@@ -207,7 +208,8 @@ def searched_deep_part(
         page.picture(
             written[-2],
             "Open triangles: means of searched thresholds over the streams whose earlier layers pass. Intervals at "
-            "95 %: from below the sampling error of the mean as it is, from above with the estimated miss (gap) added."
+            "95 %: from below the sampling error of the mean as it is, from above with the estimated miss (gap) added. "
+            f"Sizes with fewer than {_FEWEST} such streams are in the table only."
             + (" Lines: theory for n → ∞; 2RSB and Gordon's plain RDT are behind infinitely wide layers." * theory),
         )
     if told_of["layers"].nunique() > 1:
