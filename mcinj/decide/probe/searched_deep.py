@@ -39,7 +39,7 @@ class SearchedDeep:
     """
 
     n: int
-    runs: tuple[DeepProbe, ...] | tuple[PairProbe, ...]
+    runs: tuple[DeepProbe | PairProbe, ...]
 
     @property
     def failed_layer(self) -> int | None:
