@@ -2,7 +2,7 @@
 
 Searches the first streams of each shape anew, as `[[searched]]` does, and prints how many runs reach m* - 1, how many
 streams all runs miss, the mean miss in units of m/n, and the earlier layers that fail:
-    python experiments/searched_depth_reach.py [--streams 40] [--moves 2000] [--runs 4]
+    python experiments/searched_depth_reach.py [--streams 40] [--moves 2000] [--runs 4] [--criterion global] [--n 3]
 """
 
 import argparse
@@ -18,18 +18,22 @@ options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 options.add_argument("--streams", type=int, default=40)
 options.add_argument("--moves", type=int, default=2000)
 options.add_argument("--runs", type=int, default=4)
+options.add_argument("--criterion", choices=["regional", "global"], default="regional")
+options.add_argument("--n", type=int, nargs="*", help="these n only; default: all from 3 on")
 given = options.parse_args()
 table = pandas.read_parquet(Path(__file__).resolve().parent.parent / "results" / "depth" / "trials.parquet")
-table = table[(table["criterion"] == "regional") & table["widths_before"].str.contains(",")]
+table = table[(table["criterion"] == given.criterion) & table["widths_before"].str.contains(",")]
 rows = []
 for (n, before), part in table.groupby(["n", "widths_before"]):
-    if n < 3:
+    if n < 3 or (given.n and n not in given.n):
         continue
     widths, one, miss, failing, seen = [int(w) for w in before.split(",")], [], [], 0, 0
     for stream in part.sort_values("trial").head(given.streams).itertuples():
         first = sample(n, widths, stream.ensemble, stream.seed)
         last = RowStream(stream.ensemble, widths[-1], stream.seed, layer=len(widths) + 1)
-        found = searched_deep(last, first, moves=given.moves, runs=given.runs, seed=stream.seed)
+        found = searched_deep(
+            last, first, moves=given.moves, runs=given.runs, seed=stream.seed, criterion=given.criterion
+        )
         if not pandas.isna(stream.failed_layer):
             failing += 1
             seen += found.failed_layer == stream.failed_layer

@@ -5,6 +5,7 @@ estimates; `missed` and `unique` are shares of streams:
     python experiments/searched_reach.py [searched one_layer] [--runs K]
     python experiments/searched_reach.py searched_laws ensembles
     python experiments/searched_reach.py searched_depth two_layer
+    python experiments/searched_reach.py searched_global two_layer
 With --runs only the first K runs of each stream are looked at.
 """
 
@@ -28,7 +29,7 @@ found = found[found["run"] < runs]
 on = [name for name in ("n", "widths_before", "ensemble", "seed") if name in found]
 proved = pandas.read_parquet(results / proofs / "trials.parquet")
 if "widths_before" in on:
-    proved = proved[proved["criterion"] == "regional"]
+    proved = proved[proved["criterion"] == ("global" if "equal" in found else "regional")]
     # Networks whose earlier layers fail: how many of them the runs found out, and that they claim no others.
     lost = found.groupby(on, as_index=False).agg(told=("failed_layer", "count"))
     lost = lost.merge(proved[[*on, "failed_layer"]], on=on)

@@ -27,7 +27,7 @@ class Results:
     ----------
     directory, name, kind
         Where it is, the experiment's name, and what was drawn: threshold, stacks, probe, searched,
-        searched_deep, active, margin, searched_margin or cells.
+        searched_deep, searched_global, active, margin, searched_margin or cells.
     trials
         One row per trial (`mcinj.experiment.store` names the columns of each kind). Of series with a stopping rule the
         trials up to the stop.
@@ -63,7 +63,7 @@ class Results:
             from mcinj.show.searched import searched_summary
 
             return searched_summary(self.trials)
-        if self.kind == "searched_deep":
+        if self.kind in ("searched_deep", "searched_global"):
             from mcinj.show.searched_deep import searched_deep_summary
 
             return searched_deep_summary(self.trials)

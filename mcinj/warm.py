@@ -129,6 +129,7 @@ def _searches() -> None:
         ProbeSet(3, law, 10, 1),
         SearchedSet(3, law, 10, 2, 1),
         SearchedDeepSet(3, (12,), law, 10, 2, 1),
+        SearchedDeepSet(3, (12,), law, 10, 2, 1, "global"),
         ActiveSet(3, law, (6,), 1, None),
         MarginSet(3, law, (6,), 0.1, 1, None),
         SearchedMarginSet(3, law, (6,), 10, 2, 1),

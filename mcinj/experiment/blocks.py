@@ -61,7 +61,7 @@ class SearchedBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     The best run is a proved lower bound of m*; how often it misses is estimated from how the runs agree. With
     expansions_before or widths_before (as in `[[threshold]]`) the rows are those of a layer behind earlier ones, and m*
-    is the regional threshold; such blocks fill a file of their own.
+    is the regional or global threshold, by `criterion`; each of these kinds fills a file of its own.
     """
 
     n: int | list[int]
@@ -71,6 +71,7 @@ class SearchedBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ensemble: str = "gaussian"
     expansions_before: list[float] = []
     widths_before: list[int] = []
+    criterion: str = "regional"
 
 
 class ActiveBlock(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

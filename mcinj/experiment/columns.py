@@ -82,6 +82,12 @@ SEARCHED_DEEP_COLUMNS: tuple[Column, ...] = (
     ("seconds", "REAL", "float64", False),
     ("version", "TEXT", "str", False),
 )
+SEARCHED_GLOBAL_COLUMNS: tuple[Column, ...] = (
+    *SEARCHED_DEEP_COLUMNS[:-2],
+    ("equal", "INTEGER", "int64", False),
+    ("crossed", "INTEGER", "int64", False),
+    *SEARCHED_DEEP_COLUMNS[-2:],
+)
 ACTIVE_COLUMNS: tuple[Column, ...] = (
     ("n", "INTEGER", "int64", True),
     ("ensemble", "TEXT", "str", True),
@@ -141,6 +147,7 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "probe": PROBE_COLUMNS,
     "searched": SEARCHED_COLUMNS,
     "searched_deep": SEARCHED_DEEP_COLUMNS,
+    "searched_global": SEARCHED_GLOBAL_COLUMNS,
     "active": ACTIVE_COLUMNS,
     "margin": MARGIN_COLUMNS,
     "searched_margin": SEARCHED_MARGIN_COLUMNS,
@@ -154,8 +161,12 @@ GROUP_KEYS: Mapping[str, tuple[str, ...]] = {
     "probe": ("n", "ensemble", "moves"),
     "searched": ("n", "ensemble", "moves"),
     "searched_deep": ("n", "widths_before", "ensemble", "moves"),
+    "searched_global": ("n", "widths_before", "ensemble", "moves"),
     "active": ("n", "ensemble"),
     "margin": ("n", "ensemble"),
     "searched_margin": ("n", "ensemble", "moves"),
     "cells": ("n", "ensemble"),
 }
+
+# Kinds that search and prove nothing of what they do not find: no nodes, no row that says UNKNOWN.
+SEARCHES = ("probe", "searched", "searched_deep", "searched_global", "searched_margin")

@@ -68,7 +68,16 @@ _BLOCKS: dict[str, type[msgspec.Struct]] = {
     "cells": CellsBlock,
 }
 Kind = Literal[
-    "threshold", "stacks", "probe", "searched", "searched_deep", "active", "margin", "searched_margin", "cells"
+    "threshold",
+    "stacks",
+    "probe",
+    "searched",
+    "searched_deep",
+    "searched_global",
+    "active",
+    "margin",
+    "searched_margin",
+    "cells",
 ]
 
 
@@ -189,17 +198,19 @@ def parse(text: bytes | str | dict[str, Any]) -> Experiment:
 
 
 def _kind(block: str, groups: list[Group]) -> Kind:
-    """The kind of table: searches of deep networks, and searched margins, have tables of their own."""
-    kinds: tuple[tuple[Kind, type, str], ...] = (
-        ("searched_deep", SearchedDeepSet, "earlier layers"),
-        ("searched_margin", SearchedMarginSet, "moves"),
-    )
-    for kind, special, what in kinds:
-        found = [isinstance(group, special) for group in groups]
-        if any(found) and not all(found):
+    """The kind of table: searches of deep networks, by criterion, and searched margins have tables of their own."""
+    special: tuple[tuple[type, str], ...] = ((SearchedDeepSet, "earlier layers"), (SearchedMarginSet, "moves"))
+    for kind, what in special:
+        found = [group for group in groups if isinstance(group, kind)]
+        if found and len(found) < len(groups):
             raise InputError(f"[[{block}]] blocks with and without {what} make different tables; split the file")
-        if any(found):
-            return kind
+        criteria = {group.criterion for group in found if isinstance(group, SearchedDeepSet)}
+        if len(criteria) > 1:
+            raise InputError(f"[[{block}]] blocks of two criteria make different tables; split the file")
+        if criteria:
+            return "searched_deep" if Criterion.REGIONAL in criteria else "searched_global"
+        if found:
+            return "searched_margin"
     return typing.cast(Kind, block)
 
 
@@ -280,12 +291,15 @@ def _probes(block: ProbeBlock, where: str) -> Iterator[ProbeSet]:
 def _searched(block: SearchedBlock, where: str) -> Iterator[SearchedSet | SearchedDeepSet]:
     _positive(block.trials, f"{where}: trials", MAX_TRIALS)
     _runs(block.runs, where)
+    criterion = _choice(block.criterion, Criterion, f"{where}: criterion")
+    if criterion == Criterion.LAYERWISE:
+        raise InputError(f"{where}: criterion = 'layerwise': search for regional or global thresholds")
     for n in _sizes(block.n, where):
         for moves in block.moves if isinstance(block.moves, list) else [block.moves]:
             _positive(moves, f"{where}: moves", 2**50)
             widths, law = _earlier(n, block, where), _ensemble(block.ensemble, where)
             if widths:
-                yield SearchedDeepSet(n, widths, law, moves, block.runs, block.trials)
+                yield SearchedDeepSet(n, widths, law, moves, block.runs, block.trials, criterion)
             else:
                 yield SearchedSet(n, law, moves, block.runs, block.trials)
 

@@ -10,6 +10,7 @@ from typing import Any
 from mcinj._version import __version__
 from mcinj.errors import InputError
 from mcinj.experiment.checks import quarantined_of
+from mcinj.experiment.columns import SEARCHES
 from mcinj.experiment.config import Experiment, Group, Series, StackSet
 from mcinj.experiment.estimate import Part
 from mcinj.experiment.searches import ActiveSet, MarginSet, SearchSet
@@ -168,7 +169,7 @@ def part_of(store: Store, group: Group) -> Part:
     where, values = where_of(group)
     # Rows of one trial of least active counts each name the nodes of all.
     nodes = "MAX(nodes)" if store.kind == "active" else "SUM(nodes)"
-    if store.kind in ("probe", "searched", "searched_deep", "searched_margin"):
+    if store.kind in SEARCHES:
         nodes = "0"
     trials = f"SELECT trial, SUM(seconds) AS s, {nodes} AS k FROM trials WHERE {where} AND seconds > 0 GROUP BY trial"
     rows = store.query(f"SELECT COUNT(*), SUM(s), SUM(k) FROM ({trials})", values)

@@ -9,10 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcinj._version import __version__
 from mcinj.networks import RowStream, Seed, sample
+
+if TYPE_CHECKING:
+    from mcinj.decide.probe.collisions import PairProbe
+    from mcinj.decide.probe.deep import DeepProbe
 
 
 class OneLayerSet:
@@ -125,7 +129,7 @@ class SearchedSet(RunsSet):
 
 @dataclass(frozen=True)
 class SearchedDeepSet(RunsSet):
-    """Searched regional thresholds behind earlier layers (`mcinj.decide.probe.searched_deep`), at one n and one shape.
+    """Searched thresholds behind earlier layers (`mcinj.decide.probe.searched_deep`), at one n and one shape.
 
     Trial t looks at the networks of the seed root/n/t, those that `[[threshold]]` draws from.
     """
@@ -136,6 +140,7 @@ class SearchedDeepSet(RunsSet):
     moves: int
     runs: int
     trials: int
+    criterion: str = "regional"
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -150,7 +155,7 @@ class SearchedDeepSet(RunsSet):
         seed = Seed(root).child(self.n, trial)
         first = sample(self.n, self.widths_before, self.ensemble, seed)
         stream = RowStream(self.ensemble, first.widths[-1], seed, layer=first.depth + 1)
-        found = searched_deep(stream, first, moves=self.moves, runs=self.runs, seed=seed)
+        found = searched_deep(stream, first, moves=self.moves, runs=self.runs, seed=seed, criterion=self.criterion)
         for run, each in enumerate(found.runs):
             yield {
                 **self.keys,
@@ -159,9 +164,16 @@ class SearchedDeepSet(RunsSet):
                 "seed": str(seed),
                 "m_found": each.m_found,
                 "failed_layer": each.failed_layer,
+                **self._of_pair(each),
                 "seconds": each.seconds,
                 "version": __version__,
             }
+
+    @staticmethod
+    def _of_pair(found: DeepProbe | PairProbe) -> dict[str, int]:
+        """What is told of a collision besides its width."""
+        told = [(name, getattr(found, name, None)) for name in ("equal", "crossed")]
+        return {name: value for name, value in told if value is not None}
 
 
 @dataclass(frozen=True)

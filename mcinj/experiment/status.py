@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcinj.experiment.checks import plan_of, quarantined_of
-from mcinj.experiment.columns import GROUP_KEYS
+from mcinj.experiment.columns import GROUP_KEYS, SEARCHES
 from mcinj.experiment.estimate import Part, cost_of, duration, estimate, guessed
 from mcinj.experiment.lock import holder_of
 from mcinj.experiment.shards import WHOLE, Shard
@@ -42,7 +42,7 @@ def status_table(directory: str | os.PathLike[str]) -> tuple[str, pandas.DataFra
     for key in dict.fromkeys([*plan, *groups]):
         rows_of = table.iloc[:0] if key not in groups else groups[key]
         done = int(rows_of["trial"].nunique())
-        if kind in ("probe", "searched", "searched_deep", "searched_margin", "cells"):
+        if kind in (*SEARCHES, "cells"):
             done += aside.count(key)  # these kinds have no row that says UNKNOWN
         item = plan.get(key)
         wanted = len(shard.trials(item["trials"])) if item else done
@@ -97,7 +97,7 @@ def _undecided(kind: str, rows: pandas.DataFrame) -> tuple[int, int]:
         return int(rows["active_hi"].isna().sum()), 0
     if kind == "margin":
         return int((rows["complete"] == 0).sum()), 0
-    if kind == "searched_deep":
+    if kind in ("searched_deep", "searched_global"):
         return 0, int(rows.loc[rows["failed_layer"].notna(), "trial"].nunique())
     if kind != "threshold":
         return 0, 0

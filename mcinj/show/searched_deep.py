@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mcinj.show.page import Page
 
+_FEWEST = 3  # streams that are drawn: of two, an interval says nothing
 _KEYS = ("n", "widths_before", "ensemble", "moves")
 # Depth to which theory is computed behind wide layers, and drawn.
 _MOST_LAYERS = 8
@@ -51,8 +52,8 @@ def searched_deep_summary(trials: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def _best(summary: pandas.DataFrame) -> pandas.DataFrame:
-    """Of several budgets that with most streams, of equals the larger one, which misses less."""
-    ordered = summary[summary["streams"] > 0].sort_values(["streams", "moves"])
+    """Of several budgets that with most streams, of equals the larger one, which misses less; few streams left out."""
+    ordered = summary[summary["streams"] >= _FEWEST].sort_values(["streams", "moves"])
     return ordered.groupby(["n", "widths_before", "ensemble"], as_index=False).tail(1).sort_values("n")
 
 
@@ -78,12 +79,19 @@ def wide_bounds(layers: int) -> list[Bound]:
     return sorted((b for b in rows if b.known), key=lambda b: b.value)
 
 
+def criterion_of(trials: pandas.DataFrame) -> str:
+    """What was searched for: only tables of collisions tell how many rows are equal."""
+    return "global" if "equal" in trials else "regional"
+
+
 def searched_deep_axes(axes: Any, trials: pandas.DataFrame, layers: int, proved: Any = None) -> Any:
     """Means of searched m*/n of one depth against 1/n, a line per earlier shape; n grows to the right.
 
-    Theory for n → ∞ stands at the right edge, each value named on its line. proved: a table of regional thresholds,
-    whose finite means stand beside as filled circles. Sets the limits of both axes.
+    Theory for n → ∞ (there is some for the regional criterion) stands at the right edge, each value named on its line.
+    proved: a table of thresholds, those of whose finite ones that are of the same criterion stand beside as filled
+    circles, their means. Sets the limits of both axes.
     """
+    criterion = criterion_of(trials)
     series = [item for item in _series(_best(searched_deep_summary(trials))) if item[1] == layers]
     laws = sorted({law for _, _, law, _ in series})
     ends: list[float] = []
@@ -100,7 +108,7 @@ def searched_deep_axes(axes: Any, trials: pandas.DataFrame, layers: int, proved:
         ends += [*part["mean_lo"], *part["mean_hi"]]
         if proved is None:
             continue
-        rows = _proved(proved, set(zip(part["n"], part["widths_before"], strict=True)), law)
+        rows = _proved(proved, set(zip(part["n"], part["widths_before"], strict=True)), law, criterion)
         if len(rows):
             axes.errorbar(
                 shift / rows["n"], rows["mean"], yerr=rows["half"], color=colour, marker="o", markersize=4,
@@ -108,28 +116,29 @@ def searched_deep_axes(axes: Any, trials: pandas.DataFrame, layers: int, proved:
             )  # fmt: skip
             ends += [*(rows["mean"] - rows["half"]), *(rows["mean"] + rows["half"])]
     known = [v for v in ends if np.isfinite(v)]
-    bounds = wide_bounds(layers) if layers <= _MOST_LAYERS else []
+    bounds = wide_bounds(layers) if layers <= _MOST_LAYERS and criterion == "regional" else []
     low, high = min(known), max([*known, *(b.value for b in bounds)])
     axes.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
     sizes = sorted({int(n) for *_, part in series for n in part["n"]})
     axes.set_xlim(1.08 / sizes[0], 0.0)
     shown: list[int] = []
     for n in sizes:
-        if not shown or 1 / shown[-1] - 1 / n > 0.04 / sizes[0]:  # a figure needs room
+        if not shown or 1 / shown[-1] - 1 / n > 0.055 / sizes[0]:  # a figure needs room
             shown.append(n)
     axes.set_xticks([1 / n for n in shown], [f"1/{n}" for n in shown])
-    infinity_strip(axes, bounds, laws)
+    if bounds:
+        infinity_strip(axes, bounds, laws)
     axes.set_xlabel("1/n (n grows to the right)")
-    axes.set_ylabel("mean m*/n of the last layer, regional")
+    axes.set_ylabel(f"mean m*/n of the last layer, {criterion}")
     return axes
 
 
-def _proved(trials: pandas.DataFrame, shapes: set[tuple[int, str]], law: str) -> pandas.DataFrame:
+def _proved(trials: pandas.DataFrame, shapes: set[tuple[int, str]], law: str, criterion: str) -> pandas.DataFrame:
     """Means of proved finite thresholds of these shapes, with the half-widths of Student's 95 % intervals."""
     import pandas
 
     own = np.array([shape in shapes for shape in zip(trials["n"], trials["widths_before"], strict=True)], dtype=bool)
-    part = trials[own & (trials["ensemble"] == law) & (trials["criterion"] == "regional")]
+    part = trials[own & (trials["ensemble"] == law) & (trials["criterion"] == criterion)]
     part = part[part["m_hi"] == part["m_lo"] + 1]
     ratio = part["m_hi"].astype(float) / part["n"]
     groups = [(n, ratio[part["n"] == n]) for n in sorted(set(part["n"]))]
@@ -155,8 +164,9 @@ def depth_axes(axes: Any, trials: pandas.DataFrame) -> Any:
             linestyle=DASHES[k % len(DASHES)], capsize=2.5,
             label=f"searched, n = {n}" + ("" if law == "gaussian" else f", {law_name(law)}"),
         )  # fmt: skip
+    criterion = criterion_of(trials)
     depths = range(int(summary["layers"].min()), min(int(summary["layers"].max()), _MOST_LAYERS) + 1)
-    for start, dash in (("2RSB", "-"), ("plain RDT", "--")):
+    for start, dash in (("2RSB", "-"), ("plain RDT", "--")) if criterion == "regional" else ():
         values = [next(b.value for b in field_table(d - 1) if b.name.startswith(start)) for d in depths]
         axes.plot(list(depths), values, color="0.0", linewidth=1.2, linestyle=dash, label="_" + start)
         axes.annotate(
@@ -165,7 +175,7 @@ def depth_axes(axes: Any, trials: pandas.DataFrame) -> Any:
         )  # fmt: skip
     axes.set_xticks(sorted({int(v) for v in summary["layers"]}))
     axes.set_xlabel("layers")
-    axes.set_ylabel("mean m*/n of the last layer, regional")
+    axes.set_ylabel(f"mean m*/n of the last layer, {criterion}")
     return axes
 
 
@@ -173,7 +183,8 @@ def searched_deep_part(
     page: Page, trials: pandas.DataFrame, figures: Path, suffix: str
 ) -> tuple[list[Path], pandas.DataFrame]:
     """Figures and words of one experiment of deep searched thresholds; the figures written, and the summary."""
-    summary = searched_deep_summary(trials)
+    summary, criterion = searched_deep_summary(trials), criterion_of(trials)
+    theory = criterion == "regional"
     for row in summary.to_dict("records"):
         name = f"n = {row['n']}, {law_name(row['ensemble'])}, behind widths {row['widths_before']}"
         page.finding(finding(row, name) if row["streams"] else f"{name}: an earlier layer fails in all streams.")
@@ -185,30 +196,31 @@ def searched_deep_part(
         "independent runs (docs/searched.md)."
     )
     written: list[Path] = []
-    told_of = summary[summary["streams"] > 0]
+    told_of = _best(summary)
     for layers in sorted(set(told_of["layers"])):
         if told_of.loc[told_of["layers"] == layers, "n"].nunique() < 2:
             continue
         with figure(figsize=(10.0, 4.8)) as (fig, axes):
             searched_deep_axes(axes, trials, int(layers))
-            axes.set_title(f"Searched regional thresholds of layer {layers}: means of m*/n")
+            axes.set_title(f"Searched {criterion} thresholds of layer {layers}: means of m*/n")
             fig.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, title="means, 95 %")
             written += save(fig, figures, f"layer_{layers}{suffix}")
         page.picture(
             written[-2],
             "Open triangles: means of searched thresholds over the streams whose earlier layers pass. Intervals at "
             "95 %: from below the sampling error of the mean as it is, from above with the estimated miss (gap) added. "
-            "Lines: theory for n → ∞; 2RSB and Gordon's plain RDT are behind infinitely wide layers.",
+            f"Sizes with fewer than {_FEWEST} such streams are in the table only."
+            + (" Lines: theory for n → ∞; 2RSB and Gordon's plain RDT are behind infinitely wide layers." * theory),
         )
     if told_of["layers"].nunique() > 1:
         with figure(figsize=(8.2, 4.4)) as (fig, axes):
             depth_axes(axes, trials)
-            axes.set_title("Searched regional thresholds against depth")
+            axes.set_title(f"Searched {criterion} thresholds against depth")
             legend_outside(axes, "means, 95 %")
             written += save(fig, figures, f"depth{suffix}")
         page.picture(
             written[-2],
             "Means of searched thresholds of the last layer against the number of layers; at each n the narrowest "
-            "first layer that was searched. Black lines are for n → ∞ behind infinitely wide layers.",
+            "first layer that was searched." + " Black lines are for n → ∞ behind infinitely wide layers." * theory,
         )
     return written, summary

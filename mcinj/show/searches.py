@@ -24,6 +24,7 @@ _PARTS: dict[str, Callable[..., tuple[list[Path], Any]]] = {
     "probe": probe_part,
     "searched": searched_part,
     "searched_deep": searched_deep_part,
+    "searched_global": searched_deep_part,
     "active": active_part,
     "margin": margin_part,
     "searched_margin": searched_margin_part,

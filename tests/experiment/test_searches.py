@@ -40,6 +40,13 @@ SEARCHED_DEEP: dict[str, Any] = {
         {"n": 2, "trials": 4, "moves": 300, "runs": 2, "widths_before": [13, 17]},
     ],
 }
+SEARCHED_GLOBAL: dict[str, Any] = {
+    "name": "g",
+    "seed": 13,
+    "searched": [
+        {"n": [2, 3], "trials": 4, "moves": 900, "runs": 2, "expansions_before": [6.7004], "criterion": "global"},
+    ],
+}
 ACTIVE: dict[str, Any] = {
     "name": "a",
     "seed": 7,
@@ -68,6 +75,10 @@ BAD = {
     "[[searched]]\nn = 3\ntrials = 2\nmoves = 5\nwidths_before = [20]\n[[searched]]\nn = 3\ntrials = 2\nmoves = 5": (
         "split the file"
     ),
+    '[[searched]]\nn = 3\ntrials = 2\nmoves = 5\nwidths_before = [20]\ncriterion = "global"\n'
+    "[[searched]]\nn = 3\ntrials = 2\nmoves = 5\nwidths_before = [20]": "two criteria",
+    '[[searched]]\nn = 3\ntrials = 2\nmoves = 5\nwidths_before = [20]\ncriterion = "globe"': "did you mean 'global'",
+    '[[searched]]\nn = 3\ntrials = 2\nmoves = 5\nwidths_before = [20]\ncriterion = "layerwise"': "layerwise",
     "[[probe]]\nn = 3\ntrials = 2\nmoves = 0": "moves = 0",
     "[[probe]]\nn = [3, 3]\ntrials = 2": "the same trials",
     "[[probe]]\nn = []\ntrials = 2": "empty list",
@@ -110,6 +121,7 @@ KINDS = {
     "probe": PROBE,
     "searched": SEARCHED,
     "searched_deep": SEARCHED_DEEP,
+    "searched_global": SEARCHED_GLOBAL,
     "active": ACTIVE,
     "margin": MARGIN,
     "searched_margin": SEARCHED_MARGIN,
@@ -183,6 +195,24 @@ def test_deep_searched_rows_and_their_shards(tmp_path: Path) -> None:
     for k in (1, 2):
         mcinj.run(SEARCHED_DEEP, jobs=1, results=tmp_path / str(k), shard=f"{k}/2")
     same(merge([tmp_path / "1", tmp_path / "2"], tmp_path / "merged").table, table)
+
+
+def test_rows_of_global_searches(tmp_path: Path) -> None:
+    table = mcinj.run(SEARCHED_GLOBAL, jobs=1, results=tmp_path)
+    assert len(table) == 2 * 4 * 2
+    reached = 0
+    for (n, before, seed), part in table.groupby(["n", "widths_before", "seed"]):
+        proved = mcinj.threshold(n, [int(w) for w in before.split(",")], seed=seed, criterion="global")
+        assert set(part["failed_layer"].dropna()) <= {proved.failed_layer}
+        if proved.failed_layer is None:
+            assert (part["m_found"] <= proved.m_lo).all()
+            reached += int((part["m_found"] == proved.m_lo).any())
+    assert reached >= 6
+    decided = table[table["failed_layer"].isna()]
+    # Rows beyond n - 1 are equal at inputs in different linear pieces only.
+    assert (decided["equal"] < 2 * decided["n"]).all()
+    assert (decided.loc[decided["equal"] >= decided["n"], "crossed"] > 0).all()
+    assert (decided["equal"] >= decided["n"]).any()
 
 
 def test_active_rows_and_another_budget(tmp_path: Path) -> None:

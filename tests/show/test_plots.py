@@ -80,6 +80,7 @@ def test_plots_of_deep_networks() -> None:
         ("probe", ("probe", "budget")),
         ("searched", ("searched", "agreement")),
         ("searched_depth", ("searched_deep", "searched_depth")),
+        ("searched_global", ("searched_deep",)),
         ("active", ("active", "active_gap")),
         ("margin", ("margin", "margin_gap")),
         ("cells", ("cells", "cells_expected")),

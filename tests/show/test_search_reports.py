@@ -30,6 +30,14 @@ CONFIGS: dict[str, dict[str, Any]] = {
             {"n": 3, "trials": 5, "moves": 60, "runs": 2, "expansions_before": [6.7004, 1.2338]},
         ],
     },
+    "searched_global": {
+        "name": "g",
+        "seed": 13,
+        "searched": [
+            {"n": [2, 3], "trials": 6, "moves": 300, "runs": 2, "expansions_before": [6.7004], "criterion": "global"},
+            {"n": 2, "trials": 3, "moves": 300, "runs": 2, "widths_before": [13, 17], "criterion": "global"},
+        ],
+    },
     "active": {"name": "a", "seed": 7, "active": [{"n": [2, 3, 4], "trials": 30, "ratios": [2.0, 3.0, 5.0]}]},
     "margin": {"name": "m", "seed": 7, "margin": [{"n": [2, 3, 4], "trials": 8, "ratios": [2.0, 6.0]}]},
     "searched_margin": {
@@ -86,6 +94,14 @@ def test_reports(kind: str, tmp_path: Path) -> None:
         ordered = np.sort(part.pivot(index="trial", columns="run", values="margin_hi").to_numpy(), axis=1)
         assert row["miss_gap"] == pytest.approx((ordered[:, 1] - ordered[:, 0]).mean(), abs=1e-8)
         assert "Searched, not proved" in made.page.read_text(encoding="utf-8")
+    elif kind == "searched_global":
+        part = table[(table["n"] == 3) & table["failed_layer"].isna()]
+        best = part.groupby("trial")["m_found"].max().astype(float)
+        row = summary[summary["n"] == 3].iloc[0]
+        assert row["mean"] == pytest.approx((best.mean() + 1) / 3)
+        text = made.page.read_text(encoding="utf-8")
+        assert "Searched global thresholds of layer 2" in text
+        assert "2RSB" not in text  # theory is about the count criterion
     elif kind == "margin":
         row = summary[(summary["n"] == 3) & (summary["m"] == 18)].iloc[0]
         part = table[(table["n"] == 3) & (table["m"] == 18)]

@@ -9,7 +9,7 @@ arithmetic. Earlier layers are searched first, each as a stream that ends: if on
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -21,18 +21,9 @@ from mcinj.certify.witness import Witness
 from mcinj.decide.budget import whole
 from mcinj.decide.layer.threshold import RowStream
 from mcinj.decide.probe.deep_reach import ExactStream, integer_point
-from mcinj.decide.probe.deep_walk import (
-    EXHAUSTED,
-    FOUND,
-    STATE,
-    TIGHT,
-    WIDTH,
-    Layers,
-    composed_row,
-    deep_walk,
-    slopes_along,
-)
-from mcinj.decide.probe.probe import COLD, HOT, MatrixRows, distinct_directions, probe, row_source
+from mcinj.decide.probe.deep_walk import FOUND, TIGHT, WIDTH, Layers, composed_row, deep_walk, slopes_along
+from mcinj.decide.probe.probe import COLD, MatrixRows, probe, row_source
+from mcinj.decide.probe.stream_search import StreamSearch
 from mcinj.errors import InputError
 from mcinj.networks import Network, Seed
 
@@ -41,10 +32,6 @@ Ints = npt.NDArray[np.int64]
 
 # Earlier layers after the first get a quarter of the moves each: they are far wider than their own thresholds.
 _EARLIER = 4
-_FREE = 0.02  # share of moves in a direction of no constraint
-_WINDOW = 3  # tenths of the hidden units: so many of their breakpoints are followed on either side of an input
-_CHUNK = 256  # moves between two looks at the rows
-_WIDEST = 64  # rows per input; a witness that outlives them all is as good as any
 
 
 @dataclass(frozen=True)
@@ -145,73 +132,42 @@ def deep_probe(rows: RowStream | npt.ArrayLike, first: Network, *, moves: int, s
 def _failure(first: Network, layer: int, moves: int, seed: Seed) -> tuple[int, ...] | None:
     """An input at which the prefix that ends with this layer fails, if a search finds one."""
     if layer == 1:
-        found = probe(first.weights[0], first.n, moves=moves, seed=seed)
-        if found.m_found < first.widths[0]:
-            return None
-        # `probe` checks the weights as floats; a user's may be fractions.
-        exact = ExactStream(first.prefix(1), MatrixRows(np.zeros((1, first.widths[0]))))
-        return found.point if exact.failing_layer(found.point) == 1 else None
+        return first_layer_failure(first, moves, seed)
     search = _Search(MatrixRows(first.weights[layer - 1]), first.prefix(layer - 1), seed)
     search.run(moves // _EARLIER)
     reach, point = search.verified()
     return point if reach >= first.widths[layer - 1] else None
 
 
-def _layers(earlier: Sequence[Floats], last: Floats) -> Layers:
-    """A network as the walk wants it; every layer times a power of two that brings its entries near 1."""
-    return Layers.of([*(np.ldexp(w, -int(np.frexp(np.abs(w).max(initial=0.0))[1])) for w in earlier), last])
+def first_layer_failure(first: Network, moves: int, seed: Seed) -> tuple[int, ...] | None:
+    """An input next to which the active rows of the first layer have rank below n, if a search finds one."""
+    found = probe(first.weights[0], first.n, moves=moves, seed=seed)
+    if found.m_found < first.widths[0]:
+        return None
+    # `probe` checks the weights as floats; a user's may be fractions.
+    exact = ExactStream(first.prefix(1), MatrixRows(np.zeros((1, first.widths[0]))))
+    return found.point if exact.failing_layer(found.point) == 1 else None
 
 
-class _Search:
-    """The walk under way on one stream."""
+class _Search(StreamSearch):
+    """The walk over inputs under way on one stream."""
 
     def __init__(self, rows: RowStream, first: Network, seed: Seed) -> None:
-        self.rows, self.n = rows, first.n
+        n = first.n
+        super().__init__(rows, first, seed, walk=deep_walk, dimension=n, most=n // 2, cold=COLD)
         self.exact = ExactStream(first, rows)
-        self.spent = 0
-        self.history: list[tuple[int, int]] = []
-        self._earlier = list(first.weights)
-        self._random = seed.generator()
-        self._net = self._take(4 * self.n + 16)
-        # Inputs that gave a new width, and their tight rows; the last ones are tried first in the end.
-        self._found: list[tuple[Floats, Ints]] = []
-        self._state = np.zeros(STATE, dtype=np.int64)
-        self._state[WIDTH] = min(2 * self.n, self._net.have)
-
-    def _take(self, have: int) -> Layers:
-        return _layers(self._earlier, distinct_directions(np.asarray(self.rows.take(have), dtype=np.float64)))
 
     def run(self, moves: int) -> None:
-        n, state = self.n, self._state
-        if n == 1 or self._net.have < n:
-            return  # two rays, or fewer rows than inputs: what is tried in the end is enough
-        x = self._random.random(n) - 0.5
-        x /= np.sqrt((x * x).sum())
-        tight, kept, best = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64), np.zeros(n)
-        q, cooling = HOT, 1.0
-        if moves > 1:
-            # Rounded, since the last digit of a power differs between machines.
-            cooling = round(float((COLD / HOT) ** (1.0 / moves)), 14)
-        lines = max(8, int(self._net.zoff[-2]) * _WINDOW // 10)
-        while self.spent < moves:
-            net, before = self._net, int(state[FOUND])
-            uniform = self._random.random((min(_CHUNK, moves - self.spent), n + 4))
-            reason, made, q = deep_walk(
-                net, x, tight, state, best, kept, q, cooling, n // 2, _FREE, lines, uniform
-            )  # fmt: skip
-            self.spent += int(made)
-            if state[FOUND] > before:
-                self._found.append((best.copy(), kept[kept >= 0].copy()))
-                self.history.append((self.spent, int(state[FOUND])))
-            if reason == EXHAUSTED or state[WIDTH] + n // 2 > net.have:
-                wider = self._take(int(1.1 * max(state[WIDTH], net.have)) + n + 16)
-                if wider.have == net.have or wider.have > _WIDEST * n + 64:
-                    if reason == EXHAUSTED:
-                        return
-                else:
-                    self._net = wider
-            if reason == EXHAUSTED:
-                self._go_on(x, tight)
+        """Walk, where there is something to look for."""
+        if self.n > 1 and self._have >= self.n:
+            super().run(moves)  # else two rays, or fewer rows than inputs: what is tried in the end is enough
+
+    @property
+    def _nowhere(self) -> tuple[int, ...]:
+        return (1,) + (0,) * (self.n - 1)
+
+    def _arrange(self, layers: Layers) -> Layers:
+        return layers
 
     def _go_on(self, x: Floats, tight: Ints) -> None:
         """After all rows at hand: count among the new ones."""
@@ -220,36 +176,11 @@ class _Search:
         z[tight[: state[TIGHT]]] = 0.0
         at = np.flatnonzero(z > 0)
         enough = len(at) >= self.n
-        state[FOUND] = int(at[self.n - 1]) if enough else self._net.have
-        state[WIDTH] = min(int(state[FOUND]) + 1, self._net.have)
-        self.history[-1] = (self.spent, int(state[FOUND]))
+        state[FOUND] = int(at[self.n - 1]) if enough else self._have
+        state[WIDTH] = min(int(state[FOUND]) + 1, self._have)
 
-    def verified(self) -> tuple[int, tuple[int, ...]]:
-        """The best width at which an input passes the exact check, and that input."""
-        best, at = 0, (1,) + (0,) * (self.n - 1)
-        for (x, tight), (_, believed) in zip(self._found[::-1], self.history[::-1], strict=True):
-            if best >= believed:
-                return best, at
-            for point in self._points(x, tight):
-                reach = self._reach(point)
-                if reach > best:
-                    best, at = reach, point
-                if reach >= believed:
-                    break
-        if best < 2 * self.n:
-            for point in self._anywhere():
-                reach = self._reach(point)
-                if reach > best:
-                    best, at = reach, point
-        return best, at
-
-    def _reach(self, point: tuple[int, ...]) -> int:
-        have = self._net.have
-        reach = self.exact.reach(point, have)
-        while reach == have and have < _WIDEST * self.n:
-            have = 2 * have
-            reach = self.exact.reach(point, have)
-        return reach
+    def _exact_reach(self, point: tuple[int, ...], have: int) -> int:
+        return self.exact.reach(point, have)
 
     def _anywhere(self) -> Iterator[tuple[int, ...]]:
         if self.n == 1:

@@ -26,7 +26,7 @@ class ExactStream:
 
     def __init__(self, first: Network, rows: RowStream) -> None:
         self.n, self.rows = first.n, rows
-        self._layers = [flint.fmpz_mat(_integers(w)) for w in first.exact_weights]
+        self._layers = integer_layers(first)
         self._last: IntegerRows = []
 
     def failing_layer(self, x: Sequence[int]) -> int | None:
@@ -95,6 +95,11 @@ class ExactStream:
                 return k, on, None, None
             below = flint.fmpz_mat([[max(int(values[i, 0]), 0)] for i in range(layer.nrows())])
         return None, on, below, jacobian
+
+
+def integer_layers(network: Network) -> list[flint.fmpz_mat]:
+    """The weights of all layers, each layer times a positive integer."""
+    return [flint.fmpz_mat(_integers(w)) for w in network.exact_weights]
 
 
 def _integers(layer: Sequence[Sequence[Fraction]]) -> IntegerRows:

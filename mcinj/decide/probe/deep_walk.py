@@ -161,7 +161,7 @@ def composed_row(net: Layers, n: int, z: Floats, j: int, w: Floats, spare: Float
 
 
 @njit(error_model="numpy", no_cpython_wrapper=True)
-def _orthonormal(rows: Gradients, k: int) -> bool:
+def orthonormal(rows: Gradients, k: int) -> bool:
     """Rows W[:k] = T Q with T lower triangular and Q[:k] orthonormal; False if they are dependent to rounding."""
     W, Q, T, _ = rows
     n = W.shape[1]
@@ -342,21 +342,21 @@ def sweep(
 
 
 @njit(error_model="numpy", no_cpython_wrapper=True)
-def _gradients(net: Layers, n: int, z: Floats, tight: Ints, k: int, rows: Gradients) -> None:
+def gradients(net: Layers, n: int, z: Floats, tight: Ints, k: int, rows: Gradients) -> None:
     """W[:k]: gradients of the tight rows where z is."""
     for a in range(k):
         composed_row(net, n, z, tight[a], rows.W[a], rows.spare)
 
 
 @njit(error_model="numpy", no_cpython_wrapper=True)
-def _settle(net: Layers, x: Floats, z: Floats, tight: Ints, k: int, rows: Gradients) -> bool:
+def settle(net: Layers, x: Floats, z: Floats, tight: Ints, k: int, rows: Gradients) -> bool:
     """Newton steps of x, of length 1, to a zero of the tight rows; z follows. Whether one was reached."""
     _, _, _, size, zoff = net
     n = len(x)
     base = zoff[len(size) - 1]
     y = np.empty(k)
     for step in range(_NEWTON + 1):
-        _gradients(net, n, z, tight, k, rows)
+        gradients(net, n, z, tight, k, rows)
         worst = 0.0
         for a in range(k):
             length = 0.0
@@ -366,7 +366,7 @@ def _settle(net: Layers, x: Floats, z: Floats, tight: Ints, k: int, rows: Gradie
             worst = max(worst, abs(y[a]) / np.sqrt(length))
         if worst <= _NEAR:
             return True
-        if step == _NEWTON or not worst < 1.0 or not _orthonormal(rows, k):
+        if step == _NEWTON or not worst < 1.0 or not orthonormal(rows, k):
             return False
         for a in range(k):
             f = y[a]
@@ -457,8 +457,8 @@ def deep_walk(
             tight[a] = tight[k - 1]
             k -= 1
         # A direction on which the tight rows stay.
-        _gradients(net, n, oz, tight, k, rows)
-        while k > 0 and not _orthonormal(rows, k):
+        gradients(net, n, oz, tight, k, rows)
+        while k > 0 and not orthonormal(rows, k):
             k -= 1
         for c in range(n):
             d[c] = U[done, c] - 0.5
@@ -526,14 +526,14 @@ def deep_walk(
         chosen[k] = unit[pick]
         forward(net, there, y)
         held = k + 1
-        if not _settle(net, there, y, chosen, held, rows):
+        if not settle(net, there, y, chosen, held, rows):
             # The tight rows cannot be kept: only the new one.
             held = 1
             chosen[0] = unit[pick]
             for c in range(n):
                 there[c] = (o[c] + at[pick] * d[c]) / length
             forward(net, there, y)
-            if not _settle(net, there, y, chosen, held, rows):
+            if not settle(net, there, y, chosen, held, rows):
                 continue
         for a in range(held):
             y[base + chosen[a]] = 0.0

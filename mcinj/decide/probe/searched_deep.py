@@ -1,4 +1,6 @@
-"""Searched regional thresholds behind earlier layers: the best of several independent witness searches on one stream.
+"""Searched thresholds behind earlier layers: the best of several independent searches on one stream.
+
+Regional thresholds by `mcinj.decide.probe.deep`, global ones by `mcinj.decide.probe.collisions`.
 
 As for one layer (`mcinj.decide.probe.searched`): every m_found has an exactly verified witness, so that m* > m_found is
 proved; that no wider one exists is estimated from the agreement of the runs. A run may prove that an earlier layer
@@ -14,7 +16,10 @@ import numpy.typing as npt
 from mcinj.certify.witness import Witness
 from mcinj.decide.budget import whole
 from mcinj.decide.layer.threshold import RowStream
+from mcinj.decide.probe.collisions import PairProbe, pair_probe
 from mcinj.decide.probe.deep import DeepProbe, deep_probe
+from mcinj.decide.verdict import Criterion
+from mcinj.errors import InputError
 from mcinj.networks import Network, Seed
 
 # Runs draw their numbers below this child of the seed, which no stream of rows uses: layers count from 1.
@@ -34,7 +39,7 @@ class SearchedDeep:
     """
 
     n: int
-    runs: tuple[DeepProbe, ...]
+    runs: tuple[DeepProbe | PairProbe, ...]
 
     @property
     def failed_layer(self) -> int | None:
@@ -61,14 +66,15 @@ class SearchedDeep:
         return self._best[0].witness(rows, first)
 
     @property
-    def _best(self) -> list[DeepProbe]:
+    def _best(self) -> list[DeepProbe | PairProbe]:
         return [r for r in self.runs if r.m_found == self.m_found and (r.m_found is not None or r.failed_layer)]
 
 
 def searched_deep(
-    rows: RowStream | npt.ArrayLike, first: Network, *, moves: int, runs: int = 4, seed: Seed | int | str = 0
-) -> SearchedDeep:
-    """Search one stream of last-layer rows behind `first` for its regional m*, by `runs` independent searches.
+    rows: RowStream | npt.ArrayLike, first: Network, *, moves: int, runs: int = 4, seed: Seed | int | str = 0,
+    criterion: Criterion | str = Criterion.REGIONAL,
+) -> SearchedDeep:  # fmt: skip
+    """Search one stream of last-layer rows behind `first` for its m*, by `runs` independent searches.
 
     Parameters
     ----------
@@ -78,11 +84,13 @@ def searched_deep(
         Independent searches; at least 2 for their agreement to say anything.
     seed
         Of the searches: run k draws its numbers below the child (0, k) of it. The same walks on every machine.
+    criterion
+        "regional", or "global": search for two inputs that collide.
 
     Raises
     ------
     InputError
-        As `deep_probe`; or fewer than one run.
+        As `deep_probe`; fewer than one run; another criterion.
 
     Examples
     --------
@@ -91,10 +99,16 @@ def searched_deep(
     >>> found = searched_deep(rows, first, moves=300, seed="13/3/0")
     >>> found.m_searched, found.agreeing
     (12.0, 4)
+    >>> first, rows = sample(3, (20,), seed="13/3/1"), RowStream("gaussian", 20, "13/3/1", 2)
+    >>> [searched_deep(rows, first, moves=2000, criterion=name).m_searched for name in ("regional", "global")]
+    [14.0, 16.0]
 
     Source: docs/searched.md.
     """
     count = whole("runs", runs, 1)
-    root = Seed.parse(seed)
-    made = tuple(deep_probe(rows, first, moves=moves, seed=root.child(_RUNS, k)) for k in range(count))
-    return SearchedDeep(first.n, made)
+    seeds = [Seed.parse(seed).child(_RUNS, k) for k in range(count)]
+    if criterion == Criterion.REGIONAL:
+        return SearchedDeep(first.n, tuple(deep_probe(rows, first, moves=moves, seed=s) for s in seeds))
+    if criterion == Criterion.GLOBAL:
+        return SearchedDeep(first.n, tuple(pair_probe(rows, first, moves=moves, seed=s) for s in seeds))
+    raise InputError(f"criterion {str(criterion)!r}: search for 'regional' or 'global' thresholds")
