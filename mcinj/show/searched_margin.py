@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mcinj.infer.searched import summarise_searches
+from mcinj.infer.searched import Searches, summarise_searches
 from mcinj.show.distance import distance_axes, shared_by_sizes
 from mcinj.show.groups import groups_by, size_name
 from mcinj.show.margin import bounds_in_plane, level_at, margin_summary
@@ -41,11 +41,11 @@ def searched_margin_summary(trials: pandas.DataFrame) -> pandas.DataFrame:
 
     mean: of the least margin of all runs, an estimate of the mean κ* from above; se its standard error. mean_lo,
     mean_hi: 95 % interval of the mean κ*, from below with the gap taken off. miss_geometric, miss_gap: two
-    extrapolations of what all runs still miss. unique: share of streams whose least margin only one run found. reach:
-    share of runs that found the least of their stream. single: mean excess of one run over the least. share_positive:
-    of the least margins, an upper bound of the share of injective layers. q10, median, q90: of the least margins.
-    dependent: streams whose rows do not have rank n, left out of all the rest. seconds: per stream. Theory columns as
-    in `margin_summary`.
+    extrapolations of what all runs still miss, the first empty where noise makes it the larger one. unique: share of
+    streams whose least margin only one run found. reach: share of runs that found the least of their stream. single:
+    mean excess of one run over the least. share_positive: of the least margins, an upper bound of the share of
+    injective layers. q10, median, q90: of the least margins. dependent: streams whose rows do not have rank n, left out
+    of all the rest. seconds: per stream. Theory columns as in `margin_summary`.
     """
     import pandas
 
@@ -61,12 +61,17 @@ def searched_margin_summary(trials: pandas.DataFrame) -> pandas.DataFrame:
             row |= {"mean": float(least.mean()), "se": told.se}
             row |= {"mean_lo": 1.0 - told.interval[1], "mean_hi": 1.0 - told.interval[0]}
             row |= {"q10": q10, "median": median, "q90": q90, "share_positive": float((least > 0).mean())}
-            row |= {"miss_geometric": told.geometric, "miss_gap": told.gap, "miss_gap_se": told.gap_se}
+            row |= {"miss_geometric": _geometric(told), "miss_gap": told.gap, "miss_gap_se": told.gap_se}
             row |= {"single": told.single, "reach": told.reach, "unique": told.unique, "unique_high": told.unique_high}
         for k, name in enumerate(("plain_rdt", "lifted_rdt", "one_rsb", "two_rsb")):
             row[name] = float(level_at(m / n, k)) if ensemble == "gaussian" else np.nan
         rows.append({**row, "seconds": float(part.groupby("trial")["seconds"].sum().mean())})
     return pandas.DataFrame(rows)
+
+
+def _geometric(told: Searches) -> float:
+    """The geometric estimate of the miss; NaN where it exceeds the gap, that is, where noise hides the gains' ratio."""
+    return told.geometric if told.geometric <= told.gap else np.nan
 
 
 def best_budget(summary: pandas.DataFrame) -> pandas.DataFrame:
@@ -92,7 +97,7 @@ def searched_margin_axes(axes: Any, trials: pandas.DataFrame, proved: pandas.Dat
         looks = {"marker": "v", "markerfacecolor": "white", "markersize": 6.5, "linestyle": "-"}
         if kind == "proved":
             looks = {"marker": "o", "markersize": 4, "linestyle": "none"}
-        shift = 1.0 + 0.01 * (sizes.index(n) - (len(sizes) - 1) / 2)  # beside one another
+        shift = 1.0 + 0.004 * (sizes.index(n) - (len(sizes) - 1) / 2)  # beside one another
         axes.errorbar(
             part["alpha"] * shift,
             part["mean"],
@@ -182,7 +187,7 @@ def _laws(page: Page, best: pandas.DataFrame, trials: pandas.DataFrame, figures:
     counts = best["alpha"].value_counts()
     ratios = sorted(counts[counts == counts.max()].index)
     ratios = [ratios[round(k)] for k in np.linspace(0, len(ratios) - 1, min(len(ratios), _MOST_PANELS))]
-    with figure(figsize=(2.4 * len(ratios) + 1.2, 3.4), ncols=len(ratios), sharey=True, squeeze=False) as (fig, axes):
+    with figure(figsize=(2.4 * len(ratios) + 1.0, 3.4), ncols=len(ratios), sharey=True, squeeze=False) as (fig, axes):
         for panel, alpha in zip(axes[0], ratios, strict=True):
             margin_law_axes(panel, trials, alpha)
         axes[0, 0].set_ylabel("share of layers with searched κ* > t")
@@ -230,7 +235,7 @@ def calibration(trials: pandas.DataFrame, proved: pandas.DataFrame) -> pandas.Da
         told = summarise_searches(-found)
         row = {"n": n, "ensemble": ensemble, "moves": moves, "m": m, "alpha": m / n, "streams": len(found)}
         row |= {"missed": float((excess.min(axis=1) > 10.0**-_DIGITS).mean()), "miss": float(excess.min(axis=1).mean())}
-        row |= {"hit": float((excess <= 10.0**-_DIGITS).mean()), "geometric": told.geometric, "gap": told.gap}
+        row |= {"hit": float((excess <= 10.0**-_DIGITS).mean()), "geometric": _geometric(told), "gap": told.gap}
         low = found < ends[:, :1] - 10.0**-_DIGITS
         rows.append({**row, "reach": told.reach, "single": told.single, "below": int(low.sum())})
     return pandas.DataFrame(rows)

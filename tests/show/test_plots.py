@@ -83,6 +83,7 @@ def test_plots_of_deep_networks() -> None:
         ("searched_global", ("searched_deep",)),
         ("active", ("active", "active_gap")),
         ("margin", ("margin", "margin_gap")),
+        ("margin_searched", ("searched_margin",)),
         ("cells", ("cells", "cells_expected")),
         ("source_5_10_15", ("verdicts", "witnesses")),
     ],
