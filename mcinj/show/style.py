@@ -98,7 +98,8 @@ def save(fig: Any, folder: Path, name: str) -> list[Path]:
 def _png(fig: Any, pixels: bytes) -> bytes:
     """A PNG with a palette of a figure's pixels (RGBA, opaque): a third of the bytes, no visible difference."""
     image = importlib.import_module("PIL.Image")
-    width = int(fig.get_figwidth() * SETTINGS["savefig.dpi"])
+    across = fig.get_figwidth() * SETTINGS["savefig.dpi"]  # 3.26 · 150 is 488.99999999999994 in floats, and 489 pixels
+    width = next(w for w in (round(across), int(across)) if len(pixels) % (4 * w) == 0)
     picture = image.frombytes("RGBA", (width, len(pixels) // (4 * width)), pixels).convert("RGB")
     small = BytesIO()
     picture.quantize(colors=192, dither=image.Dither.NONE).save(small, format="png", optimize=True)

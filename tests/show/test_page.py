@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from mcinj.show.lines import spread
 from mcinj.show.page import Page
@@ -32,6 +33,17 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
         png, svg = save(fig, folder, "p")
     assert png.read_bytes().startswith(b"\x89PNG")
     return svg
+
+
+@pytest.mark.parametrize("wide", [3.26, 4.02, 4.03, 6.4, 8.25])
+def test_pictures_are_as_wide_as_they_were_drawn(wide: float, tmp_path: Path) -> None:
+    with figure(figsize=(wide, 3.0)) as (fig, axes):
+        axes.axvspan(0, 1, color="black")
+        fig.savefig(tmp_path / "theirs.png")
+        png, _ = save(fig, tmp_path, "ours")
+    theirs, ours = (np.asarray(Image.open(path).convert("L"), dtype=float) for path in (tmp_path / "theirs.png", png))
+    assert ours.shape == theirs.shape
+    assert np.abs(ours - theirs).mean() < 2  # a row that is a pixel too short shears the picture: 50 and more
 
 
 def test_texts_of_users_are_text(picture: Path) -> None:
