@@ -9,13 +9,13 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from naive.margins import by_angles, by_critical_points
 
 import mcinj
 from mcinj import InputError
 from mcinj.networks import RowStream
 from mcinj.quantify import margin_searched, margin_walk
 from mcinj.quantify.margin_searched import searched_margin
-from tests.naive.margins import by_angles, by_critical_points
 
 
 def exact_level(rows: np.ndarray, x: tuple[Fraction, ...]) -> Fraction:
