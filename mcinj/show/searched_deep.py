@@ -123,7 +123,7 @@ def searched_deep_axes(axes: Any, trials: pandas.DataFrame, layers: int, proved:
     axes.set_xlim(1.08 / sizes[0], 0.0)
     shown: list[int] = []
     for n in sizes:
-        if not shown or 1 / shown[-1] - 1 / n > 0.055 / sizes[0]:  # a figure needs room
+        if not shown or 1 / shown[-1] - 1 / n > 0.045 / sizes[0]:  # a figure needs room
             shown.append(n)
     axes.set_xticks([1 / n for n in shown], [f"1/{n}" for n in shown])
     if bounds:
