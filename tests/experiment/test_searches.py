@@ -124,15 +124,12 @@ KINDS = {
     "searched_global": SEARCHED_GLOBAL,
     "active": ACTIVE,
     "margin": MARGIN,
-    "searched_margin": SEARCHED_MARGIN,
     "cells": CELLS,
-}
+}  # SEARCHED_MARGIN is not: its path depends on whether a process compiles the walk or loads it (docs/limits.md)
 
 
 @pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
 def test_same_table_for_any_workers_and_after_a_part(config: dict[str, Any], tmp_path: Path) -> None:
-    if config is SEARCHED_MARGIN:
-        mcinj.run(config, jobs=1, results=tmp_path / "compiled")  # its path depends on whether the walk is compiled anew
     whole = mcinj.run(config, jobs=1, results=tmp_path / "one")
     same(mcinj.run(config, jobs=2, results=tmp_path / "two"), whole)
     kind = next(k for k, v in config.items() if isinstance(v, list))
