@@ -113,8 +113,8 @@ def searched_margin(
 
     Notes
     -----
-    The path of a run is that of one build of the machine code: a process that has just compiled the walk may take another
-    than one that loads it, and then find other bounds. All of them are proved.
+    The path of a run is that of one build of the machine code: a process that has just compiled the walk may take
+    another than one that loads it, and then find other bounds. All of them are proved.
 
     The walk counts rows, the margin asks for their rank: the same for rows in general position. Where many rows are
     dependent (random signs) searched values are still proved upper bounds, but often far from the margin.
