@@ -130,7 +130,9 @@ def _packed(cres: CompileResult) -> bytes:
     name, _, (code, bitcode) = library.serialize_using_object_code()
     module = library._final_module
     needs = sorted(f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm."))
-    defines = {v.name for v in (*module.functions, *module.global_variables) if not v.is_declaration}
+    own = (llvm.Linkage.internal, llvm.Linkage.private)
+    values = (*module.functions, *module.global_variables)
+    defines = {v.name for v in values if not v.is_declaration and v.linkage not in own}
     fndesc = cres.fndesc
     fndesc.typemap = fndesc.calltypes = None  # not needed, and large
     rest = (

@@ -13,6 +13,7 @@ import gc
 import threading
 from typing import Any
 
+import llvmlite.binding as llvm
 from numba.core import codegen, compiler
 from numba.core.environment import lookup_environment
 
@@ -32,6 +33,17 @@ class _Library(codegen.JITCodeLibrary):  # type: ignore[misc]
     def finalize(self) -> None:
         self._linking_libraries = _all_of(self._linking_libraries)
         super().finalize()
+
+    def _optimize_final_module(self) -> None:
+        """Then keep what was taken in to itself: each function calls its own copies.
+
+        Linked in, they could be replaced by copies of another function that was emitted before. These are optimised in
+        another place; where sums may be reassociated, what a process finds then depended on what it had compiled.
+        """
+        super()._optimize_final_module()
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == llvm.Linkage.linkonce_odr:
+                function.linkage = llvm.Linkage.internal
 
     def _finalize_specific(self) -> None:
         super()._finalize_specific()
@@ -152,6 +164,7 @@ def supported() -> bool:
         codegen.JITCodeLibrary: (
             "_finalize_specific", "_get_module_for_linking", "_finalize_dynamic_globals", "_finalize_final_module",
             "_raise_if_finalized", "_ensure_finalized", "_set_compiled_object", "enable_object_caching",
+            "_optimize_final_module",
         ),
         compiler.Compiler: ("define_pipelines", "_compile_core"),
         codegen.JitEngine: ("is_symbol_defined",),

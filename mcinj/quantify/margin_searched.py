@@ -108,14 +108,11 @@ def searched_margin(
     --------
     >>> import mcinj
     >>> found = searched_margin(mcinj.sample(6, (40,), seed=1), moves=1000)
-    >>> f"{found.high:.4f}"
-    '0.0393'
+    >>> f"{found.high:.4f}", found.agreeing
+    ('0.0393', 4)
 
     Notes
     -----
-    The path of a run is that of one build of the machine code: a process that has just compiled the walk may take
-    another than one that loads it, and then find other bounds. All of them are proved.
-
     The walk counts rows, the margin asks for their rank: the same for rows in general position. Where many rows are
     dependent (random signs) searched values are still proved upper bounds, but often far from the margin.
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding as llvm
 import numba
 import numpy as np
 import pytest
@@ -97,6 +98,26 @@ def test_code_from_the_cache_is_taken_into_other_functions(folder: Path) -> None
 
     assert njit()(twice)(VALUES, 2) == 6
     assert compiled(cached) == 0
+
+
+def test_a_function_calls_its_own_copy_of_what_it_takes_in(folder: Path) -> None:
+    # Otherwise what a call does to the last bit depends on which function a process had compiled before.
+    def steps(x: Any) -> Any:
+        return 0 if x < 1.0 else 1 + steps_of(0.5 * x)  # not inlined whole, since it calls itself
+
+    steps_of = njit()(steps)
+
+    def both(x: Any) -> Any:
+        return steps_of(x) + steps_of(3.0 * x)
+
+    caller: Any = njit()(both)
+    assert steps_of(5.0) == 3
+    assert caller(5.0) == 7
+    (made,) = caller.overloads.values()
+    own = {made.fndesc.llvm_func_name, made.fndesc.llvm_cpython_wrapper_name}
+    whole = [f for f in made.library._final_module.functions if not f.is_declaration]
+    assert {f.name for f in whole if f.linkage != llvm.Linkage.internal} <= own
+    assert any(f.name not in own for f in whole)
 
 
 def test_a_constant_is_not_compiled_for(folder: Path) -> None:

@@ -124,8 +124,9 @@ KINDS = {
     "searched_global": SEARCHED_GLOBAL,
     "active": ACTIVE,
     "margin": MARGIN,
+    "searched_margin": SEARCHED_MARGIN,
     "cells": CELLS,
-}  # SEARCHED_MARGIN is not: its path depends on whether a process compiles the walk or loads it (docs/limits.md)
+}
 
 
 @pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
