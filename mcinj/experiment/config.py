@@ -283,8 +283,7 @@ def _rule(text: str, trials: int) -> str:
 def _probes(block: ProbeBlock, where: str) -> Iterator[ProbeSet]:
     _positive(block.trials, f"{where}: trials", MAX_TRIALS)
     for n in _sizes(block.n, where):
-        for moves in block.moves if isinstance(block.moves, list) else [block.moves]:
-            _positive(moves, f"{where}: moves", 2**50)
+        for moves in _moves(block.moves, where):
             yield ProbeSet(n, _ensemble(block.ensemble, where), moves, block.trials)
 
 
@@ -295,13 +294,20 @@ def _searched(block: SearchedBlock, where: str) -> Iterator[SearchedSet | Search
     if criterion == Criterion.LAYERWISE:
         raise InputError(f"{where}: criterion = 'layerwise': search for regional or global thresholds")
     for n in _sizes(block.n, where):
-        for moves in block.moves if isinstance(block.moves, list) else [block.moves]:
-            _positive(moves, f"{where}: moves", 2**50)
+        for moves in _moves(block.moves, where):
             widths, law = _earlier(n, block, where), _ensemble(block.ensemble, where)
             if widths:
                 yield SearchedDeepSet(n, widths, law, moves, block.runs, block.trials, criterion)
             else:
                 yield SearchedSet(n, law, moves, block.runs, block.trials)
+
+
+def _moves(moves: int | list[int], where: str) -> list[int]:
+    """The budgets of a block: a number or a list."""
+    found = moves if isinstance(moves, list) else [moves]
+    for each in found:
+        _positive(each, f"{where}: moves", 2**50)
+    return found
 
 
 def _runs(runs: int, where: str) -> None:
@@ -333,8 +339,7 @@ def _margin(block: MarginBlock, where: str) -> Iterator[MarginSet | SearchedMarg
             yield MarginSet(n, law, widths, tolerance, block.trials, budget)
             continue
         _runs(block.runs, where)
-        for moves in block.moves if isinstance(block.moves, list) else [block.moves]:
-            _positive(moves, f"{where}: moves", 2**50)
+        for moves in _moves(block.moves, where):
             yield SearchedMarginSet(n, law, widths, moves, block.runs, block.trials)
 
 

@@ -52,7 +52,18 @@ class WidthsSet(OneLayerSet):
         return tuple({"m": m} for m in self.widths)
 
 
-class RunsSet(OneLayerSet):
+class MovesSet(OneLayerSet):
+    """Sets of searches with a budget of moves, which is part of their name."""
+
+    moves: int
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Columns that name the set, and their values."""
+        return {**super().keys, "moves": self.moves}
+
+
+class RunsSet(MovesSet):
     """Sets that search each stream several times."""
 
     runs: int
@@ -64,18 +75,13 @@ class RunsSet(OneLayerSet):
 
 
 @dataclass(frozen=True)
-class ProbeSet(OneLayerSet):
+class ProbeSet(MovesSet):
     """Witness searches (`mcinj.decide.probe.probe`) at one n with one budget of moves."""
 
     n: int
     ensemble: str
     moves: int
     trials: int
-
-    @property
-    def keys(self) -> dict[str, Any]:
-        """Columns that name the set, and their values."""
-        return {"n": self.n, "ensemble": self.ensemble, "moves": self.moves}
 
     def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
         """Rows of the table for one trial."""
@@ -103,11 +109,6 @@ class SearchedSet(RunsSet):
     moves: int
     runs: int
     trials: int
-
-    @property
-    def keys(self) -> dict[str, Any]:
-        """Columns that name the set, and their values."""
-        return {"n": self.n, "ensemble": self.ensemble, "moves": self.moves}
 
     def rows(self, root: int, trial: int) -> Iterator[dict[str, Any]]:
         """Rows of the table for one trial."""
@@ -255,7 +256,7 @@ class MarginSet(WidthsSet):
 
 
 @dataclass(frozen=True)
-class SearchedMarginSet(WidthsSet):
+class SearchedMarginSet(MovesSet):
     """Searched margins (`mcinj.quantify.margin_searched`) at one n and several widths of each stream.
 
     Trial t looks at the layers of the seed root/n/t, those that blocks without moves enclose.
@@ -267,11 +268,6 @@ class SearchedMarginSet(WidthsSet):
     moves: int
     runs: int
     trials: int
-
-    @property
-    def keys(self) -> dict[str, Any]:
-        """Columns that name the set, and their values."""
-        return {"n": self.n, "ensemble": self.ensemble, "moves": self.moves}
 
     @property
     def parts(self) -> tuple[dict[str, Any], ...]:

@@ -29,19 +29,10 @@ _BOTH_SIDES = 1e-10  # levels above minus this (in units of the rows) are proved
 class MarginSearch(ScaledRows):
     """Bounds on `min ρ` over unit x (no biases), or over `|x| <= 1` (biases): see `mcinj.quantify.margin_kernel`.
 
-    Parameters
-    ----------
-    rows, biases
-        (m, n) exact rows, none of them 0, of rank n, and (m,) exact biases or None.
-
     Attributes
     ----------
-    scale
-        No margin of these rows is larger in size.
     best
-        The least value found, exactly.
-    low
-        A proved lower bound of the margin.
+        The least value found, exactly; `low` rises as the search goes on.
     """
 
     def __init__(self, rows: FractionMatrix, biases: FractionVector | None) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
+from mcinj.decide.probe.heat_bath import draw
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -313,24 +314,7 @@ def walk(S: Floats, at: Floats, tight: Ints, t: float, q: float, cooling: float,
                 count -= 1
                 above[e] = count
             least = min(least, above[e])
-        top = 0
-        power[0] = 1.0
-        while power[top] > _NEVER and top < m:
-            power[top + 1] = power[top] * q
-            top += 1
-        total = 0.0
-        for e in range(events):
-            if above[e] - least <= top:
-                total += power[above[e] - least]
-        goal = U[done, 1] * total
-        total = 0.0
-        chosen = 0
-        for e in range(events):
-            if above[e] - least <= top:
-                chosen = e
-                total += power[above[e] - least]
-                if total > goal:
-                    break
+        chosen, _ = draw(above, events, least, q, m, _NEVER, U[done, 1], power)
         x = radius * X[chosen]
         y = radius * Y[chosen]
         for j in range(width):

@@ -19,14 +19,13 @@ import numpy.typing as npt
 
 from mcinj.certify.collision import collision_at
 from mcinj.certify.witness import Witness
-from mcinj.decide.budget import whole
 from mcinj.decide.layer.threshold import RowStream
 from mcinj.decide.probe.deep import first_layer_failure
-from mcinj.decide.probe.deep_walk import FOUND, TIGHT, WIDTH, Layers, composed_row, slopes_along
+from mcinj.decide.probe.deep_walk import FOUND, TIGHT, WIDTH, Layers
 from mcinj.decide.probe.pair_reach import ExactPairs
 from mcinj.decide.probe.pair_walk import DIFFERENCE, HERE, PER_ROW, THERE, doubled, pair_walk
 from mcinj.decide.probe.probe import MatrixRows, row_source
-from mcinj.decide.probe.stream_search import StreamSearch
+from mcinj.decide.probe.stream_search import SHARES, StreamSearch, searched_stream
 from mcinj.errors import InputError
 from mcinj.networks import Network, Seed
 
@@ -112,14 +111,8 @@ def pair_probe(rows: RowStream | npt.ArrayLike, first: Network, *, moves: int, s
 
     Source: docs/searched.md.
     """
-    whole("moves", moves, 0)
-    if first.biases is not None:
-        raise InputError("a collision search looks at networks without biases")
     started = time.perf_counter()
-    source = row_source(rows)
-    columns = first.widths[-1]
-    if source.take(1).shape[1:] != (columns,):
-        raise InputError(f"rows have shape {source.take(1).shape[1:]}, expected ({columns},): one entry per unit")
+    source = searched_stream(rows, first, moves, "collision")
     root = Seed.parse(seed)
     search = _Pairs(source, first, root.child(0))
     for k in range(1, first.depth + 1):
@@ -200,24 +193,10 @@ class _Pairs(StreamSearch):
 
     def _points(self, x: Floats, tight: Ints) -> Iterator[tuple[int, ...]]:
         """Integer pairs near x at which its closed rows are equal and its tight values negative."""
-        net = self._net
-        z = net.values(x)
-        base, closing = int(net.zoff[-2]), tight % PER_ROW == DIFFERENCE
+        closing = tight % PER_ROW == DIFFERENCE
         equal = sorted(int(j) // PER_ROW for j in tight[closing])
-        inward = np.zeros(2 * self.n)
-        if not closing.all():
-            rows, spare = np.empty((len(tight), 2 * self.n)), np.empty((2, max(2 * self.n, int(net.size.max()))))
-            for row, j in zip(rows, tight, strict=True):
-                composed_row(net, 2 * self.n, z, j, row, spare)
-            inward[:] = np.linalg.lstsq(rows, np.where(closing, 0.0, -1.0), rcond=None)[0]
-        slope = np.empty(len(z))
-        slopes_along(net, z, inward, slope)
-        turning = z * slope < 0
-        turning[base:] &= z[base:] < 0
-        turning[base + DIFFERENCE :: PER_ROW] = False
-        turning[base + tight] = False
-        step = float(np.min(-z[turning] / slope[turning], initial=1.0))
-        for share in (0.5, 0.1, 0.9, 0.01, 0.001):
+        inward, step = self._inward(x, tight, np.where(closing, 0.0, -1.0), slice(DIFFERENCE, None, PER_ROW))
+        for share in SHARES:
             pair = self.exact.equalised(x + share * step * inward, equal)
             if pair is not None:
                 yield pair

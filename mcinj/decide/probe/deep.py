@@ -18,12 +18,11 @@ import numpy.typing as npt
 
 from mcinj.certify.collision import collision_at
 from mcinj.certify.witness import Witness
-from mcinj.decide.budget import whole
 from mcinj.decide.layer.threshold import RowStream
 from mcinj.decide.probe.deep_reach import ExactStream, integer_point
-from mcinj.decide.probe.deep_walk import FOUND, TIGHT, WIDTH, Layers, composed_row, deep_walk, slopes_along
+from mcinj.decide.probe.deep_walk import FOUND, TIGHT, WIDTH, Layers, deep_walk
 from mcinj.decide.probe.probe import COLD, MatrixRows, probe, row_source
-from mcinj.decide.probe.stream_search import StreamSearch
+from mcinj.decide.probe.stream_search import SHARES, StreamSearch, searched_stream
 from mcinj.errors import InputError
 from mcinj.networks import Network, Seed
 
@@ -104,14 +103,8 @@ def deep_probe(rows: RowStream | npt.ArrayLike, first: Network, *, moves: int, s
 
     Source: docs/searched.md.
     """
-    whole("moves", moves, 0)
-    if first.biases is not None:
-        raise InputError("a witness search looks at networks without biases")
     started = time.perf_counter()
-    source = row_source(rows)
-    columns = first.widths[-1]
-    if source.take(1).shape[1:] != (columns,):
-        raise InputError(f"rows have shape {source.take(1).shape[1:]}, expected ({columns},): one entry per unit")
+    source = searched_stream(rows, first, moves, "witness")
     root = Seed.parse(seed)
     search = _Search(source, first, root.child(0))
     for k in range(1, first.depth + 1):
@@ -193,22 +186,8 @@ class _Search(StreamSearch):
 
     def _points(self, x: Floats, tight: Ints) -> Iterator[tuple[int, ...]]:
         """Integer inputs near x, in the region where its tight rows are negative."""
-        net = self._net
-        z = net.values(x)
-        inward = np.zeros(self.n)
-        if len(tight):
-            rows, spare = np.empty((len(tight), self.n)), np.empty((2, max(self.n, int(net.size.max()))))
-            for row, j in zip(rows, tight, strict=True):
-                composed_row(net, self.n, z, j, row, spare)
-            inward[:] = np.linalg.lstsq(rows, -np.ones(len(tight)), rcond=None)[0]
-        slope = np.empty(len(z))
-        slopes_along(net, z, inward, slope)
-        base = int(net.zoff[-2])
-        turning = z * slope < 0
-        turning[base:] &= z[base:] < 0
-        turning[base + tight] = False
-        step = float(np.min(-z[turning] / slope[turning], initial=1.0))
-        for share in (0.5, 0.1, 0.9, 0.01, 0.001):
+        inward, step = self._inward(x, tight, -np.ones(len(tight)))
+        for share in SHARES:
             point = integer_point(x + share * step * inward)
             if point is not None:
                 yield point

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
+from mcinj.decide.probe.heat_bath import draw
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -34,6 +35,7 @@ STATE = 4
 _FAR = 1e3  # lines end here, in units of |x|: what lies beyond is an angle of a thousandth
 _NEWTON = 6  # steps at most
 _NEAR = 1e-9  # of a tight row, relative to its length
+NEVER = 1e-9  # zeros of less weight than this, relative to the best of the line, are not drawn
 
 
 class Layers(NamedTuple):
@@ -388,6 +390,51 @@ def settle(net: Layers, x: Floats, z: Floats, tight: Ints, k: int, rows: Gradien
 
 
 @njit(error_model="numpy")
+def direction(uniform: Floats, x: Floats, rows: Gradients, k: int, d: Floats) -> bool:
+    """d (n,): a unit vector orthogonal to x and rows.Q[:k], from n uniform numbers; False if rounding leaves none."""
+    n = len(x)
+    for c in range(n):
+        d[c] = uniform[c] - 0.5
+    for _ in range(2):
+        for a in range(k + 1):
+            f = 0.0
+            for c in range(n):
+                f += d[c] * (x[c] if a == k else rows.Q[a, c])
+            for c in range(n):
+                d[c] -= f * (x[c] if a == k else rows.Q[a, c])
+    length = 0.0
+    for c in range(n):
+        length += d[c] * d[c]
+    length = np.sqrt(length)
+    if not length > 1e-7:
+        return False
+    for c in range(n):
+        d[c] /= length
+    return True
+
+
+@njit(error_model="numpy")
+def rooms(net: Layers, n: int) -> tuple[Sweep, Zeros, Gradients]:
+    """Room for a walk whose state has n coordinates."""
+    _, _, _, size, zoff = net
+    layers = len(size)
+    total = zoff[layers]
+    widest = max(n, size.max())
+    capacity = 8 * size[layers - 1] + 64
+    return (
+        Sweep(
+            np.empty(total),
+            np.empty(total),
+            np.empty(total),
+            np.empty((layers, widest)),
+            np.empty((layers, widest), dtype=np.int64),
+        ),
+        Zeros(np.empty(capacity), np.empty(capacity, dtype=np.int64), np.empty(capacity, dtype=np.int64)),
+        Gradients(np.empty((n, n)), np.empty((n, n)), np.empty((n, n)), np.empty((2, widest))),
+    )
+
+
+@njit(error_model="numpy")
 def deep_walk(
     net: Layers, x: Floats, tight: Ints, state: Ints, best: Floats, kept: Ints, q: float, cooling: float, most: int,
     free: float, reach: int, U: Floats,
@@ -411,21 +458,9 @@ def deep_walk(
     oz = np.empty(total)
     s = np.empty(total)
     y = np.empty(total)
-    widest = max(n, size.max())
-    room = Sweep(
-        np.empty(total),
-        np.empty(total),
-        np.empty(total),
-        np.empty((layers, widest)),
-        np.empty((layers, widest), dtype=np.int64),
-    )
-    capacity = 8 * have + 64
-    at = np.empty(capacity)
-    unit = np.empty(capacity, dtype=np.int64)
-    key = np.empty(capacity, dtype=np.int64)
-    zeros = Zeros(at, unit, key)
+    room, zeros, rows = rooms(net, n)
+    at, unit, key = zeros
     skip = np.zeros(have, dtype=np.bool_)
-    rows = Gradients(np.empty((n, n)), np.empty((n, n)), np.empty((n, n)), np.empty((2, widest)))
     d = np.empty(n)
     there = np.empty(n)
     chosen = np.empty(n, dtype=np.int64)
@@ -460,26 +495,11 @@ def deep_walk(
         gradients(net, n, oz, tight, k, rows)
         while k > 0 and not orthonormal(rows, k):
             k -= 1
-        for c in range(n):
-            d[c] = U[done, c] - 0.5
-        for _ in range(2):
-            for a in range(k + 1):
-                f = 0.0
-                for c in range(n):
-                    f += d[c] * (o[c] if a == k else rows.Q[a, c])
-                for c in range(n):
-                    d[c] -= f * (o[c] if a == k else rows.Q[a, c])
-        length = 0.0
-        for c in range(n):
-            length += d[c] * d[c]
-        length = np.sqrt(length)
         if not jump:
             state[TIGHT] = k
-        if not length > 1e-7:
+        if not direction(U[done], o, rows, k, d):
             state[TIGHT] = max(state[TIGHT] - 1, 0)
             continue
-        for c in range(n):
-            d[c] /= length
         for a in range(k):
             skip[tight[a]] = True
         slopes_along(net, oz, d, s)
@@ -496,24 +516,7 @@ def deep_walk(
         low = key[0]
         for e in range(events):
             low = min(low, key[e])
-        top = 0
-        power[0] = 1.0
-        while top < total and power[top] > 1e-9:
-            power[top + 1] = power[top] * q
-            top += 1
-        weight = 0.0
-        for e in range(events):
-            if key[e] - low <= top:
-                weight += power[key[e] - low]
-        goal = U[done, n + 2] * weight
-        pick = 0
-        weight = 0.0
-        for e in range(events):
-            if key[e] - low <= top:
-                weight += power[key[e] - low]
-                pick = e
-                if weight > goal:
-                    break
+        pick, top = draw(key, events, low, q, total, NEVER, U[done, n + 2], power)
         length = 0.0
         for c in range(n):
             there[c] = o[c] + at[pick] * d[c]

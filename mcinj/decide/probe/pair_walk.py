@@ -25,20 +25,22 @@ from mcinj.decide.probe.deep_walk import (
     COUNT,
     EXHAUSTED,
     FOUND,
+    NEVER,
     SPENT,
     TIGHT,
     WIDTH,
-    Gradients,
     Layers,
-    Sweep,
     Zeros,
+    direction,
     forward,
     gradients,
     orthonormal,
+    rooms,
     settle,
     slopes_along,
     sweep,
 )
+from mcinj.decide.probe.heat_bath import draw
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -152,21 +154,11 @@ def pair_walk(
     z = np.empty(total)
     s = np.empty(total)
     y = np.empty(total)
-    widest = max(n, size.max())
-    room = Sweep(
-        np.empty(total),
-        np.empty(total),
-        np.empty(total),
-        np.empty((layers, widest)),
-        np.empty((layers, widest), dtype=np.int64),
-    )
-    capacity = 8 * functionals + 64
-    zeros = Zeros(np.empty(capacity), np.empty(capacity, dtype=np.int64), np.empty(capacity, dtype=np.int64))
+    room, zeros, rows = rooms(net, n)
     at, unit, key = zeros
     skip = np.zeros(functionals, dtype=np.bool_)
     up = np.zeros(functionals, dtype=np.bool_)
     closed = np.zeros(have, dtype=np.bool_)
-    rows = Gradients(np.empty((n, n)), np.empty((n, n)), np.empty((n, n)), np.empty((2, widest)))
     d = np.empty(n)
     there = np.empty(n)
     chosen = np.empty(n + 1, dtype=np.int64)
@@ -211,23 +203,8 @@ def pair_walk(
         gradients(net, n, z, tight, k, rows)
         while k > 0 and not orthonormal(rows, k):
             k -= 1
-        for c in range(n):
-            d[c] = U[done, c] - 0.5
-        for _ in range(2):
-            for a in range(k + 1):
-                f = 0.0
-                for c in range(n):
-                    f += d[c] * (x[c] if a == k else rows.Q[a, c])
-                for c in range(n):
-                    d[c] -= f * (x[c] if a == k else rows.Q[a, c])
-        length = 0.0
-        for c in range(n):
-            length += d[c] * d[c]
-        length = np.sqrt(length)
-        if not length > 1e-7:
+        if not direction(U[done], x, rows, k, d):
             continue
-        for c in range(n):
-            d[c] /= length
         _mark(tight, k, skip, closed, True)
         slopes_along(net, z, d, s)
         events = 0
@@ -245,24 +222,7 @@ def pair_walk(
             if not jump:
                 state[TIGHT] = 0
             continue
-        top = 0
-        power[0] = 1.0
-        while top < total and power[top] > 1e-9:
-            power[top + 1] = power[top] * q
-            top += 1
-        weight = 0.0
-        for e in range(events):
-            if key[e] >= 0 and key[e] - low <= top:
-                weight += power[key[e] - low]
-        goal = U[done, n + 2] * weight
-        pick = 0
-        weight = 0.0
-        for e in range(events):
-            if key[e] >= 0 and key[e] - low <= top:
-                weight += power[key[e] - low]
-                pick = e
-                if weight > goal:
-                    break
+        pick, top = draw(key, events, low, q, total, NEVER, U[done, n + 2], power)
         length = 0.0
         for c in range(n):
             there[c] = x[c] + at[pick] * d[c]

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from mcinj.decide.budget import whole
 from mcinj.decide.layer.threshold import RowStream
-from mcinj.decide.probe.deep_walk import EXHAUSTED, FOUND, STATE, WIDTH, Layers
-from mcinj.decide.probe.probe import HOT, distinct_directions
+from mcinj.decide.probe.deep_walk import EXHAUSTED, FOUND, STATE, WIDTH, Layers, composed_row, slopes_along
+from mcinj.decide.probe.probe import HOT, distinct_directions, row_source
+from mcinj.errors import InputError
 from mcinj.networks import Network, Seed
 
 Floats = npt.NDArray[np.float64]
@@ -25,11 +27,25 @@ _FREE = 0.02  # share of moves in a direction of no constraint
 _WINDOW = 3  # tenths of the hidden units: so many of their breakpoints are followed on either side of an input
 _CHUNK = 256  # moves between two looks at the rows
 _WIDEST = 64  # rows per input; a witness that outlives them all is as good as any
+_NONE = slice(0)
+SHARES = (0.5, 0.1, 0.9, 0.01, 0.001)  # of the way that `_inward` leaves
 
 
 def scaled_layers(earlier: Sequence[Floats], last: Floats) -> Layers:
     """A network as walks want it; every layer times a power of two that brings its entries near 1."""
     return Layers.of([*(np.ldexp(w, -int(np.frexp(np.abs(w).max(initial=0.0))[1])) for w in earlier), last])
+
+
+def searched_stream(rows: RowStream | npt.ArrayLike, first: Network, moves: int, what: str) -> RowStream:
+    """The rows as a stream; `InputError` where `what`, a kind of search, cannot look at them behind `first`."""
+    whole("moves", moves, 0)
+    if first.biases is not None:
+        raise InputError(f"a {what} search looks at networks without biases")
+    source, columns = row_source(rows), first.widths[-1]
+    shape = source.take(1).shape[1:]
+    if shape != (columns,):
+        raise InputError(f"rows have shape {shape}, expected ({columns},): one entry per unit")
+    return source
 
 
 class StreamSearch(ABC):
@@ -127,6 +143,27 @@ class StreamSearch(ABC):
             have = 2 * have
             reach = self._exact_reach(point, have)
         return reach
+
+    def _inward(self, x: Floats, tight: Ints, wanted: Floats, passed: slice = _NONE) -> tuple[Floats, float]:
+        """A direction from x in which the tight functionals change by `wanted`, and how far the linear piece holds.
+
+        Negative functionals of the last layer stay negative so far, but for `passed` ones and the tight ones.
+        """
+        net, size = self._net, self._dimension
+        z, base = net.values(x), int(net.zoff[-2])
+        inward = np.zeros(size)
+        if wanted.any():
+            rows, spare = np.empty((len(tight), size)), np.empty((2, max(size, int(net.size.max()))))
+            for row, j in zip(rows, tight, strict=True):
+                composed_row(net, size, z, j, row, spare)
+            inward[:] = np.linalg.lstsq(rows, wanted, rcond=None)[0]
+        slope = np.empty(len(z))
+        slopes_along(net, z, inward, slope)
+        turning = z * slope < 0
+        turning[base:] &= z[base:] < 0
+        turning[base:][passed] = False
+        turning[base + tight] = False
+        return inward, float(np.min(-z[turning] / slope[turning], initial=1.0))
 
     @property
     @abstractmethod
