@@ -299,11 +299,11 @@ def _numbers(values: Any, name: str, ndim: int) -> tuple[FloatArray, Any]:
     elif array.dtype.kind != "f":
         raise InputError(f"{name} has dtype {array.dtype}; give real numbers (float64, float32, integers)")
     try:
-        floats = (
-            array.astype(np.float64)
-            if rational is None
-            else np.array([float(v) for v in rational.flat], dtype=np.float64).reshape(array.shape)
-        )
+        if rational is None:
+            with np.errstate(invalid="ignore"):  # of a signalling nan, which is refused below
+                floats = array.astype(np.float64)
+        else:
+            floats = np.array([float(v) for v in rational.flat], dtype=np.float64).reshape(array.shape)
     except OverflowError:
         raise InputError(f"{name} holds numbers beyond the range of float64 (1.8e308); rescale the layer") from None
     if not np.isfinite(floats).all():

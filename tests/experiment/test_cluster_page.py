@@ -18,8 +18,8 @@ from mcinj.experiment.store import read_table
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="bash")
 PAGE = {block.title: block.text for block in blocks(DOCS / "cluster.md") if block.title}
 TOML = 'name = "one_layer"\nseed = 4\n[[threshold]]\nn = [2, 3]\ntrials = 30\n'
-# Stand-ins for SLURM's commands: a submitted script is started at once, a cancelled one killed. Like SLURM, sbatch keeps a
-# copy of the script, since the caller deletes it as soon as sbatch has answered.
+# Stand-ins for SLURM's commands: a submitted script is started at once, a cancelled one killed.
+# Like SLURM, sbatch keeps a copy of the script, since the caller deletes it as soon as sbatch has answered.
 SBATCH = """#!/bin/bash
 cp "$1" "job-$$.sh" && cp "$1" submitted.sh || exit 1
 setsid bash "job-$$.sh" > "job-$$.log" 2>&1 &

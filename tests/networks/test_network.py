@@ -19,6 +19,8 @@ BAD = {
     "bool": ([np.array([[True]])], "bool"),
     "objects": ([np.array([[None]])], "not numbers"),
     "nan": ([np.array([[np.nan]])], "nan or inf"),
+    "signalling nan": ([np.array([[0x7FA00000]], np.uint32).view(np.float32)], "nan or inf"),
+    "signalling nan of 16 bits": ([np.array([[0x7D00]], np.uint16).view(np.float16)], "nan or inf"),
     "inf": ([np.array([[1.0, -np.inf]])], "nan or inf"),
     "empty": ([np.zeros((0, 2))], "empty"),
     "no input": ([np.zeros((2, 0))], "empty"),
@@ -30,6 +32,7 @@ BAD = {
 }
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("case", BAD)
 def test_bad_weights_get_one_clear_line(case: str) -> None:
     weights, words = BAD[case]

@@ -24,8 +24,8 @@ RAISE = 22  # most positives that a node may lack for its bound to be raised; 0:
 TRIM = 23  # sets of a node that lacks none are shrunk if it has at most so many times too many choices
 GLOBALS = 24
 # FI: integers of a frame.
-PHASE, COUNT, SETS, ROW, FORCED, TAIL, NOWITNESS = range(7)
-FIELDS = 8
+PHASE, COUNT, SETS, ROW, TAIL, NOWITNESS = range(6)
+FIELDS = 6
 ENTER, EXTEND, REFRESH, RAISING, BRANCH, NEGATIVE, POSITIVE, LEAVE = range(8)
 NEG, POS, FREE, WITH = range(4)
 
