@@ -98,6 +98,11 @@ class Watch:
         return time.perf_counter() - self.started
 
     @property
+    def working(self) -> float:
+        """Seconds since the start without those of compilation, which are on no limit's account."""
+        return self.elapsed - self._compiled
+
+    @property
     def quiet(self) -> bool:
         """Whether a part of the decision is being decided by itself."""
         return self._quiet > 0
@@ -105,7 +110,7 @@ class Watch:
     @property
     def left(self) -> float | None:
         """Seconds left, None without a limit; negative past it."""
-        return None if self.limit is None else self.limit + self._compiled - self.elapsed
+        return None if self.limit is None else self.limit - self.working
 
     def enter(self, stage: str) -> None:
         """A new stage begins; its nodes count from 0."""
@@ -208,6 +213,17 @@ def watching(watch: Watch) -> Iterator[Watch]:
             yield watch
     finally:
         _CURRENT.reset(token)
+
+
+@contextmanager
+def attended() -> Iterator[Watch]:
+    """The watch of what is running or, where nothing watches, a new one; either way it notes when numba compiles."""
+    watch = _CURRENT.get()
+    if watch is not None:
+        yield watch
+    else:
+        with watching(Watch()) as watch:
+            yield watch
 
 
 def _listener(watch: Watch) -> Any:

@@ -23,7 +23,7 @@ import numpy as np
 from mcinj.decide.layer.exact import circuit_or_point
 from mcinj.inverse.algebra import Line, Matrix, chosen, identity, primitive_rows, solutions
 
-_FAR = 1e12  # rows whose constants are this many times larger than their gradients are left to exact arithmetic
+_FAR = 10**12  # rows whose constants are this many times larger than their gradients are left to exact arithmetic
 _SUPPORT = 1e-9  # multipliers of a linear program below this share of the largest count as zero
 
 
@@ -86,14 +86,17 @@ def relative_interior(rows: Matrix, strict: AbstractSet[int] = frozenset()) -> I
         if any(i in strict for k in circuit for i in groups[k]):
             return None
         step = solutions(flint.fmpq_mat(flint.fmpz_mat([keys[k] for k in circuit])))
-        if step is None:
-            raise RuntimeError("rows that vanish together have no common zero; please report this network")
+        if step is None:  # they vanish wherever all rows hold, and nowhere together
+            return None
         hull = hull * step
         left = [i for i in left if i not in tight]
 
 
 def _alternative(lines: Sequence[Line]) -> tuple[list[int] | None, list[Fraction] | None]:
-    """Rows (g, c) with g != 0: (None, z) with all of them negative at z; (circuit, None); (None, None): no z at all."""
+    """Rows (g, c) with g != 0: (None, z) with all of them negative at z; (circuit, None); (None, None): no z at all.
+
+    A circuit's positive combination is 0: its rows vanish wherever all rows hold, which may be nowhere.
+    """
     rows = flint.fmpz_mat([list(line) for line in lines])
     guess = _linear_program(lines)
     hint: list[int] = []

@@ -32,7 +32,7 @@ from mcinj.decide.bounded.domain import Domain
 from mcinj.decide.budget import limit_of
 from mcinj.decide.check import as_network, check
 from mcinj.decide.verdict import Outcome
-from mcinj.decide.watch import current, time_limit_of
+from mcinj.decide.watch import Watch, attended, time_limit_of
 from mcinj.errors import InputError
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix, FractionVector
@@ -190,21 +190,21 @@ def margin(
     if not 1e-9 <= tolerance <= 0.5:
         raise InputError(f"tolerance is a share of the largest margin, between 1e-9 and 0.5; got {tolerance!r}")
     limit, seconds = limit_of(node_budget), time_limit_of(time_limit)
-    return _Task(net, place, tolerance, limit, seconds).answer()
+    with attended() as watch:
+        return _Task(net, place, tolerance, limit, seconds, watch).answer()
 
 
 class _Task:
     """One question and its budget."""
 
     def __init__(
-        self, net: Network, place: Domain | None, tolerance: float, budget: int, seconds: float | None
+        self, net: Network, place: Domain | None, tolerance: float, budget: int, seconds: float | None, watch: Watch
     ) -> None:
         self.net, self.tolerance, self.budget = net, tolerance, budget
         self.radius = None if place is None else place.high
-        self.started = time.perf_counter()
-        self.clock = self.started  # of the time limit
+        self.started, self.clock = time.perf_counter(), watch.working
         self.seconds = seconds
-        self.watch = current()
+        self.watch = watch
 
     def answer(self) -> Margin:
         net = self.net
@@ -227,9 +227,7 @@ class _Task:
                 "weights (times the ball's radius) or biases beyond 1e301: margins would leave the range of float64; "
                 "divide the layer by a power of two"
             )
-        search = MarginSearch(rows, biases)
-        search.run(Fraction(self.tolerance) * search.scale, 0)  # compiles, where that was not done before
-        self.clock = time.perf_counter()
+        search = MarginSearch(rows, biases, lambda: self._late(0.2))
         injective: bool | None = None
         if self.radius is None and spanned_by_opposites(rows):
             search.low, injective = max(search.low, Fraction(0)), True  # one of two is active off the walls
@@ -250,7 +248,7 @@ class _Task:
 
     def _late(self, share: float) -> bool:
         self.watch.poll()
-        return self.seconds is not None and time.perf_counter() - self.clock > share * self.seconds
+        return self.seconds is not None and self.watch.working - self.clock > share * self.seconds
 
     def _search(self, search: MarginSearch) -> None:
         """The fine search with half of the budget; where that is not enough, coarser ones with the rest."""
@@ -272,7 +270,7 @@ class _Task:
         left = self.budget - nodes
         if left <= 0 or self._late(1.0):
             return low, best, nodes, None
-        seconds = None if self.seconds is None else self.clock + self.seconds - time.perf_counter()
+        seconds = None if self.seconds is None else self.clock + self.seconds - self.watch.working
         # Without a premise: no count may stand for a rank.
         verdict = check(self.net.with_premise(None), node_budget=left, time_limit=seconds)
         nodes += verdict.nodes

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.decide.layer.exact import integer_row, primitive
+from mcinj.decide.watch import Pace
 from mcinj.networks.network import FractionMatrix, FractionVector
 from mcinj.numeric.residues import PRIME
 from mcinj.quantify import margin_descent as descent
@@ -19,7 +20,7 @@ from mcinj.quantify.margin_value import Value
 
 Floats = npt.NDArray[np.float64]
 
-_SLICE = 4_000  # nodes between two looks at the clock
+_SLICE = 4_000  # most nodes between two looks at the clock
 _DEPTH = 64  # frames at first; deeper stacks grow
 _STARTS = 1_000
 _BEST = 6  # ends of descents that are looked at exactly
@@ -35,32 +36,43 @@ class MarginSearch(ScaledRows):
         The least value found, exactly; `low` rises as the search goes on.
     """
 
-    def __init__(self, rows: FractionMatrix, biases: FractionVector | None) -> None:
+    def __init__(
+        self, rows: FractionMatrix, biases: FractionVector | None, stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`stop`: whether the first values, from above, have had their time."""
         super().__init__(rows, biases)
         self.nodes = 0
         whole = [primitive(integer_row(row)) for row in rows]
         self.Q = np.array([[v % int(PRIME) for v in row] for row in whole], dtype=np.int64)
-        self.best = self._start()
+        self.best = self._start(stop)
 
     # Values from above.
 
-    def _start(self) -> Value:
-        """The best of descents from random and from special directions."""
+    def _start(self, stop: Callable[[], bool]) -> Value:
+        """The best of axes and of descents from random and from special directions."""
         n = self.n
         rng = np.random.default_rng(0)
         starts = [rng.standard_normal((_STARTS, n)), np.eye(n), -np.eye(n), self.A, -self.A]
         u = np.vstack(starts)
         length = np.sqrt((u * u).sum(axis=1))
         u = np.ascontiguousarray(u[length > 0] / length[length > 0, None])
-        axes = [tuple(Fraction(int(j == k)) for j in range(n)) for k in range(n)]
-        found = [Value.at(self.rows, self.biases, x) for x in axes]
-        found += [Value.at(self.rows, self.biases, tuple(-v for v in x)) for x in axes]
-        if self.biases is not None:
-            found.append(Value.at(self.rows, self.biases, (Fraction(0),) * n))
-        values = self.descend(u)
-        order = np.argsort(values, kind="stable")
-        for k in order[:_BEST]:
-            found += self.values(u[k])
+        points: list[FractionVector] = [] if self.biases is None else [(Fraction(0),) * n]
+        points += [tuple(Fraction(sign * (j == k)) for j in range(n)) for sign in (1, -1) for k in range(n)]
+        found: list[Value] = []
+        for x in points:
+            found.append(Value.at(self.rows, self.biases, x))
+            if stop():
+                break
+        values = np.full(len(u), np.inf)
+        pace, done = Pace(1, len(u)), 0
+        while done < len(u) and not stop():
+            following = min(done + pace.begin(), len(u))
+            values[done:following] = self.descend(u[done:following])
+            pace.end(following - done)
+            done = following
+        for k in np.argsort(values, kind="stable")[:_BEST]:
+            if np.isfinite(values[k]):
+                found += self.values(u[k])
         return min(found, key=lambda value: value.key)
 
     # Proofs from below.
@@ -134,10 +146,11 @@ class MarginSearch(ScaledRows):
             self.FI[0, kernel.CHILDREN] = 2 * n
         less = self.scale / 2**40
         self._set_level(level)
+        pace = Pace(16, _SLICE)
         while True:
             tau[0] = float(Fraction(self.best.high) / self.unit) * (1 - 1e-12) - 1e-15
             before = int(gi[kernel.NODES])
-            gi[kernel.LIMIT] = before + max(0, min(limit - self.nodes, _SLICE))
+            gi[kernel.LIMIT] = before + max(0, min(limit - self.nodes, pace.begin()))
             reason = kernel.advance(
                 kernel.Search(
                     gi, tau, self.A, self.G, self.H, self.Q, self.M, self.X, self.U, self.IDS, self.SIGN, self.OB,
@@ -150,6 +163,7 @@ class MarginSearch(ScaledRows):
             if reason == kernel.GROW:
                 self._grow()
             elif reason == kernel.PAUSED:
+                pace.end(int(gi[kernel.NODES]) - before)
                 if self.nodes >= limit:
                     return False, level
             else:

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from mcinj.decide.watch import TimeUp
 from mcinj.networks import Network
 from mcinj.networks.network import FractionVector
 
@@ -28,6 +29,7 @@ def closest_pair(
     starts: Sequence[tuple[Floats, Floats]],
     holds: Callable[[FractionVector], bool],
     bounds: tuple[float, float] | None,
+    stop: Callable[[], bool],
 ) -> tuple[Fraction, FractionVector, FractionVector] | None:
     """The best pair that descent finds from points `x` with directions `v`, and its ratio squared, exactly.
 
@@ -40,9 +42,11 @@ def closest_pair(
         Whether an exact input lies in the domain.
     bounds
         Least and largest coordinate of inputs in the domain, if it is bounded.
+    stop
+        Whether time is up: what was found by then is returned.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        return _closest(network, starts, holds, bounds)
+        return _closest(network, starts, holds, bounds, stop)
 
 
 def _closest(
@@ -50,6 +54,7 @@ def _closest(
     starts: Sequence[tuple[Floats, Floats]],
     holds: Callable[[FractionVector], bool],
     bounds: tuple[float, float] | None,
+    stop: Callable[[], bool],
 ) -> tuple[Fraction, FractionVector, FractionVector] | None:
     from scipy.optimize import minimize
 
@@ -71,13 +76,25 @@ def _closest(
     # Pairs inside the cell of least singular value are stationary: descent starts from the others.
     flat = tried[0][0] * (1.0 + 1e-6) if tried else 0.0
     candidates = [z for _, z in tried[:_DESCENTS]]
+
+    def timed(z: Floats) -> tuple[float, Floats]:
+        if stop():
+            raise TimeUp
+        return _value(z, network)
+
     for z in [z for value, z in tried if value > flat][:_DESCENTS]:
-        found = minimize(_value, z, args=(network,), jac=True, method="L-BFGS-B", bounds=box, options={"maxiter": 60})
+        try:
+            found = minimize(timed, z, jac=True, method="L-BFGS-B", bounds=box, options={"maxiter": 60})
+        except TimeUp:
+            break
         candidates.append(found.x)
     best: tuple[Fraction, FractionVector, FractionVector] | None = None
+    # The best first: if time is up, one is evaluated exactly, and it is that one.
+    candidates = [z for z in candidates if np.isfinite(z).all()]
+    candidates.sort(key=lambda z: _value(z, network)[0])
     for z in candidates:
-        if not np.isfinite(z).all():
-            continue
+        if best is not None and stop():
+            break
         one = tuple(Fraction(float(t)) for t in z[:n])
         two = tuple(Fraction(float(t)) for t in z[n:])
         if one == two or not (holds(one) and holds(two)):

@@ -13,11 +13,12 @@ from mcinj.certify.collision import rationalise
 from mcinj.decide.deep.scaling import nearest, power_of_two
 from mcinj.decide.layer.exact import circuit_or_point, integer_row, is_circuit, primitive, products
 from mcinj.decide.layer.model import Layer
+from mcinj.decide.watch import Pace
 from mcinj.networks.network import FractionMatrix, FractionVector
 from mcinj.numeric.cell import padded
 from mcinj.quantify import kernel
 
-_SLICE = 20_000  # nodes between two looks at the outside world
+_SLICE = 20_000  # most nodes between two looks at the outside world
 _DEPTH = 64  # frames at first; deeper stacks grow
 
 
@@ -159,12 +160,15 @@ class PatternSearch:
         (`active`, `point`); it returns whether the node is closed by that. If not, its other cells are visited: some
         free row is active there.
         """
+        pace = Pace(64, _SLICE)
         while True:
-            self.gi[kernel.LIMIT] = min(limit, self.nodes + _SLICE)
+            before = self.nodes
+            self.gi[kernel.LIMIT] = min(limit, before + pace.begin())
             reason = kernel.advance(self._arrays())
             if reason == kernel.DONE:
                 return True
             if reason == kernel.PAUSED:
+                pace.end(self.nodes - before)
                 if self.nodes >= limit or (stop is not None and stop()):
                     return False
             elif reason == kernel.GROW:

@@ -11,12 +11,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mcinj.certify.rational import kernel as exact_kernel
-from mcinj.certify.rational import rank, to_flint, to_fractions
+from mcinj.certify.rational import to_flint, to_fractions
 from mcinj.networks.network import FractionMatrix, FractionVector
 from mcinj.quantify import kernel
 from mcinj.quantify.roots import root_above, root_below
@@ -61,29 +62,27 @@ class LeastSingular:
 def cell_at(rows: Rows, point: FractionVector, active: Sequence[int]) -> Cell:
     """The cell's least singular direction: of floats, or of the exact null space where the rank is not full."""
     chosen = [rows.rows[i][: rows.n] for i in active]
-    direction = None
-    if rank(chosen, rows.n) < rows.n:
+    integers, scale = to_flint(chosen, rows.n).numer_denom()
+    if integers.rank() < rows.n:
         direction = exact_kernel(chosen, rows.n)[0]
     else:
-        top = max(abs(v) for row in chosen for v in row)
-        matrix = np.array([[float(v / top) for v in row] for row in chosen])
-        v = np.linalg.svd(matrix)[2][-1]
-        direction = _refined(chosen, tuple(Fraction(float(x)) for x in v))
-    return Cell(point[: rows.n], tuple(active), direction, shortening(chosen, direction))
+        entries = [int(v) for v in integers.entries()]
+        top = max(abs(v) for v in entries)
+        v = np.linalg.svd(np.array([v / top for v in entries]).reshape(len(chosen), rows.n))[2][-1]
+        direction = _refined(integers, tuple(Fraction(float(x)) for x in v))
+    return Cell(point[: rows.n], tuple(active), direction, shortening(integers, direction) / int(scale) ** 2)
 
 
-def _refined(rows: Sequence[FractionVector], direction: FractionVector) -> FractionVector:
-    """Inverse iteration over the rationals: floats alone miss small singular values of rows of very different sizes."""
-    n = len(direction)
-    a = to_flint(rows, n)
-    gram = a.transpose() * a
-    square = shortening(rows, direction)
+def _refined(matrix: Any, direction: FractionVector) -> FractionVector:
+    """Inverse iteration over the integers: floats alone miss small singular values of rows of very different sizes."""
+    gram = matrix.transpose() * matrix
+    square = shortening(matrix, direction)
     for _ in range(6):
-        w = to_fractions(gram.solve(to_flint([[v] for v in direction], 1)).entries())
+        w = to_fractions(gram.solve(_column(direction)).entries())
         # 64 bits of the largest entry are enough, and keep the numbers short.
         top = max(abs(v) for v in w)
         following = tuple(Fraction(round(v / top * 2**64), 2**64) for v in w)
-        reached = shortening(rows, following)
+        reached = shortening(matrix, following)
         if not reached < square:
             break
         direction, enough = following, reached > square * Fraction(1_000_000 - 1, 1_000_000)
@@ -93,12 +92,16 @@ def _refined(rows: Sequence[FractionVector], direction: FractionVector) -> Fract
     return direction
 
 
-def shortening(rows: Sequence[FractionVector], direction: FractionVector) -> Fraction:
-    """`|A v|² / |v|²`, exactly."""
-    image = sum(
-        (sum((a * b for a, b in zip(row, direction, strict=True)), Fraction(0)) ** 2 for row in rows), Fraction(0)
-    )
-    return image / sum((v * v for v in direction), Fraction(0))
+def shortening(matrix: Any, direction: FractionVector) -> Fraction:
+    """`|A v|² / |v|²`, exactly; A an `fmpz_mat`."""
+    v = _column(direction)
+    image = matrix * v
+    return Fraction(int((image.transpose() * image)[0, 0]), int((v.transpose() * v)[0, 0]))
+
+
+def _column(direction: FractionVector) -> Any:
+    """The direction times its common denominator, an `fmpz_mat` with one column."""
+    return to_flint([[v] for v in direction], 1).numer_denom()[0]
 
 
 def exceeds(rows: FractionMatrix, n: int, square: Fraction) -> bool:

@@ -31,7 +31,7 @@ from mcinj.decide.bounded.domain import Domain
 from mcinj.decide.budget import limit_of
 from mcinj.decide.check import as_network
 from mcinj.decide.deep.leaky import as_relu
-from mcinj.decide.watch import TimeUp, current, time_limit_of
+from mcinj.decide.watch import TimeUp, Watch, attended, time_limit_of
 from mcinj.errors import InputError
 from mcinj.inverse.layers import slope_of
 from mcinj.networks import Network
@@ -39,7 +39,7 @@ from mcinj.networks.network import FractionMatrix, FractionVector
 from mcinj.networks.traced import accepts_modules
 from mcinj.quantify.ball import point_in_ball
 from mcinj.quantify.opposite_pairs import OppositeBounds, from_opposites, two_sided
-from mcinj.quantify.pairs import closest_pair, ratio_squared
+from mcinj.quantify.pairs import closest_pair
 from mcinj.quantify.roots import root_above
 from mcinj.quantify.search import PatternSearch, Rows
 from mcinj.quantify.singular import Cell, LeastSingular, cell_at, least_singular
@@ -111,22 +111,23 @@ def stability(
     if not 1e-9 <= tolerance <= 0.5:
         raise InputError(f"tolerance is the relative width of the answer, between 1e-9 and 0.5; got {tolerance!r}")
     limit, seconds = limit_of(node_budget), time_limit_of(time_limit)
-    if place is not None and place.low < 0 < place.high and not net.has_biases:
-        # Regions are cones: those that meet a neighbourhood of 0 are all.
-        found = _Task(net, None, tolerance, limit, seconds).answer()
-        return _into(net, found, place)
-    return _Task(net, place, tolerance, limit, seconds).answer()
+    # Regions of a network without biases are cones: those that meet a neighbourhood of 0 are all.
+    everywhere = place is not None and place.low < 0 < place.high and not net.has_biases
+    with attended() as watch:
+        found = _Task(net, None if everywhere else place, tolerance, limit, seconds, watch).answer()
+    return _into(net, found, place) if everywhere and place is not None else found
 
 
 class _Task:
     """One question, its budget and its starting points."""
 
-    def __init__(self, net: Network, place: Domain | None, tolerance: float, limit: int, seconds: float | None) -> None:
+    def __init__(
+        self, net: Network, place: Domain | None, tolerance: float, limit: int, seconds: float | None, watch: Watch
+    ) -> None:
         self.net, self.place, self.tolerance = net, place, tolerance
-        self.started = time.perf_counter()
-        self.deadline = None if seconds is None else self.started + seconds
-        self.limit = limit
-        self.watch = current()
+        self.started, self.clock = time.perf_counter(), watch.working
+        self.limit, self.seconds, self.share = limit, seconds, 1.0
+        self.watch = watch
         self.nodes = 0
         self.biases = net.exact_biases if net.has_biases else None
         self.walls: FractionMatrix = () if place is None else place.fence(net.n)
@@ -169,10 +170,15 @@ class _Task:
             (min(_squared(low), shown.square), shown.square), (min(_squared(kappa_lo), kappa_square), kappa_square),
         )  # fmt: skip
 
+    def _enter(self, stage: str, share: float) -> None:
+        """A stage begins, which may last until this share of the time limit has passed."""
+        self.watch.enter(stage)
+        self.share = share
+
     def _late(self) -> bool:
         self.watch.nodes = self.nodes
         self.watch.poll()
-        return self.deadline is not None and time.perf_counter() > self.deadline
+        return self.seconds is not None and self.watch.working - self.clock > self.share * self.seconds
 
     def _meets(self) -> Meets | None:
         if self.place is None or self.place.shape != "ball":
@@ -184,7 +190,7 @@ class _Task:
         return Rows.of(self.net.exact_weights[k], None if self.biases is None else self.biases[k], walls)
 
     def _one_layer(self, start: list[tuple[FractionVector, tuple[int, ...]]]) -> LeastSingular:
-        self.watch.enter("least singular value of all cells")
+        self._enter("least singular value of all cells", 0.8)
         rows = self._rows(0, self.walls)
         found: LeastSingular | None = None
         # A coarse answer first: it stands where the budget ends the fine one.
@@ -209,7 +215,7 @@ class _Task:
 
     def _deep(self, best: tuple[Cell, Pattern] | None) -> tuple[float, float, bool, tuple[Cell, Pattern] | None]:
         """σ* over all regions: full patterns of the earlier layers, the last one by branch and bound."""
-        self.watch.enter("least singular value of all regions")
+        self._enter("least singular value of all regions", 0.6)
         high = math.inf if best is None else root_above(best[0].square)
         low = high
         for pattern, rows in self._patterns(0, (), self._rows(0, self.walls)):
@@ -252,6 +258,8 @@ class _Task:
             done = search.run(leaf, min(self.limit - self.nodes, 1_000) + before, self._late)
             self.nodes += search.nodes - before
             for active in found:
+                if self._late():
+                    return
                 yield from self._patterns(k + 1, (*above, active), self._next(k, rows, active))
             found.clear()
 
@@ -276,7 +284,7 @@ class _Task:
         """A lower bound of κ from pairs of boxes, for few inputs: a first one, then as near to σ* / 2 as is cheap."""
         if not 0.0 < high < math.inf or self.net.n > _FEW:
             return 0.0
-        self.watch.enter("pairs of boxes")
+        self._enter("pairs of boxes", 0.85)
         limits = (None, None) if self.place is None else (self.place.low, self.place.high)
         radius = None if self.place is None else self.place.radius
         pairs = BoxPairs(self.net, *limits, radius=radius, keep=True)
@@ -326,7 +334,7 @@ class _Task:
         """σ* of each layer alone: the first on the domain, later ones on inputs >= 0, which is all that they meet."""
         result = []
         for k, w in enumerate(self.net.exact_weights):
-            self.watch.enter(f"layer {k + 1} alone")
+            self._enter(f"layer {k + 1} alone", 0.75)
             n = len(w[0])
             opposites = self._opposites[k]
             if opposites.all_rows:  # all cells have the same singular values
@@ -334,7 +342,7 @@ class _Task:
                 continue
             if k == 0:
                 rows = self._rows(0, self.walls)
-            elif n > _WIDE:
+            elif n > _WIDE or self._late():
                 result.append((opposites.sigma, math.inf))
                 continue
             else:
@@ -353,6 +361,7 @@ class _Task:
 
     def _sampled(self) -> list[tuple[Cell, Pattern]]:
         """Regions with few active units among sampled ones; patterns are exact."""
+        self._enter("sampled regions", 0.2)
         net, rng = self.net, np.random.default_rng(0)
         x = rng.standard_normal((_SAMPLES, net.n))
         if self.place is not None and self.place.shape == "box":
@@ -369,6 +378,8 @@ class _Task:
             order = np.argsort((level > 0).sum(axis=1), kind="stable")
         cells: list[tuple[Cell, Pattern]] = []
         for row in order[:_STARTS]:
+            if cells and self._late():
+                break
             point = tuple(Fraction(float(v)) for v in x[row])
             if self.place is not None and not self.place.holds(point):
                 continue
@@ -401,6 +412,8 @@ class _Task:
         if not all(2.0**-_RANGE < size < 2.0**_RANGE for size in sizes):
             return None, high, cell.square  # squares of floats would leave their range
 
+        self._enter("closest pairs", 1.0)
+
         def holds(x: FractionVector) -> bool:
             return place is None or place.holds(x)
 
@@ -411,11 +424,10 @@ class _Task:
         near = [
             (x + 0.3 * np.linalg.norm(x) * rng.standard_normal(net.n), rng.standard_normal(net.n)) for _ in range(8)
         ]
-        found = closest_pair(net, [(x, v), *near], holds, bounds)
+        found = closest_pair(net, [(x, v), *near], holds, bounds, self._late)
         if found is None:
             return None, high, cell.square
         ratio, one, two = found
-        assert ratio == ratio_squared(net, one, two)
         value = root_above(ratio)
         return (Witness(one, two), value, ratio) if value < high else (None, high, cell.square)
 
