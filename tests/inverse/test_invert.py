@@ -103,6 +103,18 @@ def test_a_wide_deep_network_gives_its_input_back() -> None:
     assert invert(net, rounded).impossible
 
 
+@pytest.mark.parametrize(("n", "seed"), [(4, 0), (4, 2), (4, 4), (6, 10)])
+def test_outputs_in_floats_of_wide_networks_have_no_preimage(n: int, seed: int) -> None:
+    """Their rounding leaves the image, whose dimension is n: numbers of hundreds of digits, and contradictions that no
+    linear program in floats sees."""
+    rng = np.random.default_rng(seed)
+    widths = (n, 30 if n == 4 else 40, 60, 90)
+    net = Network([rng.standard_normal((b, a)) / a**0.5 for a, b in pairwise(widths)])
+    x = rng.standard_normal(n)
+    assert invert(net, net.forward(x)).impossible
+    assert invert(net, net.exact_forward([Fraction(v) for v in x.tolist()])).x == tuple(map(Fraction, x.tolist()))
+
+
 @pytest.mark.parametrize("scale", [Fraction(10) ** 200, Fraction(1, 10**200)])
 def test_huge_and_tiny_scales(scale: Fraction) -> None:
     rows = [[scale, 0], [0, 1 / scale], [-scale, -scale]]
