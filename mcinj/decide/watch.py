@@ -226,6 +226,23 @@ def attended() -> Iterator[Watch]:
             yield watch
 
 
+class Allowance:
+    """The seconds that a question may work from now on (None: any), of which its stages have shares."""
+
+    def __init__(self, watch: Watch, seconds: float | None) -> None:
+        self.watch, self.seconds, self._begun = watch, seconds, watch.working
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left, None without a limit; negative past it."""
+        return None if self.seconds is None else self._begun + self.seconds - self.watch.working
+
+    def over(self, share: float) -> bool:
+        """Between two slices: whether this share of them has passed."""
+        self.watch.poll()
+        return self.seconds is not None and self.watch.working - self._begun > share * self.seconds
+
+
 def _listener(watch: Watch) -> Any:
     from numba.core import event
 

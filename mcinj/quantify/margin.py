@@ -32,7 +32,7 @@ from mcinj.decide.bounded.domain import Domain
 from mcinj.decide.budget import limit_of
 from mcinj.decide.check import as_network, check
 from mcinj.decide.verdict import Outcome
-from mcinj.decide.watch import Watch, attended, time_limit_of
+from mcinj.decide.watch import Allowance, attended, time_limit_of
 from mcinj.errors import InputError
 from mcinj.networks import Network
 from mcinj.networks.network import FractionMatrix, FractionVector
@@ -191,20 +191,19 @@ def margin(
         raise InputError(f"tolerance is a share of the largest margin, between 1e-9 and 0.5; got {tolerance!r}")
     limit, seconds = limit_of(node_budget), time_limit_of(time_limit)
     with attended() as watch:
-        return _Task(net, place, tolerance, limit, seconds, watch).answer()
+        return _Task(net, place, tolerance, limit, Allowance(watch, seconds)).answer()
 
 
 class _Task:
     """One question and its budget."""
 
     def __init__(
-        self, net: Network, place: Domain | None, tolerance: float, budget: int, seconds: float | None, watch: Watch
+        self, net: Network, place: Domain | None, tolerance: float, budget: int, allowance: Allowance
     ) -> None:
         self.net, self.tolerance, self.budget = net, tolerance, budget
         self.radius = None if place is None else place.high
-        self.started, self.clock = time.perf_counter(), watch.working
-        self.seconds = seconds
-        self.watch = watch
+        self.started = time.perf_counter()
+        self.allowance = allowance
 
     def answer(self) -> Margin:
         net = self.net
@@ -227,7 +226,7 @@ class _Task:
                 "weights (times the ball's radius) or biases beyond 1e301: margins would leave the range of float64; "
                 "divide the layer by a power of two"
             )
-        search = MarginSearch(rows, biases, lambda: self._late(0.2))
+        search = MarginSearch(rows, biases, lambda: self.allowance.over(0.2))
         injective: bool | None = None
         if self.radius is None and spanned_by_opposites(rows):
             search.low, injective = max(search.low, Fraction(0)), True  # one of two is active off the walls
@@ -246,21 +245,17 @@ class _Task:
             nodes, time.perf_counter() - self.started,
         )  # fmt: skip
 
-    def _late(self, share: float) -> bool:
-        self.watch.poll()
-        return self.seconds is not None and self.watch.working - self.clock > share * self.seconds
-
     def _search(self, search: MarginSearch) -> None:
         """The fine search with half of the budget; where that is not enough, coarser ones with the rest."""
-        self.watch.enter("least margin of all directions")
+        self.allowance.watch.enter("least margin of all directions")
         half = (self.budget + 1) // 2
-        if search.run(Fraction(self.tolerance) * search.scale, half, lambda: self._late(0.5)):
+        if search.run(Fraction(self.tolerance) * search.scale, half, lambda: self.allowance.over(0.5)):
             return
         limit = self.budget
         for tolerance in _COARSE:
             if tolerance <= self.tolerance:
                 break
-            if not search.run(Fraction(tolerance) * search.scale, limit, lambda: self._late(1.0)):
+            if not search.run(Fraction(tolerance) * search.scale, limit, lambda: self.allowance.over(1.0)):
                 break
 
     def _signed(
@@ -268,9 +263,9 @@ class _Task:
     ) -> tuple[Fraction, Value, int, bool | None]:
         """Bounds on both sides of 0, cut there by an exact decision: injective is 0 or more, else 0 or less."""
         left = self.budget - nodes
-        if left <= 0 or self._late(1.0):
+        seconds = self.allowance.left  # one look, for `check` takes no limit of 0
+        if left <= 0 or (seconds is not None and seconds <= 0):
             return low, best, nodes, None
-        seconds = None if self.seconds is None else self.clock + self.seconds - self.watch.working
         # Without a premise: no count may stand for a rank.
         verdict = check(self.net.with_premise(None), node_budget=left, time_limit=seconds)
         nodes += verdict.nodes

@@ -56,23 +56,23 @@ class MarginSearch(ScaledRows):
         u = np.vstack(starts)
         length = np.sqrt((u * u).sum(axis=1))
         u = np.ascontiguousarray(u[length > 0] / length[length > 0, None])
-        points: list[FractionVector] = [] if self.biases is None else [(Fraction(0),) * n]
-        points += [tuple(Fraction(sign * (j == k)) for j in range(n)) for sign in (1, -1) for k in range(n)]
+        points = [tuple(Fraction(sign * (j == k)) for j in range(n)) for sign in (1, -1) for k in range(n)]
+        if self.biases is not None:
+            points.append((Fraction(0),) * n)
         found: list[Value] = []
         for x in points:
             found.append(Value.at(self.rows, self.biases, x))
             if stop():
                 break
-        values = np.full(len(u), np.inf)
+        values = np.empty(len(u))
         pace, done = Pace(1, len(u)), 0
         while done < len(u) and not stop():
             following = min(done + pace.begin(), len(u))
             values[done:following] = self.descend(u[done:following])
             pace.end(following - done)
             done = following
-        for k in np.argsort(values, kind="stable")[:_BEST]:
-            if np.isfinite(values[k]):
-                found += self.values(u[k])
+        for k in np.argsort(values[:done], kind="stable")[:_BEST]:
+            found += self.values(u[k])
         return min(found, key=lambda value: value.key)
 
     # Proofs from below.
@@ -146,7 +146,7 @@ class MarginSearch(ScaledRows):
             self.FI[0, kernel.CHILDREN] = 2 * n
         less = self.scale / 2**40
         self._set_level(level)
-        pace = Pace(16, _SLICE)
+        pace = Pace(most=_SLICE)
         while True:
             tau[0] = float(Fraction(self.best.high) / self.unit) * (1 - 1e-12) - 1e-15
             before = int(gi[kernel.NODES])
@@ -157,13 +157,14 @@ class MarginSearch(ScaledRows):
                     self.REST, self.BASIS, self.LO, self.UP, self.BR, self.FI, self.F, self.J, self.C, self.L,
                 )
             )  # fmt: skip
-            self.nodes += int(gi[kernel.NODES]) - before
+            done = int(gi[kernel.NODES]) - before
+            self.nodes += done
             if reason == kernel.DONE:
                 return True, level
             if reason == kernel.GROW:
                 self._grow()
             elif reason == kernel.PAUSED:
-                pace.end(int(gi[kernel.NODES]) - before)
+                pace.end(done)
                 if self.nodes >= limit:
                     return False, level
             else:

@@ -24,6 +24,7 @@ def ratio_squared(network: Network, x: FractionVector, y: FractionVector) -> Fra
     return image / sum(((a - b) ** 2 for a, b in zip(x, y, strict=True)), Fraction(0))
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def closest_pair(
     network: Network,
     starts: Sequence[tuple[Floats, Floats]],
@@ -45,17 +46,6 @@ def closest_pair(
     stop
         Whether time is up: what was found by then is returned.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        return _closest(network, starts, holds, bounds, stop)
-
-
-def _closest(
-    network: Network,
-    starts: Sequence[tuple[Floats, Floats]],
-    holds: Callable[[FractionVector], bool],
-    bounds: tuple[float, float] | None,
-    stop: Callable[[], bool],
-) -> tuple[Fraction, FractionVector, FractionVector] | None:
     from scipy.optimize import minimize
 
     n = network.n
@@ -75,7 +65,7 @@ def _closest(
     tried.sort(key=lambda t: t[0])
     # Pairs inside the cell of least singular value are stationary: descent starts from the others.
     flat = tried[0][0] * (1.0 + 1e-6) if tried else 0.0
-    candidates = [z for _, z in tried[:_DESCENTS]]
+    candidates = tried[:_DESCENTS]
 
     def timed(z: Floats) -> tuple[float, Floats]:
         if stop():
@@ -87,19 +77,20 @@ def _closest(
             found = minimize(timed, z, jac=True, method="L-BFGS-B", bounds=box, options={"maxiter": 60})
         except TimeUp:
             break
-        candidates.append(found.x)
+        candidates.append((float(found.fun), found.x))
     best: tuple[Fraction, FractionVector, FractionVector] | None = None
     # The best first: if time is up, one is evaluated exactly, and it is that one.
-    candidates = [z for z in candidates if np.isfinite(z).all()]
-    candidates.sort(key=lambda z: _value(z, network)[0])
-    for z in candidates:
+    for k in np.argsort([value for value, _ in candidates], kind="stable"):
+        value, z = candidates[k]
+        if not np.isfinite(z).all():
+            continue
         if best is not None and stop():
             break
         one = tuple(Fraction(float(t)) for t in z[:n])
         two = tuple(Fraction(float(t)) for t in z[n:])
         if one == two or not (holds(one) and holds(two)):
             continue
-        if best is not None and _value(z, network)[0] > 1.0001 * float(best[0]):
+        if best is not None and value > 1.0001 * float(best[0]):
             continue
         ratio = ratio_squared(network, one, two)
         if best is None or ratio < best[0]:

@@ -160,7 +160,7 @@ class PatternSearch:
         (`active`, `point`); it returns whether the node is closed by that. If not, its other cells are visited: some
         free row is active there.
         """
-        pace = Pace(64, _SLICE)
+        pace = Pace(most=_SLICE)
         while True:
             before = self.nodes
             self.gi[kernel.LIMIT] = min(limit, before + pace.begin())

@@ -31,7 +31,7 @@ from mcinj.decide.bounded.domain import Domain
 from mcinj.decide.budget import limit_of
 from mcinj.decide.check import as_network
 from mcinj.decide.deep.leaky import as_relu
-from mcinj.decide.watch import TimeUp, Watch, attended, time_limit_of
+from mcinj.decide.watch import Allowance, TimeUp, attended, time_limit_of
 from mcinj.errors import InputError
 from mcinj.inverse.layers import slope_of
 from mcinj.networks import Network
@@ -111,23 +111,25 @@ def stability(
     if not 1e-9 <= tolerance <= 0.5:
         raise InputError(f"tolerance is the relative width of the answer, between 1e-9 and 0.5; got {tolerance!r}")
     limit, seconds = limit_of(node_budget), time_limit_of(time_limit)
-    # Regions of a network without biases are cones: those that meet a neighbourhood of 0 are all.
-    everywhere = place is not None and place.low < 0 < place.high and not net.has_biases
+    around = None
+    if place is not None and place.low < 0 < place.high and not net.has_biases:
+        # Regions are cones: those that meet a neighbourhood of 0 are all.
+        around, place = place, None
     with attended() as watch:
-        found = _Task(net, None if everywhere else place, tolerance, limit, seconds, watch).answer()
-    return _into(net, found, place) if everywhere and place is not None else found
+        found = _Task(net, place, tolerance, limit, Allowance(watch, seconds)).answer()
+    return found if around is None else _into(net, found, around)
 
 
 class _Task:
     """One question, its budget and its starting points."""
 
     def __init__(
-        self, net: Network, place: Domain | None, tolerance: float, limit: int, seconds: float | None, watch: Watch
+        self, net: Network, place: Domain | None, tolerance: float, limit: int, allowance: Allowance
     ) -> None:
         self.net, self.place, self.tolerance = net, place, tolerance
-        self.started, self.clock = time.perf_counter(), watch.working
-        self.limit, self.seconds, self.share = limit, seconds, 1.0
-        self.watch = watch
+        self.started = time.perf_counter()
+        self.limit = limit
+        self.allowance, self.watch, self.share = allowance, allowance.watch, 1.0
         self.nodes = 0
         self.biases = net.exact_biases if net.has_biases else None
         self.walls: FractionMatrix = () if place is None else place.fence(net.n)
@@ -177,8 +179,7 @@ class _Task:
 
     def _late(self) -> bool:
         self.watch.nodes = self.nodes
-        self.watch.poll()
-        return self.seconds is not None and self.watch.working - self.clock > self.share * self.seconds
+        return self.allowance.over(self.share)
 
     def _meets(self) -> Meets | None:
         if self.place is None or self.place.shape != "ball":
