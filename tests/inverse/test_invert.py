@@ -10,33 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from naive.patterns import Row, affine, nonempty
+from naive.patterns import consistent_patterns, others
 
 import mcinj
 from mcinj import InputError, Network, invert
-
-
-def consistent_patterns(net: Network, y: list[Fraction], extra: list[Row] | None = None) -> int:
-    """Patterns of the hidden units (positive or not) with an input whose output is y; `extra`: strict conditions."""
-    count = 0
-    for flat in product([False, True], repeat=sum(net.widths[:-1])):
-        pattern, start = [], 0
-        for m in net.widths[:-1]:
-            pattern.append(flat[start : start + m])
-            start += m
-        rows = affine(net, tuple(pattern))
-        below: list[Row] = []
-        strict: list[Row] = list(extra or [])
-        for signs, layer in zip(pattern, rows, strict=False):
-            for on, (g, h) in zip(signs, layer, strict=True):
-                if on:
-                    strict.append(([-v for v in g], -h))
-                else:
-                    below.append((g, h))
-        equal = [(g, h + v) for (g, h), v in zip(rows[-1], y, strict=True) if v > 0]
-        below += [(g, h) for (g, h), v in zip(rows[-1], y, strict=True) if v == 0]
-        count += nonempty(equal, below, strict, net.n)
-    return count
 
 
 def small(rng: np.random.Generator, n: int, widths: list[int], biased: bool) -> Network:
@@ -44,15 +21,6 @@ def small(rng: np.random.Generator, n: int, widths: list[int], biased: bool) -> 
     sizes = [n, *widths]
     weights = [rng.integers(-2, 3, (b, a)) for a, b in pairwise(sizes)]
     return Network(weights, [rng.integers(-1, 2, m) for m in widths] if biased else None)
-
-
-def others(net: Network, y: list[Fraction], x: tuple[Fraction, ...]) -> bool:
-    """Whether some input with a coordinate above or below that of x has output y, by brute force."""
-    for i, sign in product(range(net.n), (1, -1)):
-        g = [Fraction(-sign * int(i == j)) for j in range(net.n)]
-        if consistent_patterns(net, y, [(g, -sign * x[i])]):
-            return True
-    return False
 
 
 SHAPES = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, product
 
 from mcinj.networks import Network
 
@@ -103,3 +103,35 @@ def least_norm(equal: list[Row], below: list[Row], n: int) -> Fraction:
 
 def _dot(g: list[Fraction], x: list[Fraction]) -> Fraction:
     return sum((a * b for a, b in zip(g, x[: len(g)], strict=True)), Fraction(0))
+
+
+def consistent_patterns(net: Network, y: list[Fraction], extra: list[Row] | None = None) -> int:
+    """Patterns of the hidden units (positive or not) with an input whose output is y; `extra`: strict conditions."""
+    count = 0
+    for flat in product([False, True], repeat=sum(net.widths[:-1])):
+        pattern, start = [], 0
+        for m in net.widths[:-1]:
+            pattern.append(flat[start : start + m])
+            start += m
+        rows = affine(net, tuple(pattern))
+        below: list[Row] = []
+        strict: list[Row] = list(extra or [])
+        for signs, layer in zip(pattern, rows, strict=False):
+            for on, (g, h) in zip(signs, layer, strict=True):
+                if on:
+                    strict.append(([-v for v in g], -h))
+                else:
+                    below.append((g, h))
+        equal = [(g, h + v) for (g, h), v in zip(rows[-1], y, strict=True) if v > 0]
+        below += [(g, h) for (g, h), v in zip(rows[-1], y, strict=True) if v == 0]
+        count += nonempty(equal, below, strict, net.n)
+    return count
+
+
+def others(net: Network, y: list[Fraction], x: tuple[Fraction, ...]) -> bool:
+    """Whether some input with a coordinate above or below that of x has output y, by brute force."""
+    for i, sign in product(range(net.n), (1, -1)):
+        g = [Fraction(-sign * int(i == j)) for j in range(net.n)]
+        if consistent_patterns(net, y, [(g, -sign * x[i])]):
+            return True
+    return False

@@ -70,8 +70,11 @@ def simplicial(rows: Rows, positive: Sequence[bool]) -> list[Cone]:
     return cones
 
 
-def regions(layers: list[Rows], biased: bool) -> list[Cone] | None:
-    """All full-dimensional linear regions, rays with outputs; None if the Jacobian loses rank on one of them."""
+def regions(layers: list[Rows], biased: bool, lossy: bool = False) -> list[Cone] | None:
+    """All full-dimensional linear regions, rays with outputs; None if the Jacobian loses rank on one of them.
+
+    `lossy`: only if the first layer's rows do; regions on which outputs are fewer are kept.
+    """
     g = len(layers[0][0])
     # With biases the last row, t, is the first to be chosen.
     first = [layers[0][-1], *layers[0][:-1]] if biased else layers[0]
@@ -97,7 +100,7 @@ def regions(layers: list[Rows], biased: bool) -> list[Cone] | None:
                 parts = [half for part in parts for _, half in halves(part, [r.value[j] for r in part], bit << j)]
             for part in parts:
                 rays = [Ray(r.x, r.tight, tuple(max(v, 0) for v in r.value)) for r in part]
-                if rank([r.value for r in rays]) < g:
+                if not lossy and rank([r.value for r in rays]) < g:
                     return None
                 following.append(rays)
         cells = following

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from reliability import disturbed, files, proofs, verdicts
+from reliability import disturbed, files, inversions, proofs, verdicts
 from reliability.record import Run
 from reliability.verdicts import Outcome
 
@@ -53,11 +53,19 @@ CAMPAIGNS = {
         "network in five with certificates. *Slow*: a verdict was stopped after 20 s.",
     ),
     "inversion": Campaign(
-        verdicts.inversion,
+        inversions.one_layer,
         "Inputs back from outputs",
         "f(x) of a random x is computed in fractions; `invert` must give x back, or another input with the "
         "same output and "
         "say that there are several. Layers as in the first campaign.",
+    ),
+    "deep_inversion": Campaign(
+        inversions.deep,
+        "Inputs back from outputs of deep networks",
+        "Networks as in the campaign of deep ones; up to four outputs of each: of a random input (exact), the same "
+        "rounded (floats), one entry changed (moved), and of a point on a face of a random region. The oracle lists "
+        "all regions over the rationals and solves for the coefficients of their rays (`tests/naive/preimages.py`): "
+        "there must be no input, one or several as it says, and each of its inputs lies in exactly one of the pieces.",
     ),
     "stability": Campaign(
         verdicts.stability,

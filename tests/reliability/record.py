@@ -18,8 +18,8 @@ import mcinj
 
 FOLDER = Path(__file__).parent / "record"
 MOST_FINDINGS = 50
-# Folders of the package that decide, prove, read or record: an engine is a state of their sources.
-_ENGINE = ("certify", "decide", "experiment", "inverse", "networks", "quantify")
+# Parts of the package that compile, decide, prove, read or record: an engine is a state of their sources.
+_ENGINE = ("_jit.py", "certify", "decide", "experiment", "inverse", "networks", "numeric", "quantify")
 
 
 @dataclass

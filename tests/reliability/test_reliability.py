@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sqlite3
 import tomllib
 from collections import Counter
 from contextlib import closing
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from naive.patterns import consistent_patterns, others
+from naive.preimages import Regions
 from naive.verdicts import passes_one_layer
 from structured.comparison import Comparison
 
 import mcinj
 from mcinj.experiment.config import parse
-from reliability import disturbed, files, onelayer, page, proofs, record, verdicts
+from reliability import disturbed, files, inversions, onelayer, page, proofs, record, verdicts
 from reliability.campaigns import CAMPAIGNS, HONEST
 from reliability.flags import injective
 
@@ -50,7 +53,7 @@ def test_the_largest_entries_do_not_overflow() -> None:
 
 
 def test_campaigns_run_and_agree() -> None:
-    for name, count in (("one_layer", 30), ("inversion", 20), ("stability", 3), ("deep", 3)):
+    for name, count in (("one_layer", 30), ("inversion", 20), ("deep_inversion", 20), ("stability", 3), ("deep", 3)):
         kinds = Counter(outcome.kind for outcome in islice(CAMPAIGNS[name].run(0), count))
         assert kinds == {"agreed": count}, name
 
@@ -64,7 +67,49 @@ def test_wrong_answers_are_not_honest() -> None:
     case = onelayer.Instance("a layer", mcinj.Network([[[1, 0], [0, 1], [-1, -1]]]), True, "global")
     mcinj.stability(case.network)  # compiled before its seconds are counted
     assert verdicts._stable(case).kind == "false failure"
-    assert verdicts._inverted(case, np.random.default_rng(3)).kind in ("agreed", "false failure")
+    assert inversions._inverted(case, np.random.default_rng(3)).kind in ("agreed", "false failure")
+
+
+def test_preimages_of_regions_are_those_of_patterns() -> None:
+    """Two oracles that share no code: rays of regions, and elimination on every activation pattern."""
+    seen = Counter()
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        n, biased = int(rng.integers(1, 3)), bool(rng.integers(2))
+        sizes = (n, int(rng.integers(n, 4)), 3)
+        weights = [rng.integers(-2, 3, (b, a)) for a, b in pairwise(sizes)]
+        net = mcinj.Network(weights, [rng.integers(-1, 2, m) for m in sizes[1:]] if biased else None)
+        regions = Regions(net.exact_weights, net.exact_biases)
+        if regions.cells is None:
+            continue
+        for _, y in inversions.outputs(net, regions, rng):
+            exact = [Fraction(v) for v in y]
+            found = regions.preimages(exact)
+            assert bool(found.points) == bool(consistent_patterns(net, exact))
+            if found.points:
+                assert found.alone is not others(net, exact, min(found.points))
+            seen[len(found.points), found.unbounded] += 1
+    assert {(0, False), (1, False), (1, True)} <= set(seen)
+    assert any(points > 1 for points, _ in seen)
+
+
+def test_wrong_inversions_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    fold = mcinj.Network([[[1], [-1]], [[1, 1]]])  # |x|
+    regions = Regions(fold.exact_weights, None)
+    right = mcinj.invert(fold, [2])
+
+    def kind(y: int, **changes: object) -> str:
+        monkeypatch.setattr(mcinj, "invert", lambda *_, **__: dataclasses.replace(right, **changes))
+        return inversions.judged(fold, "exact", [Fraction(y)], regions.preimages([Fraction(y)]), "").kind
+
+    assert kind(2) == "agreed"
+    assert kind(3) == "bad witness"
+    assert kind(2, unique=True) == "false pass"
+    assert kind(2, x=None, other=None, unique=None, pieces=()) == "false pass"
+    assert kind(0, x=(Fraction(0),), other=None) == "false failure"
+    assert kind(2, pieces=right.pieces[:1]) == "lost input"
+    assert kind(2, complete=False) == "unknown"
+    assert not {"bad witness", "false pass", "false failure", "lost input"} & set(HONEST)
 
 
 def test_a_proof_for_a_failing_network_is_a_false_acceptance(monkeypatch: pytest.MonkeyPatch) -> None:

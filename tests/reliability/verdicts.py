@@ -1,4 +1,4 @@
-"""Campaigns on verdicts: one layer in bulk, structured layers, deep networks, stability, inversion."""
+"""Campaigns on verdicts: one layer in bulk, structured layers, deep networks, stability."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from naive.verdicts import output
 from structured.comparison import Comparison, compare, compile_all, judged, limit
 from structured.families import FAMILIES, draw
 
@@ -48,16 +47,26 @@ def structured(first: int) -> Iterator[Outcome]:
 
 def deep(first: int) -> Iterator[Outcome]:
     """Deep networks, structured and random, all criteria, against enumeration over the rationals."""
-    yield from _by_family([f for f in FAMILIES if not f.startswith("one layer")] + list(RANDOM), first)
+    yield from _by_family(deep_families(), first)
+
+
+def deep_families() -> list[str]:
+    """Names of all families of several layers."""
+    return [f for f in FAMILIES if not f.startswith("one layer")] + list(RANDOM)
 
 
 def _by_family(names: list[str], first: int) -> Iterator[Outcome]:
     compile_all()
-    for k in range(first, 1 << 40):
-        name, seed = names[k % len(names)], k // len(names)
-        network = RANDOM[name](np.random.default_rng([14, seed])) if name in RANDOM else draw(name, seed)
+    for name, seed, network in drawn(names, first):
         proved = seed % 5 == 0
         yield _outcome(compare(network, proved, SECONDS, node_budget=NODES), f"{name}, seed {seed}", proved)
+
+
+def drawn(names: list[str], first: int) -> Iterator[tuple[str, int, Network]]:
+    """Networks of these families in turn, from number `first` on: family, seed, network."""
+    for k in range(first, 1 << 40):
+        name, seed = names[k % len(names)], k // len(names)
+        yield name, seed, RANDOM[name](np.random.default_rng([14, seed])) if name in RANDOM else draw(name, seed)
 
 
 def _gaussian(rng: np.random.Generator, digits: type = np.float64, biased: bool = False) -> Network:
@@ -120,34 +129,3 @@ def _stable(case: onelayer.Instance) -> Outcome:
     if found.sigma_lo > 0 or found.sigma_hi == 0:
         return Outcome("agreed")
     return Outcome("unknown", f"{case.name}: between {found.sigma_lo} and {found.sigma_hi}")
-
-
-def inversion(first: int) -> Iterator[Outcome]:
-    """f(x) is computed in fractions for a random x; `invert` must give x back, or say that it is not alone."""
-    for batch in range(first // onelayer.BATCH, 1 << 40):
-        for k, case in enumerate(onelayer.instances(batch)):
-            if batch * onelayer.BATCH + k >= first:
-                yield _inverted(case, np.random.default_rng([15, batch, k]))
-
-
-def _inverted(case: onelayer.Instance, rng: np.random.Generator) -> Outcome:
-    network = case.network
-    weights, biases = network.exact_weights, network.exact_biases
-    x = [int(v) for v in rng.integers(-9, 10, network.n)]
-    y = output(weights, biases, x)
-    try:
-        with limit(SECONDS):
-            found = mcinj.invert(network, y, node_budget=NODES)
-    except TimeoutError:
-        return Outcome("slow", f"{case.name}: invert")
-    except Exception as error:
-        return Outcome("error", f"{case.name}: invert: {type(error).__name__}: {error}")
-    if found.impossible or (found.x is not None and output(weights, biases, found.x) != y):
-        return Outcome("false failure", f"{case.name}: x = {x}: impossible, or another output")
-    if found.unique is None or found.x is None:
-        return Outcome("unknown", f"{case.name}: x = {x}")
-    if found.unique and list(found.x) != x:
-        return Outcome("false pass", f"{case.name}: x = {x} is not the only one")
-    if not found.unique and (case.expected or not onelayer.collides(network, found.x, found.other)):
-        return Outcome("false failure", f"{case.name}: x = {x} is alone")
-    return Outcome("agreed")
