@@ -108,9 +108,8 @@ def quantile(
     at = np.flatnonzero(shape.p >= q - ROUNDING)
     discrete = float(shape.m[at[0]]) if at.size else math.inf
     below, above = quantile_ranks(sample.trials, q, level)
-    least, most = np.sort(sample.least), np.sort(sample.most)
-    lo = float(least[below - 1]) if below >= 1 else -math.inf
-    hi = float(most[above - 1]) if above <= sample.trials else math.inf
+    lo = _ranked(sample.least, below) if below >= 1 else -math.inf
+    hi = _ranked(sample.most, above) if above <= sample.trials else math.inf
     inner_lo, inner_hi = interpolated_interval(shape, q, level)
     return QuantileEstimate(
         q=q,
@@ -127,6 +126,11 @@ def quantile(
         censored=sample.censored,
         level=level,
     )
+
+
+def _ranked(values: FloatArray, rank: int) -> float:
+    """The value of this rank, from 1, without sorting the others."""
+    return float(np.partition(values, rank - 1)[rank - 1])
 
 
 def interpolated_interval(curve: TransitionCurve, q: float, level: float) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -77,30 +78,39 @@ def legend_outside(axes: Any, title: str = "") -> None:
 
 
 def save(fig: Any, folder: Path, name: str) -> list[Path]:
-    """Write `name.png` and `name.svg`, each whole or not at all; returns their paths."""
+    """Write `name.png` and `name.svg`, each whole or not at all; returns their paths.
+
+    `Figure.savefig` would draw the figure four times: each time once more for a layout that is known by then.
+    """
     from mcinj.show.svg import compact
 
-    paths = []
-    for suffix, kind in (("png", "rgba"), ("svg", "svg")):
-        buffer = BytesIO()
-        # Without the date the same table gives the same file.
-        fig.savefig(buffer, format=kind, **({"metadata": {"Date": None}} if kind == "svg" else {}))
-        # The layout is found while the first file is drawn; the second need not look for it again.
+    agg = importlib.import_module("matplotlib.backends.backend_agg").FigureCanvasAgg(fig)
+    fig.set_dpi(SETTINGS["savefig.dpi"])
+    layout = fig.get_layout_engine()
+    if layout is not None:
+        layout.execute(fig)
         fig.set_layout_engine("none")
-        data = _png(fig, buffer.getvalue()) if suffix == "png" else compact(buffer.getvalue().decode()).encode()
-        path = folder / f"{name}.{suffix}"
-        with atomic_write(path) as stream:
-            stream.write(data)
-        paths.append(path)
-    return paths
+    agg.draw()
+    # Without the date the same table gives the same file.
+    svg = importlib.import_module("matplotlib.backends.backend_svg").FigureCanvasSVG(fig)
+    buffer = BytesIO()
+    with ThreadPoolExecutor(1) as beside:  # without the interpreter's lock
+        png = beside.submit(_png, agg)
+        svg.print_svg(buffer, metadata={"Date": None})
+        text = compact(buffer.getvalue().decode())
+    return [_written(folder / f"{name}.png", png.result()), _written(folder / f"{name}.svg", text.encode())]
 
 
-def _png(fig: Any, pixels: bytes) -> bytes:
-    """A PNG with a palette of a figure's pixels (RGBA, opaque): a third of the bytes, no visible difference."""
+def _written(path: Path, data: bytes) -> Path:
+    with atomic_write(path) as stream:
+        stream.write(data)
+    return path
+
+
+def _png(canvas: Any) -> bytes:
+    """A PNG with a palette of a drawn canvas (opaque): a third of the bytes, no visible difference."""
     image = importlib.import_module("PIL.Image")
-    across = fig.get_figwidth() * SETTINGS["savefig.dpi"]  # 3.26 · 150 is 488.99999999999994 in floats, and 489 pixels
-    width = next(w for w in (round(across), int(across)) if len(pixels) % (4 * w) == 0)
-    picture = image.frombytes("RGBA", (width, len(pixels) // (4 * width)), pixels).convert("RGB")
+    picture = image.frombytes("RGBA", canvas.get_width_height(physical=True), canvas.buffer_rgba()).convert("RGB")
     small = BytesIO()
     picture.quantize(colors=192, dither=image.Dither.NONE).save(small, format="png", optimize=True)
     return small.getvalue()
