@@ -15,7 +15,7 @@ from naive.verdicts import passes_global
 import mcinj
 from mcinj import InputError, Network
 from mcinj.decide.probe.collisions import PairProbe, pair_probe
-from mcinj.decide.probe.deep_walk import Layers
+from mcinj.decide.probe.lines import Layers
 from mcinj.decide.probe.pair_reach import ExactPairs
 from mcinj.decide.probe.pair_walk import doubled
 from mcinj.decide.probe.probe import MatrixRows

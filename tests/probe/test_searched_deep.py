@@ -16,7 +16,7 @@ import mcinj
 from mcinj import InputError, Network
 from mcinj.decide.probe.deep import deep_probe
 from mcinj.decide.probe.deep_reach import ExactStream, integer_point
-from mcinj.decide.probe.deep_walk import Layers, Sweep, Zeros, slopes_along, sweep
+from mcinj.decide.probe.lines import Layers, Sweep, Zeros, slopes_along, sweep
 from mcinj.decide.probe.probe import MatrixRows
 from mcinj.decide.probe.searched_deep import searched_deep
 from mcinj.networks import RowStream, Seed, sample

@@ -21,7 +21,8 @@ from mcinj.certify.collision import collision_at
 from mcinj.certify.witness import Witness
 from mcinj.decide.layer.threshold import RowStream
 from mcinj.decide.probe.deep import first_layer_failure
-from mcinj.decide.probe.deep_walk import FOUND, TIGHT, WIDTH, Layers
+from mcinj.decide.probe.deep_walk import FOUND, TIGHT, WIDTH
+from mcinj.decide.probe.lines import Layers
 from mcinj.decide.probe.pair_reach import ExactPairs
 from mcinj.decide.probe.pair_walk import DIFFERENCE, HERE, PER_ROW, THERE, doubled, pair_walk
 from mcinj.decide.probe.probe import MatrixRows, row_source

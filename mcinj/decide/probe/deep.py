@@ -20,7 +20,8 @@ from mcinj.certify.collision import collision_at
 from mcinj.certify.witness import Witness
 from mcinj.decide.layer.threshold import RowStream
 from mcinj.decide.probe.deep_reach import ExactStream, integer_point
-from mcinj.decide.probe.deep_walk import FOUND, TIGHT, WIDTH, Layers, deep_walk
+from mcinj.decide.probe.deep_walk import FOUND, TIGHT, WIDTH, deep_walk
+from mcinj.decide.probe.lines import Layers
 from mcinj.decide.probe.probe import COLD, MatrixRows, probe, row_source
 from mcinj.decide.probe.stream_search import SHARES, StreamSearch, searched_stream
 from mcinj.errors import InputError

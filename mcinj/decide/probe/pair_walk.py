@@ -7,7 +7,7 @@ layers. The state is a pair on the unit sphere and a set of functionals that van
 *open* when it is positive at x or at x' and its difference is not tight; a pair without open rows collides.
 
 A move releases a tight functional, follows a line on which the others stay at zero, lists the zeros of all functionals
-along it (`mcinj.decide.probe.deep_walk`), and draws one with probability proportional to q^(open rows): a zero of the
+along it (`mcinj.decide.probe.lines`), and draws one with probability proportional to q^(open rows): a zero of the
 difference of a row that is positive there closes this row, a zero of a value is a place where few rows are positive.
 On pieces that differ, differences of up to 2 n - 1 rows can be tight; where x and x' lie in one linear piece, n of them
 leave the diagonal alone, and pairs near it are passed over.
@@ -21,26 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
-from mcinj.decide.probe.deep_walk import (
-    COUNT,
-    EXHAUSTED,
-    FOUND,
-    NEVER,
-    SPENT,
-    TIGHT,
-    WIDTH,
-    Layers,
-    Zeros,
-    direction,
-    forward,
-    gradients,
-    orthonormal,
-    rooms,
-    settle,
-    slopes_along,
-    sweep,
-)
+from mcinj.decide.probe.deep_walk import COUNT, EXHAUSTED, FOUND, NEVER, SPENT, TIGHT, WIDTH, rooms
 from mcinj.decide.probe.heat_bath import draw
+from mcinj.decide.probe.lines import Layers, Zeros, forward, slopes_along, sweep
+from mcinj.decide.probe.tight import direction, gradients, orthonormal, settle
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -14,8 +14,10 @@ import numpy.typing as npt
 
 from mcinj.decide.budget import whole
 from mcinj.decide.layer.threshold import RowStream
-from mcinj.decide.probe.deep_walk import EXHAUSTED, FOUND, STATE, WIDTH, Layers, composed_row, slopes_along
+from mcinj.decide.probe.deep_walk import EXHAUSTED, FOUND, STATE, WIDTH
+from mcinj.decide.probe.lines import Layers, slopes_along
 from mcinj.decide.probe.probe import HOT, distinct_directions, row_source
+from mcinj.decide.probe.tight import composed_row
 from mcinj.errors import InputError
 from mcinj.networks import Network, Seed
 
