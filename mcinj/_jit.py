@@ -12,6 +12,11 @@ import numba
 
 from mcinj._kernel_cache import KernelCache, digest_of, sources_of, user_folder
 from mcinj._kernel_link import compiler_of, supported
+from mcinj.errors import InputError
+
+if numba.config.DISABLE_JIT:
+    # NumPy's scalars follow other rules than compiled code, on whose arithmetic proofs rest.
+    raise InputError("NUMBA_DISABLE_JIT is set, but the searches are proved as numba compiles them; unset it")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,8 +38,6 @@ def njit(**options: Any) -> Callable[[F], F]:
         settings["pipeline_class"] = compiler_of(inner)
 
     def decorate(function: F) -> F:
-        if numba.config.DISABLE_JIT:
-            return function
         _FUNCTIONS[Path(function.__code__.co_filename).resolve()] += 1
         compiled: Any
         if not supported():

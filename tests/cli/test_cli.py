@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -55,6 +56,20 @@ def test_a_layer_and_a_report_import_no_more_than_they_need(tmp_path: Path) -> N
         for _ in range(2):  # the first one compiles, and computes the bounds
             done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("asked", ["check s.npz", "threshold --n 3", "probe --n 9"])
+def test_searches_that_are_not_compiled_are_refused_in_one_line(tmp_path: Path, asked: str) -> None:
+    """NumPy's scalars follow other rules: what is proved of compiled code would not hold."""
+    write_npz(sample(3, (12,), seed=1), tmp_path / "s.npz")
+    code = f"import sys; sys.argv[1:] = {asked.split()!r}; from mcinj.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "NUMBA_DISABLE_JIT is set" in done.stderr
 
 
 def test_all_public_names_exist() -> None:
