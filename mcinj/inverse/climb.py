@@ -43,9 +43,11 @@ class Climb:
     def __init__(self, network: Network, domain: Domain | None, seed: Seed, deadline: float | None) -> None:
         self.unit = _unit_of(network, domain)
         self.given, self.inner = network, in_units_of(network, self.unit)
-        self.domain = domain and Domain(
-            domain.shape, float(Fraction(domain.low) / self.unit), float(Fraction(domain.high) / self.unit)
-        )
+        self._ends = (Fraction(0), Fraction(0))  # of the domain; its floats may have lost digits
+        self.domain = domain
+        if domain is not None:
+            self._ends = low, high = Fraction(domain.low) / self.unit, Fraction(domain.high) / self.unit
+            self.domain = Domain(domain.shape, float(low), float(high))
         self.rng, self.deadline = seed.generator(), deadline
         self.exact = ExactPairs(self.inner)
         self.best: Witness | None = None
@@ -69,12 +71,17 @@ class Climb:
         """Whether the inputs lie in a ball."""
         return self.domain is not None and self.domain.shape == "ball"
 
+    def reaches(self, witness: Witness) -> bool:
+        """Whether `start_from` may be given this collision: it lies in the closed domain, or is scaled into it."""
+        scaled = self.is_ball and not self.given.has_biases
+        return scaled or all(self.holds(tuple(v / self.unit for v in x)) for x in (witness.x, witness.x_prime))
+
     def start_from(self, witness: Witness) -> None:
         """Climb from a collision of the network in the domain, or, without biases, one that is scaled into the ball."""
         scale = 1 / self.unit
         if self.is_ball and not self.given.has_biases:
             largest = max(sum((v * v for v in x), Fraction(0)) for x in (witness.x, witness.x_prime))
-            scale = Fraction(self.domain.high) / Fraction(root_above(largest)) if self.domain else scale
+            scale = self._ends[1] / Fraction(root_above(largest))
         inside = Witness(*(tuple(scale * v for v in x) for x in (witness.x, witness.x_prime)))
         self._take(inside)
         sides = [self.inner.exact_pattern(x) for x in (inside.x, inside.x_prime)]
@@ -90,7 +97,7 @@ class Climb:
         """Whether an input (in the search's units) lies in the closed domain."""
         if self.domain is None:
             return True
-        low, high = Fraction(self.domain.low), Fraction(self.domain.high)
+        low, high = self._ends
         if self.domain.shape == "ball":
             return sum((v * v for v in x), Fraction(0)) <= high * high
         return all(low <= v <= high for v in x)
@@ -246,7 +253,7 @@ def _walk(climb: Climb, rows: Sequence[FloatArray], x: FloatArray, kernel: Float
             ends = [reach, reach]
         for layer in rows:
             value, slope = layer @ np.append(x, 1.0), layer[:, :-1] @ d
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 times = -value / slope
             moving = np.abs(slope) > 1e-12 * np.linalg.norm(layer[:, :-1], axis=1)
             ends[0] = min(ends[0], float(times[moving & (times > 0)].min(initial=np.inf)))
@@ -259,7 +266,7 @@ def _draw(climb: Climb, samples: int) -> FloatArray:
     """Inputs, (samples, n): uniform on a box or ball, of many sizes on the whole space."""
     n, domain, rng = climb.inner.n, climb.domain, climb.rng
     if domain is not None and domain.shape == "box":
-        return rng.uniform(domain.low, domain.high, (samples, n))
+        return domain.uniform(rng, (samples, n))
     points = rng.standard_normal((samples, n))
     if domain is None:
         return np.asarray(points * float(_FAR) ** rng.uniform(-0.5, 1.0, (samples, 1)))

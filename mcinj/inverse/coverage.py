@@ -112,7 +112,7 @@ def coverage(
 def _draw(n: int, samples: int, domain: Domain | None, seed: Seed) -> FloatArray:
     rng = seed.generator()
     if domain is not None and domain.shape == "box":
-        return rng.uniform(domain.low, domain.high, (samples, n))
+        return domain.uniform(rng, (samples, n))
     points = rng.standard_normal((samples, n))
     if domain is None:
         return points

@@ -42,7 +42,8 @@ class Farthest:
     scale_free
         Whether outputs scale with inputs and the inputs are not bounded: `relative_squared` is what was made large.
     injective
-        True: `check` proved that there are no collisions. False: there are. None: neither was found.
+        True: it is proved that there are no collisions, on a domain with its boundary. False: there are. None: neither
+        was found.
     samples, regions
         Inputs that were drawn; pairs of activation patterns on which the distance was made as large as can be.
     seconds
@@ -161,15 +162,32 @@ def farthest(
     climb.run(sampled_patterns(climb, samples)[:starts])
     injective: bool | None = None
     if climb.best is None:
+        injective = _settled(net, place, climb, budget, deadline)
+    return _answer(net, climb, free, injective, samples, started)
+
+
+def _settled(net: Network, place: Domain | None, climb: Climb, budget: int, deadline: float | None) -> bool | None:
+    """Where the search met no collision: True if `check` proves that there is none; one that it finds is climbed from.
+
+    The domain is closed and that of `check` is open, so a pass counts on a larger one. Of one layer it counts on the
+    domain itself: the least singular value of its cells, halved, bounds |f(x) - f(x')| / |x - x'| on the closure too.
+    """
+    asked: list[tuple[Domain | None, bool]] = [(place, place is None or net.depth == 1)]
+    larger = None if place is None or net.depth == 1 else place.larger()
+    if larger is not None:
+        asked.insert(0, (larger, True))
+    for domain, enough in asked:
         left = None if deadline is None else max((deadline - time.perf_counter()) / 2.0, 0.1)
-        verdict = check(net, domain=domain, node_budget=budget, time_limit=left)
-        if verdict.witness is not None:
+        text = None if domain is None else domain.text
+        verdict = check(net, domain=text, node_budget=budget, time_limit=left)
+        if verdict.verdict is Outcome.INJECTIVE and enough:
+            return True
+        if verdict.witness is not None and climb.reaches(verdict.witness):
             if left is not None:  # compilation, once per machine, has not been counted
                 climb.deadline = time.perf_counter() + left
             climb.start_from(verdict.witness)
-        elif verdict.verdict is Outcome.INJECTIVE:
-            injective = True
-    return _answer(net, climb, free, injective, samples, started)
+            return None
+    return None
 
 
 def _answer(net: Network, climb: Climb, free: bool, injective: bool | None, samples: int, started: float) -> Farthest:

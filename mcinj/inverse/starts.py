@@ -75,7 +75,7 @@ def _backwards(network: Network, y: FloatArray, slope: float, linear: bool) -> F
 def _draws(network: Network, y: FloatArray, domain: Domain | None, slope: float, linear: bool) -> list[FloatArray]:
     rng = np.random.default_rng(0)
     if domain is not None:
-        return [rng.uniform(domain.low, domain.high, network.n) for _ in range(_RANDOM)]
+        return [domain.uniform(rng, network.n) for _ in range(_RANDOM)]
     result = []
     for _ in range(_RANDOM):
         x = rng.standard_normal(network.n)

@@ -47,7 +47,7 @@ from mcinj.quantify.stability_value import Pattern, Stability
 
 _SAMPLES = 2_000
 _STARTS = 12  # sampled regions with the fewest active units that are looked at
-_RANGE = 100  # binary exponents of weights that the descent over pairs works with
+_RANGE = 100  # binary exponents of weights (up to it also of biases and domains) that the descent over pairs works with
 _FEW = 3  # inputs up to which pairs of boxes bound κ of several layers
 _PAIRS = 100_000  # of boxes
 _WIDE = 12  # inputs of a later layer beyond which its own bound is not tried
@@ -123,9 +123,7 @@ def stability(
 class _Task:
     """One question, its budget and its starting points."""
 
-    def __init__(
-        self, net: Network, place: Domain | None, tolerance: float, limit: int, allowance: Allowance
-    ) -> None:
+    def __init__(self, net: Network, place: Domain | None, tolerance: float, limit: int, allowance: Allowance) -> None:
         self.net, self.place, self.tolerance = net, place, tolerance
         self.started = time.perf_counter()
         self.limit = limit
@@ -366,9 +364,10 @@ class _Task:
         net, rng = self.net, np.random.default_rng(0)
         x = rng.standard_normal((_SAMPLES, net.n))
         if self.place is not None and self.place.shape == "box":
-            x = rng.uniform(self.place.low, self.place.high, x.shape)
+            x = self.place.uniform(rng, x.shape)
         elif self.place is not None:
-            x *= self.place.high * rng.uniform(0, 1, (len(x), 1)) / np.linalg.norm(x, axis=1, keepdims=True)
+            x *= rng.uniform(0, 1, (len(x), 1)) / np.linalg.norm(x, axis=1, keepdims=True)
+            x *= self.place.high  # last: it may be the largest float
         elif self.biases is not None:
             x *= np.exp(rng.uniform(-4, 4, (len(x), 1)))
         with np.errstate(over="ignore", invalid="ignore"):
@@ -410,7 +409,9 @@ class _Task:
             return (None if collision is None else self._within(collision[0])), 0.0, Fraction(0)
 
         sizes = [float(np.abs(w).max()) for w in net.weights]
-        if not all(2.0**-_RANGE < size < 2.0**_RANGE for size in sizes):
+        others = [float(np.abs(b).max()) for b in net.biases or ()]
+        others += [] if place is None else [abs(place.low), abs(place.high)]
+        if min(sizes) <= 2.0**-_RANGE or max(sizes + others) >= 2.0**_RANGE:
             return None, high, cell.square  # squares of floats would leave their range
 
         self._enter("closest pairs", 1.0)
@@ -435,7 +436,7 @@ class _Task:
     def _within(self, pair: Witness) -> Witness | None:
         """The collision, moved into the domain along its segment, on which all outputs are equal."""
         x, y = pair.x, pair.x_prime
-        for _ in range(200):
+        for _ in range(2_200):  # floats have about as many powers of two
             if self.place is None or self.place.holds(y):
                 shorter = Witness(x, y)
                 return shorter if shorter.collides(self.net) else None

@@ -141,6 +141,42 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
             assert len(found["directions"]) == 2
 
 
+def _polygon(corners: list[tuple[int, int]], start: int) -> Network:
+    """A closed walk along a polygon's sides: f(start + k) is corner k, and its first again at the end."""
+    closed = np.array([*corners, corners[0]])
+    steps = np.diff(closed, axis=0)
+    turns = np.vstack([steps[:1], np.diff(steps, axis=0)])
+    walls = -(start + np.arange(len(steps)))
+    return Network([np.ones((len(steps), 1)), turns.T], [walls, closed[0]])
+
+
+@pytest.mark.parametrize("start", [0, 1, -2])
+@pytest.mark.parametrize(
+    "corners", [[(1, 1), (2, 1), (1, 2)], [(1, 1), (3, 1), (4, 2), (2, 3)], [(2, 1), (4, 1), (5, 3), (3, 5), (1, 3)]]
+)
+def test_ends_of_a_closed_domain_count(corners: list[tuple[int, int]], start: int) -> None:
+    # Only the two ends have one output: no pair inside of the open domain, on which `check` passes.
+    net, end = _polygon(corners, start), start + len(corners)
+    assert net.exact_forward([start]) == net.exact_forward([end])
+    assert mcinj.check(net, domain=f"box:{start},{end}").verdict is mcinj.Outcome.INJECTIVE
+    assert farthest(net, domain=f"box:{start},{end}").injective is not True
+    assert farthest(net, domain=f"box:{start + 0.25},{end - 0.5}").injective is True
+    beyond = farthest(net, domain=f"box:{start},{end + 0.5}")
+    assert beyond.injective is not True
+
+
+@pytest.mark.parametrize("low", [1e-310, 5e-324, 1e-300, 1.0])
+@pytest.mark.parametrize("high", [1e308, 1.0e10])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_pairs_lie_in_domains_whose_ends_differ_in_size(low: float, high: float, sign: int) -> None:
+    net = Network([[[sign]]], [[-high]])
+    ends = sorted((sign * low, sign * high))
+    found = farthest(net, domain=f"box:{ends[0]!r},{ends[1]!r}")
+    assert _collides(net, found)
+    for x in (found.x, found.x_prime):
+        assert Fraction(ends[0]) <= x[0] <= Fraction(ends[1])
+
+
 @pytest.mark.parametrize("options", [{"samples": 0}, {"starts": 0}, {"domain": "cube:1"}, {"node_budget": -1}])
 def test_bad_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InputError):

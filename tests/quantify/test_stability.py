@@ -258,3 +258,34 @@ def test_several_layers_of_few_inputs_have_a_bound(n: int, widths: tuple[int, ..
         for a, e in zip(x, d, strict=True)
     ]
     assert found.kappa_lo <= min(ratios) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("domain", ["box:-1.7e308,1.7e308", "box:-1.7e308,1e308", "box:1e308,1.7e308", "ball:1.7e308"])
+@pytest.mark.parametrize("widths", [(3,), (3, 4)])
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.filterwarnings("error")
+def test_the_widest_domains(domain: str, widths: tuple[int, ...], n: int) -> None:
+    """Farther apart than the largest float."""
+    rng = np.random.default_rng(n)
+    sizes = (n, *widths)
+    net = mcinj.Network(
+        [rng.integers(-3, 4, s) for s in zip(sizes[1:], sizes)], [rng.integers(1, 4, m) for m in widths]
+    )
+    found = mcinj.stability(net, domain=domain)
+    assert (found.sigma_lo > 0) == (mcinj.check(net, "regional", domain=domain).verdict is mcinj.Outcome.INJECTIVE)
+    assert found.sigma_lo <= found.sigma_hi
+    assert 0 <= mcinj.coverage(net, domain=domain, samples=20).share <= 1
+    mcinj.farthest(net, domain=domain, samples=20)
+
+
+@pytest.mark.parametrize("exponent", [-300, -900])
+def test_collisions_in_tiny_domains_are_shown(exponent: int) -> None:
+    size = 2.0**exponent
+    net = mcinj.Network([[[1, 0], [0, 1], [1, 1]]], [[1, -1, -1]])  # of rank 1 near 0
+    for domain in (f"ball:{size!r}", f"box:{-size!r},{size!r}"):
+        found = mcinj.stability(net, domain=domain)
+        assert found.kappa_hi == 0
+        assert found.pair is not None
+        assert found.pair.collides(net)
+        for x in (found.pair.x, found.pair.x_prime):
+            assert all(abs(v) < Fraction(size) for v in x)

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+import numpy.typing as npt
+
 from mcinj.errors import InputError
 from mcinj.networks.network import FractionMatrix
 
@@ -51,6 +54,16 @@ class Domain:
         """Of a ball; None for a box."""
         return self.high if self.shape == "ball" else None
 
+    @property
+    def text(self) -> str:
+        """As `parse` reads it."""
+        return f"ball:{self.high!r}" if self.shape == "ball" else f"box:{self.low!r},{self.high!r}"
+
+    def larger(self) -> Domain | None:
+        """The next larger domain, which holds the closure of this one; None beyond the largest float."""
+        low, high = math.nextafter(self.low, -math.inf), math.nextafter(self.high, math.inf)
+        return Domain(self.shape, low, high) if math.isfinite(low) and math.isfinite(high) else None
+
     def fence(self, n: int, scale: Fraction = Fraction(1)) -> FractionMatrix:
         """Rows over (x / scale, t), positive inside the box (of a ball: the box around it)."""
         low, high = Fraction(self.low) / scale, Fraction(self.high) / scale
@@ -60,6 +73,12 @@ class Domain:
             rows.append((*unit, -low))
             rows.append((*(-v for v in unit), high))
         return tuple(rows)
+
+    def uniform(self, rng: np.random.Generator, shape: int | tuple[int, ...]) -> npt.NDArray[np.float64]:
+        """Numbers between low and high, which may be farther apart than the largest float."""
+        if math.isfinite(self.high - self.low):
+            return rng.uniform(self.low, self.high, shape)
+        return 2.0 * rng.uniform(self.low / 2, self.high / 2, shape)
 
     def holds(self, x: tuple[Fraction, ...]) -> bool:
         """Whether an input lies inside."""

@@ -91,7 +91,7 @@ def _first(network: Network, domain: Domain | None, rng: np.random.Generator) ->
             x[1] = behind
     if domain is not None:
         reach = max(abs(domain.low), abs(domain.high))
-        inside = rng.uniform(domain.low, domain.high, x.shape)
+        inside = domain.uniform(rng, x.shape)
         inside[::2] = x[::2] * reach * rng.random((len(x[::2]), 1)) * 2.0
         return _inside(inside, domain)
     if not network.has_biases:
