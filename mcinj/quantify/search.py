@@ -41,10 +41,17 @@ class Rows:
     walls: FractionMatrix = ()
 
     @classmethod
-    def of(cls, weights: FractionMatrix, biases: FractionVector | None, domain: FractionMatrix = ()) -> Rows:
-        """Rows of `x ↦ Wx + b` on a domain, given by its walls over (x, t)."""
+    def of(
+        cls,
+        weights: FractionMatrix,
+        biases: FractionVector | None,
+        domain: FractionMatrix = (),
+        *,
+        affine: bool = False,
+    ) -> Rows:
+        """Rows of `x ↦ Wx + b` on a domain, given by its walls over (x, t); `affine`: later layers have biases."""
         n = len(weights[0])
-        if not domain and (biases is None or not any(biases)):
+        if not affine and not domain and (biases is None or not any(biases)):
             return cls(n, tuple(weights))
         offsets = biases or (Fraction(0),) * len(weights)
         top = (*(Fraction(0) for _ in range(n)), Fraction(1))
@@ -76,6 +83,8 @@ class PatternSearch:
     ----------
     units
         Positions in `rows.rows` of the rows that take part, those that are not 0 on the inputs.
+    constant
+        Positions of the others that are positive, by their biases.
     excluded
         Set by a leaf's visitor that finds no point of interest: rows without which there might be one (`beyond`).
     scale
@@ -86,6 +95,8 @@ class PatternSearch:
         # Rows that are 0 on the inputs add nothing to any difference of outputs: they do not take part.
         self.units = [i for i, row in enumerate(rows.rows) if any(row[: rows.n])]
         counted = tuple(rows.rows[i] for i in self.units)
+        # But what they give to a next layer counts there.
+        self.constant = [i for i, row in enumerate(rows.rows) if not any(row[: rows.n]) and any(v > 0 for v in row)]
         self.rows = rows
         m, n, g = len(counted), rows.n, rows.g
         every = (*counted, *rows.walls)
@@ -195,8 +206,9 @@ class PatternSearch:
         )  # fmt: skip
 
     def active(self) -> list[int]:
-        """Declared active units of the present node, positions in `rows.rows`."""
-        return [self.units[i] for i in np.flatnonzero(self.SIGN[self.gi[kernel.DEPTH], : self.m] > 0)]
+        """Active units if no free one is, positions in `rows.rows`: declared ones, and those that are everywhere."""
+        declared = [self.units[i] for i in np.flatnonzero(self.SIGN[self.gi[kernel.DEPTH], : self.m] > 0)]
+        return sorted(declared + self.constant)
 
     def free(self) -> list[int]:
         """Free rows of the present node, as the search numbers them."""

@@ -185,6 +185,11 @@ class _Task:
         radius = Fraction(self.place.high)
         return lambda search: point_in_ball(search, radius)
 
+    def _first(self) -> Rows:
+        """Rows of layer 1, over (x, t) if any layer has a bias."""
+        biases = None if self.biases is None else self.biases[0]
+        return Rows.of(self.net.exact_weights[0], biases, self.walls, affine=self.biases is not None)
+
     def _rows(self, k: int, walls: FractionMatrix) -> Rows:
         return Rows.of(self.net.exact_weights[k], None if self.biases is None else self.biases[k], walls)
 
@@ -217,7 +222,7 @@ class _Task:
         self._enter("least singular value of all regions", 0.6)
         high = math.inf if best is None else root_above(best[0].square)
         low = high
-        for pattern, rows in self._patterns(0, (), self._rows(0, self.walls)):
+        for pattern, rows in self._patterns(0, (), self._first()):
             if high == 0.0:
                 break
             found = least_singular(
@@ -396,7 +401,7 @@ class _Task:
         return [*(v for row, v in first if any(row)), *(v for level in levels[1:] for v in level)]
 
     def _cell(self, point: FractionVector, pattern: Pattern) -> Cell:
-        rows = self._rows(0, self.walls)
+        rows = self._first()
         for k, active in enumerate(pattern[:-1]):
             rows = self._next(k, rows, active)
         return cell_at(rows, point, pattern[-1])

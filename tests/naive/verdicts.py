@@ -8,7 +8,7 @@ of the network is a cone with known rays (`cones.Ray`), on which the network is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import reduce
 from math import lcm
@@ -22,6 +22,7 @@ Rows = list[list[int]]
 Matrix = Sequence[Sequence[Fraction]]
 Cone = list[Ray]
 Collision = tuple[list[Fraction], list[Fraction]]
+NONE = Fraction(0)  # slope of a ReLU
 
 
 def layers_over_integers(weights: Sequence[Matrix], biases: Sequence[Sequence[Fraction]] | None) -> list[Rows]:
@@ -70,10 +71,10 @@ def simplicial(rows: Rows, positive: Sequence[bool]) -> list[Cone]:
     return cones
 
 
-def regions(layers: list[Rows], biased: bool, lossy: bool = False) -> list[Cone] | None:
+def regions(layers: list[Rows], biased: bool, lossy: bool = False, slope: Fraction = NONE) -> list[Cone] | None:
     """All full-dimensional linear regions, rays with outputs; None if the Jacobian loses rank on one of them.
 
-    `lossy`: only if the first layer's rows do; regions on which outputs are fewer are kept.
+    `lossy`: only if the first layer's rows do; regions on which outputs are fewer are kept. `slope`: see `through`.
     """
     g = len(layers[0][0])
     # With biases the last row, t, is the first to be chosen.
@@ -82,7 +83,17 @@ def regions(layers: list[Rows], biased: bool, lossy: bool = False) -> list[Cone]
     if len(basis) < g:
         return None
     cells = simplicial([first[i] for i in basis], [biased and i == 0 for i in basis])
-    bit = 1 << g
+    return through(layers, cells, 1 << g, lossy, slope)
+
+
+def through(
+    layers: list[Rows], cells: list[Cone], bit: int, lossy: bool = False, slope: Fraction = NONE
+) -> list[Cone] | None:
+    """Cones, with their points as values, cut at all units' walls: see `regions`. `bit`: the first that is free.
+
+    `slope` is that of leaky ReLUs; outputs are then multiplied by its denominator in every layer.
+    """
+    g = len(layers[0][0])
     for rows in layers:
         matrix = flint.fmpz_mat(rows)
         known: dict[tuple[int, ...], tuple[int, ...]] = {}
@@ -99,7 +110,7 @@ def regions(layers: list[Rows], biased: bool, lossy: bool = False) -> list[Cone]
             for j in range(len(rows)):
                 parts = [half for part in parts for _, half in halves(part, [r.value[j] for r in part], bit << j)]
             for part in parts:
-                rays = [Ray(r.x, r.tight, tuple(max(v, 0) for v in r.value)) for r in part]
+                rays = [Ray(r.x, r.tight, tuple(activated(v, slope) for v in r.value)) for r in part]
                 if not lossy and rank([r.value for r in rays]) < g:
                     return None
                 following.append(rays)
@@ -108,15 +119,19 @@ def regions(layers: list[Rows], biased: bool, lossy: bool = False) -> list[Cone]
     return cells
 
 
+def activated(v: int, slope: Fraction) -> int:
+    """ReLU, or a leaky one, times the slope's denominator."""
+    return v * (slope.denominator if v > 0 else slope.numerator)
+
+
 def support(ray: Ray) -> int:
     """A bit for each output that is not 0."""
     return sum(1 << j for j, v in enumerate(ray.value) if v)
 
 
-def closed_pair(
-    a: Cone, b: Cone, supports_a: list[int], supports_b: list[int], biased: bool
-) -> tuple[list[int], list[int]] | None:
-    """Different points of two cones, in homogeneous coordinates, at which the linear maps that they carry agree.
+def colliding(a: Cone, b: Cone, supports_a: list[int], supports_b: list[int]) -> Cone:
+    """The cone of pairs of points of two cones at which the linear maps that they carry agree; no rays if only equal
+    points do.
 
     The maps are injective on their cones and agree on common rays. `supports`: see `support`, one per ray.
     """
@@ -129,18 +144,18 @@ def closed_pair(
         kept_a = [i for i in kept_a if not supports_a[i] & off_b]
         kept_b = [i for i in kept_b if not supports_b[i] & off_a]
         if not kept_a or not kept_b:
-            return None
+            return []
         if len(kept_a) + len(kept_b) == before:
             break
     a, b = [a[i] for i in kept_a], [b[i] for i in kept_b]
     whole_a, whole_b = {r.x for r in a}, {r.x for r in b}
     if whole_a.issuperset(r.x for r in b) or whole_b.issuperset(r.x for r in a):
-        return None  # both points in one closed region, on which the map is injective
+        return []  # both points in one closed region, on which the map is injective
     common = whole_a & whole_b
     shared = rank([r.x for r in a if r.x in common])
     images = rank([r.value for r in a] + [r.value for r in b if r.x not in common])
     if images == rank([r.x for r in a]) + rank([r.x for r in b]) - shared:
-        return None  # outputs agree only on the span of common rays, and there the points agree too
+        return []  # outputs agree only on the span of common rays, and there the points agree too
     g = len(a[0].x)
     zero = (0,) * g
     shift = max(r.tight for r in a).bit_length()
@@ -155,8 +170,12 @@ def closed_pair(
         if equations:
             j = min(equations, key=lambda j: sum(v > 0 for v in levels[j]) * sum(v < 0 for v in levels[j]))
             pair = crossing(pair, levels[j], 0)
-    if all(r.x[:g] == r.x[g:] for r in pair) or (biased and not any(r.x[g - 1] for r in pair)):
-        return None
+    return [] if all(r.x[:g] == r.x[g:] for r in pair) else pair
+
+
+def off_diagonal(pair: Cone) -> tuple[list[int], list[int]]:
+    """Two different points in the relative interior of a cone of pairs."""
+    g = len(pair[0].x) // 2
     # A sum with positive coefficients leaves the diagonal unless they are chosen badly.
     for factor in range(1, 100):
         v = [sum(factor**i * r.x[k] for i, r in enumerate(pair)) for k in range(2 * g)]
@@ -165,8 +184,8 @@ def closed_pair(
     raise AssertionError("a hundred points of a space on its proper subspace")
 
 
-def first_collision(cells: list[Cone], biased: bool) -> tuple[list[int], list[int]] | None:
-    """Two different points with one output among all pairs of closed cells; the map is injective on each cell."""
+def pairs(cells: list[Cone]) -> Iterator[Cone]:
+    """The cones of pairs with one output, of all pairs of closed cells; the map is injective on each cell."""
     width = len(cells[0][0].value)
     always = np.array([[all(r.value[j] for r in c) for j in range(width)] for c in cells])
     never = np.array([[not any(r.value[j] for r in c) for j in range(width)] for c in cells])
@@ -174,9 +193,16 @@ def first_collision(cells: list[Cone], biased: bool) -> tuple[list[int], list[in
     for i in range(1, len(cells)):
         apart = (always[:i] & never[i]).any(axis=1) | (never[:i] & always[i]).any(axis=1)
         for j in np.flatnonzero(~apart):
-            found = closed_pair(cells[i], cells[j], supports[i], supports[j], biased)
-            if found is not None:
-                return found
+            found = colliding(cells[i], cells[j], supports[i], supports[j])
+            if found:
+                yield found
+
+
+def first_collision(cells: list[Cone], biased: bool) -> tuple[list[int], list[int]] | None:
+    """Two different points with one output among all pairs of closed cells, in homogeneous coordinates."""
+    for pair in pairs(cells):
+        if not biased or any(r.x[-1] for r in pair):
+            return off_diagonal(pair)
     return None
 
 

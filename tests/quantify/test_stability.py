@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naive.bounded import Inside
 from naive.cells_by_lp import cells, least_singular
+from naive.jacobians import gram, reaches
+from naive.verdicts import layers_over_integers
+from naive.verdicts import regions as all_regions
 
 import mcinj
 from mcinj.quantify.pairs import ratio_squared
@@ -258,6 +262,51 @@ def test_several_layers_of_few_inputs_have_a_bound(n: int, widths: tuple[int, ..
         for a, e in zip(x, d, strict=True)
     ]
     assert found.kappa_lo <= min(ratios) * (1 + 1e-9)
+
+
+def _constant_units(rng: np.random.Generator, kind: str) -> mcinj.Network:
+    """Small integers with biases in some layers only, or hidden units without weights: pruned ones."""
+    n = int(rng.integers(1, 3))
+    sizes = [n, *(int(rng.integers(n + 1, 6)) for _ in range(int(rng.integers(2, 4))))]
+    weights = [rng.integers(-3, 4, s) for s in zip(sizes[1:], sizes)]
+    biases = [rng.integers(-2, 3, m) for m in sizes[1:]]
+    if kind == "biases of later layers":
+        biases[0][:] = 0
+    elif kind == "biases of the last layer":
+        for b in biases[:-1]:
+            b[:] = 0
+    else:
+        for w, b in zip(weights[:-1], biases):
+            w[rng.random(len(w)) < 0.4] = 0
+            b += kind == "constant units"
+    return mcinj.Network(weights, biases)
+
+
+@pytest.mark.parametrize(
+    "kind", ["biases of later layers", "biases of the last layer", "pruned units", "constant units"]
+)
+@pytest.mark.parametrize("domain", [None, "box:-1,2"])
+def test_units_that_are_constant_pass_on_their_biases(kind: str, domain: str | None) -> None:
+    """Least singular values of all regions, from points inside of them."""
+    seen = set()
+    for seed in range(25):
+        net = _constant_units(np.random.default_rng(seed), kind)
+        weights, biases = net.exact_weights, net.exact_biases
+        if domain is None:
+            cells = all_regions(layers_over_integers(weights, biases), True, lossy=True)
+        else:
+            cells = Inside(weights, biases, Fraction(-1), Fraction(2)).cells
+        found = mcinj.stability(net, domain=domain)
+        if cells is None:  # layer 1 loses rank
+            assert found.sigma_hi == 0
+            continue
+        centers = [[sum(r.x[i] for r in c) / Fraction(sum(r.x[-1] for r in c)) for i in range(net.n)] for c in cells]
+        grams = [gram(weights, biases, x) for x in centers]
+        assert all(reaches(g, Fraction(found.sigma_lo) ** 2) for g in grams)
+        assert not all(reaches(g, Fraction(found.sigma_hi) ** 2, strictly=True) for g in grams)
+        shown(found, net, domain)
+        seen.add(found.sigma_lo > 0)
+    assert True in seen
 
 
 @pytest.mark.parametrize("domain", ["box:-1.7e308,1.7e308", "box:-1.7e308,1e308", "box:1e308,1.7e308", "ball:1.7e308"])
