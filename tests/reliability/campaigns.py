@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from reliability import disturbed, files, inversions, proofs, verdicts
+from reliability import disturbed, domains, files, inversions, leaky, proofs, steadiness, verdicts
 from reliability.record import Run
 from reliability.verdicts import Outcome
 
@@ -52,6 +52,23 @@ CAMPAIGNS = {
         "rationals; one "
         "network in five with certificates. *Slow*: a verdict was stopped after 20 s.",
     ),
+    "domains": Campaign(
+        domains.bounded,
+        "Boxes and balls",
+        "One to three layers of one or two inputs: two in three are small integers, with pruned units and layers "
+        "without biases, the others are those of the campaigns before. Walls of boxes and radii go through corners of "
+        "regions or pass them by one unit in the last place, are tiny, huge, or have 0 on them. The oracle cuts the "
+        "closed box into all regions over the rationals and asks which pairs of their points with one output lie in "
+        "the open domain (`tests/naive/bounded.py`). Of a ball it may find no answer where pairs come close to the "
+        "sphere; then a failure's two inputs are all that is checked. Pairs of boxes must not close what fails.",
+    ),
+    "leaky": Campaign(
+        leaky.verdicts,
+        "Leaky ReLUs",
+        "One to four layers of one or two inputs that narrow, so that columns are dependent and a search decides, with "
+        "and without biases, slopes from 1e-12 to 1 - 2^-53; against all regions and all pairs of them over the "
+        "rationals.",
+    ),
     "inversion": Campaign(
         inversions.one_layer,
         "Inputs back from outputs",
@@ -73,6 +90,14 @@ CAMPAIGNS = {
         "The least singular value of a region must come out 0 exactly where the layer is not injective, and "
         "have a positive lower "
         "bound elsewhere. *Unknown*: the interval begins at 0 and does not end there. Layers as in the first campaign.",
+    ),
+    "deep_stability": Campaign(
+        steadiness.stability,
+        "Stability of several layers, on domains, of leaky ReLUs",
+        "Small integers and Gaussian weights, one to three layers of one or two inputs, on the whole space or on "
+        "domains as above. The interval of the least singular value must hold that of all regions, by exact Gram "
+        "matrices; the lower Lipschitz constant must be at most the ratio of every pair of up to 300, exactly; `pair` "
+        "must show what it says. *Unknown*: not complete.",
     ),
     "certificates": Campaign(
         proofs.certificates,

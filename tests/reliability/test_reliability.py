@@ -9,20 +9,36 @@ import tomllib
 from collections import Counter
 from contextlib import closing
 from fractions import Fraction
-from itertools import islice, pairwise
+from itertools import combinations, islice, pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from naive.bounded import Inside
 from naive.patterns import consistent_patterns, others
 from naive.preimages import Regions
 from naive.verdicts import passes_one_layer
 from structured.comparison import Comparison
 
 import mcinj
+from mcinj.certify.witness import Witness
+from mcinj.decide.bounded.domain import Domain
 from mcinj.experiment.config import parse
-from reliability import disturbed, files, inversions, onelayer, page, proofs, record, verdicts
+from reliability import (
+    disturbed,
+    domains,
+    files,
+    inversions,
+    leaky,
+    onelayer,
+    page,
+    proofs,
+    record,
+    steadiness,
+    verdicts,
+)  # fmt: skip
 from reliability.campaigns import CAMPAIGNS, HONEST
 from reliability.flags import injective
 
@@ -53,7 +69,16 @@ def test_the_largest_entries_do_not_overflow() -> None:
 
 
 def test_campaigns_run_and_agree() -> None:
-    for name, count in (("one_layer", 30), ("inversion", 20), ("deep_inversion", 20), ("stability", 3), ("deep", 3)):
+    for name, count in (
+        ("one_layer", 30),
+        ("inversion", 20),
+        ("deep_inversion", 20),
+        ("stability", 3),
+        ("deep", 3),
+        ("domains", 30),
+        ("leaky", 20),
+        ("deep_stability", 15),
+    ):
         kinds = Counter(outcome.kind for outcome in islice(CAMPAIGNS[name].run(0), count))
         assert kinds == {"agreed": count}, name
 
@@ -68,6 +93,131 @@ def test_wrong_answers_are_not_honest() -> None:
     mcinj.stability(case.network)  # compiled before its seconds are counted
     assert verdicts._stable(case).kind == "false failure"
     assert inversions._inverted(case, np.random.default_rng(3)).kind in ("agreed", "false failure")
+
+
+def _corners(net: mcinj.Network, ends: tuple[Fraction, Fraction]) -> list[Fraction]:
+    """The ends, and where one input's outputs may turn between them: walls, layer by layer."""
+    points = list(ends)
+    for k in range(1, net.depth + 1):
+        levels = [net.prefix(k).exact_pre_activations([x])[-1] for x in points]
+        for (x, y), (zx, zy) in zip(list(pairwise(points)), pairwise(levels)):
+            points += {x + (y - x) * u / (u - v) for u, v in zip(zx, zy) if u * v < 0}
+        points = sorted(set(points))
+    return points
+
+
+def _meetings(p: list[Fraction], q: list[Fraction], r: list[Fraction], s: list[Fraction]) -> list[tuple]:  # type: ignore[type-arg]
+    """Shares (a, b) of points that two segments p q and r s of the plane have in common: up to three of them."""
+    along, other, gap = ([v - u for u, v in zip(*ends)] for ends in ((p, q), (r, s), (p, r)))
+    turn = along[0] * other[1] - along[1] * other[0]
+    aside = along[0] * gap[1] - along[1] * gap[0]
+    if turn:
+        a, b = (gap[0] * other[1] - gap[1] * other[0]) / turn, -aside / turn
+        return [(a, b)] if 0 <= a <= 1 and 0 <= b <= 1 else []
+    if aside:
+        return []  # parallel
+    i = 0 if along[0] else 1
+    start, end = gap[i] / along[i], (s[i] - p[i]) / along[i]
+    low, high = max(Fraction(0), min(start, end)), min(Fraction(1), max(start, end))
+    return [(a, (a - start) / (end - start)) for a in (low, (low + high) / 2, high)] if low <= high else []
+
+
+def test_open_intervals_agree_with_walks_in_the_plane() -> None:
+    """Two oracles that share no code: cones over a box, and the polygon that the outputs of one input run along."""
+    seen: Counter[bool] = Counter()
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        sizes = (1, int(rng.integers(2, 5)), 2)
+        net = mcinj.Network(
+            [rng.integers(-2, 3, s) for s in zip(sizes[1:], sizes)], [rng.integers(-1, 4, m) for m in sizes[1:]]
+        )
+        ends = Fraction(int(rng.integers(-3, 1))), Fraction(int(rng.integers(1, 4)))
+        sides = [(x, y, net.exact_forward([x]), net.exact_forward([y])) for x, y in pairwise(_corners(net, ends))]
+        expected = all(p != q for _, _, p, q in sides)
+        for (x, y, p, q), (v, w, r, s) in combinations(sides if expected else [], 2):
+            for a, b in _meetings(p, q, r, s):
+                one, two = x + a * (y - x), v + b * (w - v)
+                expected &= one == two or not (ends[0] < one < ends[1] and ends[0] < two < ends[1])
+        assert Inside(net.exact_weights, net.exact_biases, *ends).injective == expected, seed
+        seen[expected] += 1
+    assert min(seen[True], seen[False]) > 20
+
+
+def test_balls_of_one_input_are_intervals_and_touch_as_by_hand() -> None:
+    seen: Counter[bool | None] = Counter()
+    for seed in range(60):
+        net = domains.integers(np.random.default_rng([1, seed]))
+        if net.n == 1:
+            inside = Inside(net.exact_weights, net.exact_biases, Fraction(-2), Fraction(2))
+            found = inside.injective_in_ball(Fraction(2))
+            assert found in (None, inside.injective)
+            assert inside.regional_in_ball(Fraction(2)) == inside.regional
+            seen[found] += 1
+    assert min(seen[True], seen[False]) > 3
+    # Rank is lost behind the corner (-3, -4), at distance 5; (u - 1)⁺ + (1 - u)⁺ and v collide across u = 1.
+    corner = mcinj.Network([[[1, 0], [0, 1], [-1, -1]]], [[3, 4, 100]])
+    fold = mcinj.Network([[[1, 0], [-1, 0], [0, 1], [0, -1]], [[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]],
+                         [[-1, 1, 0, 0], [0, 0, 0]])  # fmt: skip
+    for net, radius in ((corner, 5), (fold, 1)):
+        for factor, expected in ((Fraction(1), True), (Fraction(1001, 1000), False)):
+            inside = Inside(net.exact_weights, net.exact_biases, Fraction(-9), Fraction(9))
+            assert inside.injective_in_ball(factor * radius) is expected
+
+
+def test_wrong_answers_on_domains_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    fold = mcinj.Network([[[1], [-1]], [[1, 1], [1, 0]]], [[0, 0], [0, -1]])  # |x|, and x - 1 where it is positive
+    place = Domain.parse("box:-2,2")
+    right = mcinj.check(fold, domain=place.text)
+
+    def kind(expected: bool, **changes: object) -> str:
+        monkeypatch.setattr(mcinj, "check", lambda *_, **__: dataclasses.replace(right, **changes))
+        return domains.judged(fold, "global", expected, place, {}).kind
+
+    assert kind(False) == "agreed"
+    assert kind(True) == "false failure"
+    assert kind(False, verdict=mcinj.Outcome.INJECTIVE) == "false pass"
+    for pair in ((1, 2), (3, -3), (2, -2), (Fraction(1, 2), Fraction(1, 2))):  # (2, -2): on the boundary
+        assert kind(False, witness=Witness(*((Fraction(v),) for v in pair))) == "bad witness"
+    assert kind(False, witness=Witness((Fraction(1, 2),), (Fraction(-1, 2),))) == "agreed"
+    case = domains.asked("a fold", fold, place)
+    assert (case.regional, case.injective) == (True, False)
+    closed = SimpleNamespace(closed=True, kappa=1.0)
+    monkeypatch.setattr(domains, "BoxPairs", lambda *_, **__: SimpleNamespace(run=lambda *_: closed))
+    assert domains._by_boxes(case).kind == "false pass"
+
+
+def test_wrong_bounds_of_stability_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = mcinj.Network([[[2], [-2]]], [[0, 0]])
+    case = steadiness.Steady.of(net, Domain.parse("box:-1,1"), Fraction(0), np.random.default_rng(0))
+    right = mcinj.stability(net, domain="box:-1,1")
+
+    def kind(**changes: object) -> str:
+        monkeypatch.setattr(mcinj, "stability", lambda *_, **__: dataclasses.replace(right, **changes))
+        return case.judged("a layer", "box:-1,1", 0.0).kind
+
+    assert kind() == "agreed"
+    assert kind(sigma_lo=2.001, sigma_hi=2.001) == "false pass"
+    assert kind(sigma_hi=1.999) == "false failure"
+    assert kind(kappa_lo=1.5) == "false pass"
+    assert kind(pair=Witness((Fraction(1),), (Fraction(0),))) == "bad witness"
+    assert kind(complete=False) == "unknown"
+    assert kind(sigma_lo=1.0) == "false pass"  # and complete
+
+
+def test_leaky_regions_are_those_of_slopes() -> None:
+    """Of two outputs of two inputs: injective where determinants of all regions have one sign, sampled by angle."""
+    seen: Counter[bool] = Counter()
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        net = mcinj.Network([rng.integers(-3, 4, (3, 2)), rng.integers(-3, 4, (2, 3))])
+        signs = set()
+        for angle in np.linspace(0.0, 2 * np.pi, 500):
+            slopes = np.where(net.weights[0] @ [np.cos(angle), np.sin(angle)] > 0, 1.0, 0.5)
+            signs.add(int(np.sign(np.round(np.linalg.det(net.weights[1] @ (slopes[:, None] * net.weights[0])), 9))))
+        found = leaky.injective_leaky(net, Fraction(1, 2))
+        assert found == (len(signs) == 1 and 0 not in signs)
+        seen[found] += 1
+    assert min(seen[True], seen[False]) > 3
 
 
 def test_preimages_of_regions_are_those_of_patterns() -> None:
