@@ -58,6 +58,6 @@ def leaking(rng: Rng) -> tuple[Network, float]:
 def injective_leaky(network: Network, slope: Fraction) -> bool:
     """By all regions of the whole space and all pairs of them."""
     biased = network.has_biases
-    layers = layers_over_integers(network.exact_weights, network.exact_biases)
+    layers = layers_over_integers(network.exact_weights, network.exact_biases if biased else None)
     cells = regions(layers, biased, slope=slope)
     return cells is not None and first_collision(cells, biased) is None

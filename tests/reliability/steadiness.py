@@ -64,7 +64,7 @@ class Steady:
         """From the regions that meet the domain."""
         n, biased = network.n, network.has_biases
         if domain is None:
-            weights, biases = network.exact_weights, network.exact_biases
+            weights, biases = network.exact_weights, network.exact_biases if biased else None
             found = regions(layers_over_integers(weights, biases), biased, True, slope)
             if found is None:  # the inputs are dependent: one direction has no effect
                 return Steady(network, None, slope, [[[Fraction(0)] * n] * n], [Fraction(0)])
