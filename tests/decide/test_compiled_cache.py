@@ -201,7 +201,7 @@ def names(source: str) -> set[str]:
     return {path.relative_to(PACKAGE).as_posix() for path in _kernel_cache.sources_of(str(PACKAGE / source))}
 
 
-OURS = {"_jit.py", "_kernel_cache.py", "_kernel_link.py"}
+OURS = {"_jit.py", "_kernel_cache.py", "_kernel_link.py", "errors.py"}
 
 
 def test_a_kernel_depends_on_what_it_calls_and_on_the_constants_it_compiles_in() -> None:
