@@ -15,7 +15,7 @@ from mcinj.infer.means import SearchedMean, means
 from mcinj.infer.points import Statistic, locations
 from mcinj.infer.reference import SeriesName, reference_series
 from mcinj.infer.regularised import MeanExtrapolation, extrapolate_means
-from mcinj.infer.sample import SeriesKey, ThresholdSample, samples_by_series
+from mcinj.infer.sample import Series, SeriesKey, ThresholdSample, samples_by_series
 from mcinj.infer.scaling import N_MIN, Extrapolation, extrapolate
 
 if TYPE_CHECKING:
@@ -69,19 +69,20 @@ def _shortest(low: float, high: float) -> str:
     return f"{(low + high) / 2:.6g}"
 
 
-def families(table: pd.DataFrame) -> list[Family]:
+def families(table: pd.DataFrame, series: Sequence[Series] | None = None) -> list[Family]:
     """Split a trials table into families, sorted by layers, criterion, ensemble and ratios.
 
-    Sizes are assigned from the largest n down, where widths tell ratios apart best; each to the matching family with
-    the nearest ratios that has no series of that n yet, else to a new family.
+    Sizes are assigned from the largest n down, where widths tell ratios apart best; each to the matching family
+    with the nearest ratios that has no series of that n yet, else to a new family.
+    series: those of the table (`samples_by_series`), if they are at hand.
     """
-    groups: dict[tuple[str, str], list[tuple[SeriesKey, ThresholdSample]]] = {}
-    for key, sample in samples_by_series(table):
+    groups: dict[tuple[str, str], list[Series]] = {}
+    for key, sample in samples_by_series(table) if series is None else series:
         groups.setdefault((key.criterion, key.ensemble), []).append((key, sample))
     result = []
-    for (criterion, ensemble), series in groups.items():
-        for ratios, members in group_by_ratios([(key.n, widths_of(key.widths_before)) for key, _ in series]):
-            keys, samples = zip(*(series[i] for i in members), strict=True)
+    for (criterion, ensemble), found in groups.items():
+        for ratios, members in group_by_ratios([(key.n, widths_of(key.widths_before)) for key, _ in found]):
+            keys, samples = zip(*(found[i] for i in members), strict=True)
             result.append(Family(criterion, ensemble, ratios, keys, samples))
     return sorted(result, key=lambda f: (f.layers, f.criterion, f.ensemble, f.ratios))
 

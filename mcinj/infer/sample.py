@@ -164,7 +164,10 @@ class SeriesKey:
 SERIES_COLUMNS = ("n", "widths_before", "criterion", "ensemble")
 
 
-def samples_by_series(table: pd.DataFrame) -> list[tuple[SeriesKey, ThresholdSample]]:
+Series = tuple[SeriesKey, ThresholdSample]
+
+
+def samples_by_series(table: pd.DataFrame) -> list[Series]:
     """Split a trials table into its series, in the order of their keys.
 
     table: columns n, widths_before, criterion, ensemble, m_lo, m_hi, failed_layer (failed_layer may be absent).
@@ -174,7 +177,7 @@ def samples_by_series(table: pd.DataFrame) -> list[tuple[SeriesKey, ThresholdSam
     missing = [c for c in needed if c not in table.columns]
     if missing:
         raise InputError(f"the trials table lacks the column(s) {', '.join(missing)}; it has {list(table.columns)}")
-    groups: list[tuple[SeriesKey, ThresholdSample]] = []
+    groups: list[Series] = []
     frame = table.assign(widths_before=table["widths_before"].fillna("").astype(str))
     for values, part in frame.groupby(list(SERIES_COLUMNS), sort=True):
         n, before, criterion, ensemble = map(str, values)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mcinj.infer.quantiles import QuantileEstimate, quantile, transition_width
-from mcinj.infer.sample import SeriesKey, ThresholdSample
+from mcinj.infer.sample import Series, SeriesKey, ThresholdSample
 from mcinj.infer.series_curves import curves_by_series
 
 if TYPE_CHECKING:
@@ -44,7 +44,11 @@ SUMMARY_COLUMNS = (
 
 
 def summarise(
-    table: pd.DataFrame, *, level: float = 0.95, rules: Mapping[SeriesKey, str] | None = None
+    table: pd.DataFrame,
+    *,
+    level: float = 0.95,
+    rules: Mapping[SeriesKey, str] | None = None,
+    series: Sequence[Series] | None = None,
 ) -> pd.DataFrame:
     """Summary of a trials table, one row per series, in units of m*/n.
 
@@ -55,12 +59,14 @@ def summarise(
 
     rules: texts of stopping rules (`mcinj.infer.stopping`) of the series that had one. Such a series is summarised by
     the trials up to its stop, its intervals are valid under the rule, and the column `rule` holds the text.
+
+    series: those of the table (`samples_by_series`), if they are at hand.
     """
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     texts = rules or {}
-    for item in curves_by_series(table, level=level, rules=rules):
+    for item in curves_by_series(table, level=level, rules=rules, series=series):
         key, sample, curve = item.key, item.sample, item.curve
         n = key.n
         middle = quantile(sample, 0.5, level=curve.level, curve=curve)

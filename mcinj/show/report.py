@@ -68,7 +68,7 @@ def report(directories: Sequence[str | os.PathLike[str]], output: str | os.PathL
 def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], folder: Path, figures: Path) -> Report:
     import pandas
 
-    from mcinj.infer import families, summarise
+    from mcinj.infer import families, samples_by_series, summarise
     from mcinj.show.comparison import comparison_rows, examine
     from mcinj.show.deep import deep_sections
     from mcinj.show.findings import threshold_finding, threshold_warnings
@@ -85,9 +85,10 @@ def _thresholds(loaded: list[tuple[Path, pandas.DataFrame, dict[str, str]]], fol
     examined: list[_Examined] = []
     summaries = []
     for (_, table, _), name, given in zip(loaded, names, rules, strict=True):
-        summary = summarise(table, rules=given)
+        series = samples_by_series(table)
+        summary = summarise(table, rules=given, series=series)
         summaries.append(summary.assign(experiment=name) if several else summary)
-        members = families(table)
+        members = families(table, series)
         parts.append((table, members))
         levels = look_levels(given)
         for family in members:

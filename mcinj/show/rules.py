@@ -27,6 +27,8 @@ def recorded_rules(meta: Mapping[str, str]) -> dict[SeriesKey, str]:
 
 def stopped_table(table: pandas.DataFrame, rules: Mapping[SeriesKey, str]) -> pandas.DataFrame:
     """The trials that count: of a series with a rule those up to its stop, in the order of their numbers."""
+    if not rules:
+        return table
     keep = np.ones(len(table), dtype=bool)
     for key, sample in samples_by_series(table):
         if key not in rules:
