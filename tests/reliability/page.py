@@ -30,6 +30,10 @@ TAIL = """
   (95 %), no more. Structured families are there because random ones hide coincidences.
 * Versions matter: a count is about the engine and the libraries that it names.
 * What went wrong stays in the record, with the engine in which it was found and what became of it.
+* Most is found while a campaign is written, before anything is counted. Those on domains, leaky ReLUs and stability (28
+  November 2026) showed false bounds of least singular values of several layers, where only later layers had biases or a
+  hidden unit had no weights, and `farthest` calling a network injective on a closed domain where only the open one had
+  passed. Verdicts of `check` held.
 * Moments of kills are not the same on another machine: numbers of disturbed experiments draw what is done to them, not
   when it strikes.
 """
