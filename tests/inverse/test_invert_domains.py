@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import combinations, pairwise, product
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from naive.patterns import Row, affine, least_norm, nonempty
+from naive.patterns import conditions, least_norm, nonempty
 
 import mcinj
 from mcinj import Network, invert
@@ -21,31 +21,6 @@ def small(rng: np.random.Generator, n: int, widths: list[int], biased: bool) -> 
     sizes = [n, *widths]
     weights = [rng.integers(-2, 3, (b, a)) for a, b in pairwise(sizes)]
     return Network(weights, [rng.integers(-1, 2, m) for m in widths] if biased else None)
-
-
-def conditions(net: Network, y: list[Fraction], slope: Fraction) -> Any:
-    """Per pattern of the hidden units the equations, inequalities and strict inequalities of the inputs behind y."""
-    for flat in product([False, True], repeat=sum(net.widths[:-1])):
-        pattern, start = [], 0
-        for m in net.widths[:-1]:
-            pattern.append(flat[start : start + m])
-            start += m
-        rows = affine(net, tuple(pattern), slope)
-        below: list[Row] = []
-        strict: list[Row] = []
-        for signs, layer in zip(pattern, rows, strict=False):
-            for on, (g, h) in zip(signs, layer, strict=True):
-                if on:
-                    strict.append(([-v for v in g], -h))
-                else:
-                    below.append((g, h))
-        equal = []
-        for (g, h), v in zip(rows[-1], y, strict=True):
-            if v > 0 or slope:
-                equal.append((g, h + (v if v > 0 else v / slope if slope else v)))
-            else:
-                below.append((g, h))
-        yield equal, below, strict
 
 
 @given(st.integers(0, 10**6), st.sampled_from([(1, [2]), (2, [3]), (2, [2, 2]), (1, [2, 2]), (3, [2])]))

@@ -16,7 +16,7 @@ from math import lcm
 import flint
 import numpy as np
 from naive.cones import Ray
-from naive.verdicts import Cone, Matrix, layers_over_integers, pairs, through
+from naive.verdicts import Cone, Matrix, layers_over_integers, pairs, rank, through
 
 Point = tuple[Fraction, ...]
 _FINE = 2**40
@@ -51,7 +51,7 @@ class Inside:
         cells = through(layers, [box_cone(low, high, self.n)], 1 << 2 * self.n, True, slope)
         assert cells is not None
         self.cells = cells
-        self.lossy = [c for c in cells if _rank([r.value for r in c]) < self.n + 1]
+        self.lossy = [c for c in cells if rank([r.value for r in c]) < self.n + 1]
 
     @property
     def regional(self) -> bool:
@@ -88,10 +88,6 @@ class Inside:
     def vertices(self) -> list[Point]:
         """All corners of all regions."""
         return sorted({_point(r.x) for c in self.cells for r in c})
-
-
-def _rank(rows: Sequence[Sequence[int]]) -> int:
-    return int(flint.fmpz_mat([list(row) for row in rows]).rank())
 
 
 def _point(x: Sequence[int]) -> Point:

@@ -1,4 +1,4 @@
-"""f(x) and the Jacobian at a point, in fractions: ReLU, or leaky ReLUs of one slope."""
+"""The Jacobian at a point, in fractions: ReLU, or leaky ReLUs of one slope."""
 
 from __future__ import annotations
 
@@ -10,22 +10,6 @@ from naive.verdicts import Matrix
 Gram = list[list[Fraction]]
 
 
-def _layers(weights: Sequence[Matrix], biases: Sequence[Sequence[Fraction]] | None) -> list[tuple[Matrix, Sequence]]:
-    return [(w, [Fraction(0)] * len(w) if biases is None else biases[k]) for k, w in enumerate(weights)]
-
-
-def forward(
-    weights: Sequence[Matrix], biases: Sequence[Sequence[Fraction]] | None, x: Sequence[Fraction],
-    slope: Fraction = Fraction(0),
-) -> list[Fraction]:  # fmt: skip
-    """f(x), every layer with the activation."""
-    h = list(x)
-    for w, b in _layers(weights, biases):
-        z = [sum((u * v for u, v in zip(row, h)), c) for row, c in zip(w, b)]
-        h = [u if u > 0 else slope * u for u in z]
-    return h
-
-
 def gram(
     weights: Sequence[Matrix], biases: Sequence[Sequence[Fraction]] | None, x: Sequence[Fraction],
     slope: Fraction = Fraction(0),
@@ -33,7 +17,8 @@ def gram(
     """JᵀJ at a point inside of a region."""
     n, h = len(x), list(x)
     rows = [[Fraction(int(i == j)) for j in range(n)] for i in range(n)]
-    for w, b in _layers(weights, biases):
+    for k, w in enumerate(weights):
+        b = [Fraction(0)] * len(w) if biases is None else biases[k]
         z = [sum((u * v for u, v in zip(row, h)), c) for row, c in zip(w, b)]
         factors = [Fraction(1) if u > 0 else slope for u in z]
         rows = [

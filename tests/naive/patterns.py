@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import combinations, product
 
@@ -105,27 +106,36 @@ def _dot(g: list[Fraction], x: list[Fraction]) -> Fraction:
     return sum((a * b for a, b in zip(g, x[: len(g)], strict=True)), Fraction(0))
 
 
-def consistent_patterns(net: Network, y: list[Fraction], extra: list[Row] | None = None) -> int:
-    """Patterns of the hidden units (positive or not) with an input whose output is y; `extra`: strict conditions."""
-    count = 0
+def conditions(
+    net: Network, y: list[Fraction], slope: Fraction = Fraction(0)
+) -> Iterator[tuple[list[Row], list[Row], list[Row]]]:
+    """Per pattern of the hidden units the equations, inequalities and strict inequalities of the inputs behind y."""
     for flat in product([False, True], repeat=sum(net.widths[:-1])):
         pattern, start = [], 0
         for m in net.widths[:-1]:
             pattern.append(flat[start : start + m])
             start += m
-        rows = affine(net, tuple(pattern))
+        rows = affine(net, tuple(pattern), slope)
         below: list[Row] = []
-        strict: list[Row] = list(extra or [])
+        strict: list[Row] = []
         for signs, layer in zip(pattern, rows, strict=False):
             for on, (g, h) in zip(signs, layer, strict=True):
                 if on:
                     strict.append(([-v for v in g], -h))
                 else:
                     below.append((g, h))
-        equal = [(g, h + v) for (g, h), v in zip(rows[-1], y, strict=True) if v > 0]
-        below += [(g, h) for (g, h), v in zip(rows[-1], y, strict=True) if v == 0]
-        count += nonempty(equal, below, strict, net.n)
-    return count
+        equal = []
+        for (g, h), v in zip(rows[-1], y, strict=True):
+            if v > 0 or slope:
+                equal.append((g, h + (v if v > 0 else v / slope if slope else v)))
+            else:
+                below.append((g, h))
+        yield equal, below, strict
+
+
+def consistent_patterns(net: Network, y: list[Fraction], extra: list[Row] | None = None) -> int:
+    """Patterns of the hidden units (positive or not) with an input whose output is y; `extra`: strict conditions."""
+    return sum(nonempty(equal, below, strict + (extra or []), net.n) for equal, below, strict in conditions(net, y))
 
 
 def others(net: Network, y: list[Fraction], x: tuple[Fraction, ...]) -> bool:

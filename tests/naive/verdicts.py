@@ -266,13 +266,16 @@ def passes_layerwise(weights: Sequence[Matrix], biases: Sequence[Sequence[Fracti
 
 
 def output(
-    weights: Sequence[Matrix], biases: Sequence[Sequence[Fraction]] | None, x: Sequence[Fraction]
+    weights: Sequence[Matrix],
+    biases: Sequence[Sequence[Fraction]] | None,
+    x: Sequence[Fraction],
+    slope: Fraction = NONE,
 ) -> list[Fraction]:
-    """f(x)."""
+    """f(x), with leaky ReLUs if there is a slope."""
     h = list(x)
     for k, w in enumerate(weights):
         z = [sum((Fraction(a) * v for a, v in zip(row, h)), Fraction(0)) for row in w]
         if biases is not None:
             z = [v + b for v, b in zip(z, biases[k])]
-        h = [max(v, Fraction(0)) for v in z]
+        h = [v if v > 0 else slope * v for v in z]
     return h

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 from naive.bounded import Inside
-from naive.jacobians import forward
+from naive.verdicts import output
 from structured.comparison import Comparison, compile_all, limit
 from structured.families import FAMILIES
 
@@ -218,7 +218,7 @@ def judged(
         return result("false failure")
     points = [] if found.witness is None else [list(found.witness.x), list(found.witness.x_prime)]
     inside = domain is None or all(holds(domain, x) for x in points)
-    outputs = [forward(network.exact_weights, network.exact_biases, x, slope) for x in points]
+    outputs = [output(network.exact_weights, network.exact_biases, x, slope) for x in points]
     fine = points and inside and points[0] != points[1] and outputs[0] == outputs[1]
     return result("agreed" if fine else "bad witness")
 

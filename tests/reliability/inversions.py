@@ -13,7 +13,7 @@ from structured.comparison import limit
 import mcinj
 from mcinj import Network
 from reliability import onelayer
-from reliability.verdicts import NODES, SECONDS, Outcome, deep_families, drawn
+from reliability.verdicts import NODES, SECONDS, Outcome, deep_families, drawn, severity
 
 Vector = Sequence[Fraction]
 
@@ -65,11 +65,8 @@ def deep(first: int) -> Iterator[Outcome]:
         for outcome in found:
             for key in outcome.also:
                 also[key] = also.get(key, 0) + 1
-        worst = max(found, key=lambda o: ("agreed", "unknown", "slow").index(o.kind) if o.kind in _MILD else len(_MILD))
+        worst = max(found, key=lambda o: severity(o.kind))
         yield Outcome(worst.kind, worst.note, also)
-
-
-_MILD = ("agreed", "unknown", "slow")
 
 
 def outputs(

@@ -9,8 +9,8 @@ from fractions import Fraction
 
 import numpy as np
 from naive.bounded import Inside, least
-from naive.jacobians import forward, gram, reaches
-from naive.verdicts import layers_over_integers, regions
+from naive.jacobians import gram, reaches
+from naive.verdicts import layers_over_integers, output, regions
 from structured.comparison import compile_all, limit
 
 import mcinj
@@ -88,7 +88,7 @@ class Steady:
             square = Fraction(domain.high) ** 2
             points = [x for x in points if sum(v * v for v in x) <= square]
         ratios = []
-        outputs = {x: forward(network.exact_weights, network.exact_biases, x, slope) for x in dict.fromkeys(points)}
+        outputs = {x: output(network.exact_weights, network.exact_biases, x, slope) for x in dict.fromkeys(points)}
         different = list(outputs)
         for _ in range(300 if len(different) > 1 else 0):
             i, j = rng.choice(len(different), 2, replace=False)
@@ -131,7 +131,7 @@ class Steady:
             if x == y or not all(self.domain is None or holds(self.domain, z) for z in (x, y)):
                 return "bad witness", "pair"
             weights, biases = self.network.exact_weights, self.network.exact_biases
-            fx, fy = (forward(weights, biases, z, self.slope) for z in (x, y))
+            fx, fy = (output(weights, biases, z, self.slope) for z in (x, y))
             ratio = _ratio(x, y, fx, fy)
             if not self.slope and ratio != found.kappa_squared[1]:
                 return "bad witness", "the ratio of the pair"

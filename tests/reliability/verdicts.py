@@ -92,6 +92,12 @@ RANDOM = {
 }
 
 
+def severity(kind: str) -> int:
+    """0 for agreement; whatever is false or faulty is worst."""
+    mild = ("agreed", "unknown", "slow")
+    return mild.index(kind) if kind in mild else len(mild)
+
+
 def _outcome(found: list[Comparison], name: str, proved: bool) -> Outcome:
     """One outcome per network, its worst; verdicts are counted beside it."""
     also = {
@@ -100,8 +106,7 @@ def _outcome(found: list[Comparison], name: str, proved: bool) -> Outcome:
         "passes with a verified certificate": sum(proved and c.expected and c.kind == "agreed" for c in found),
         "failures with a verified pair": sum(not c.expected and c.kind == "agreed" for c in found),
     }
-    order = ("agreed", "unknown", "slow")
-    worst = max(found, key=lambda c: order.index(c.kind) if c.kind in order else len(order))
+    worst = max(found, key=lambda c: severity(c.kind))
     note = "" if worst.kind == "agreed" else f"{name}: {worst.criterion}: {worst.kind} {worst.note}".rstrip()
     return Outcome(worst.kind, note, also)
 
