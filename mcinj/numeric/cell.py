@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj._jit import njit
+from mcinj.numeric.extremes import smaller
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -124,41 +125,51 @@ def _times(M: Floats, a: Floats, r: Floats) -> None:
 
 
 @njit(fastmath=_FAST, _nrt=False)
-def _project(G: Floats, a: Floats, M: Floats, ids: Ints, r: Floats, z: Floats) -> float:
-    """r = M^T a, z = a - Σ r_k G[ids_k]; returns |z|² after a second pass where the first one cancelled."""
-    g = M.shape[0]
-    W = M.shape[1]
-    for k in range(W):
-        z[k] = a[k]
-    _times(M, a, r)
-    for k in range(g):
-        if ids[k] >= 0:
-            f = r[k]
-            b = G[ids[k]]
-            for j in range(W):
-                z[j] -= f * b[j]
+def _subtract(G: Floats, a: Floats, ids: Ints, g: int, r: Floats, z: Floats) -> float:
+    """z = a - Σ r_k G[ids_k], four rows at a time; returns |z|². r is 0 in free slots, which then take row 0, for nothing."""
+    W = a.shape[0]
+    for j in range(W):
+        z[j] = a[j]
+    k = 0
+    while k + 4 <= g:
+        f0 = r[k]
+        f1 = r[k + 1]
+        f2 = r[k + 2]
+        f3 = r[k + 3]
+        b0 = G[max(ids[k], 0)]
+        b1 = G[max(ids[k + 1], 0)]
+        b2 = G[max(ids[k + 2], 0)]
+        b3 = G[max(ids[k + 3], 0)]
+        for j in range(W):
+            z[j] -= f0 * b0[j] + f1 * b1[j] + f2 * b2[j] + f3 * b3[j]
+        k += 4
+    while k < g:
+        f0 = r[k]
+        b0 = G[max(ids[k], 0)]
+        for j in range(W):
+            z[j] -= f0 * b0[j]
+        k += 1
     zz = 0.0
     for j in range(W):
         zz += z[j] * z[j]
+    return zz
+
+
+@njit(fastmath=_FAST, _nrt=False)
+def _project(G: Floats, a: Floats, M: Floats, ids: Ints, r: Floats, z: Floats) -> float:
+    """r = M^T a, z = a - Σ r_k G[ids_k]; returns |z|² after a second pass where the first one cancelled."""
+    g = M.shape[0]
+    _times(M, a, r)
+    zz = _subtract(G, a, ids, g, r, z)
     if zz < 1e-4:
-        for k in range(W):
+        for k in range(g):
             f = 0.0
-            if k < g and ids[k] >= 0:
+            if ids[k] >= 0:
                 for j in range(g):
                     f += M[j, k] * z[j]
             if f != 0.0:
                 r[k] += f
-        for k in range(W):
-            z[k] = a[k]
-        for k in range(g):
-            if ids[k] >= 0:
-                f = r[k]
-                b = G[ids[k]]
-                for j in range(W):
-                    z[j] -= f * b[j]
-        zz = 0.0
-        for j in range(W):
-            zz += z[j] * z[j]
+        zz = _subtract(G, a, ids, g, r, z)
     return zz
 
 
@@ -233,6 +244,19 @@ def recenter(M: Floats, x: Floats) -> None:
         x[j] = f
 
 
+@njit(fastmath={"nsz"}, error_model="numpy", _nrt=False)
+def _first_to_vanish(u: Floats, r: Floats, W: int, eps: float) -> tuple[float, int]:
+    """The least u_k / r_k with r_k > eps, k < W, and its first k; inf and W if there is none."""
+    least = np.inf
+    for k in range(W):
+        least = smaller(least, u[k] / r[k] if r[k] > eps else np.inf)
+    at = W
+    if least < np.inf:
+        for k in range(W):
+            at = min(at, k if r[k] > eps and u[k] / r[k] == least else W)
+    return least, at
+
+
 @njit(fastmath=_FAST, _nrt=False)
 def add_row(
     G: Floats, row: int, ax: float, M: Floats, x: Floats, u: Floats, ids: Ints, r: Floats, z: Floats
@@ -264,14 +288,7 @@ def add_row(
         for k in range(W):
             size += abs(r[k])
         eps = SLACK * size
-        t1 = np.inf
-        who = -1
-        for k in range(g):
-            if ids[k] >= 0 and r[k] > eps:
-                t = u[k] / r[k]
-                if t < t1:
-                    t1 = t
-                    who = k
+        t1, who = _first_to_vanish(u, r, W, eps)
         if p < g and zz > (1e-13 * size) ** 2:
             t2 = (1.0 - ax) / zz
             t = min(t1, t2)
@@ -295,7 +312,7 @@ def add_row(
                     return UNSURE
                 return FEASIBLE
         else:
-            if who < 0:
+            if who == W:
                 return EMPTY
             for k in range(W):
                 u[k] -= r[k] * t1

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba.extending import intrinsic
 
 from mcinj._jit import njit
+from mcinj.numeric.extremes import larger, smaller
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
@@ -22,25 +22,6 @@ INNER: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _chosen(comparison: str) -> Any:
-    """The larger or smaller of two finite floats, in a form that becomes vector instructions."""
-
-    @intrinsic  # type: ignore[untyped-decorator]
-    def choose(typingctx: Any, a: Any, b: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            flags = ("nnan", "nsz")
-            better = builder.fcmp_ordered(comparison, args[1], args[0], flags=flags)
-            return builder.select(better, args[1], args[0], flags=flags)
-
-        return a(a, a), codegen
-
-    return choose
-
-
-_larger = _chosen(">")
-_smaller = _chosen("<")
-
-
 @njit(**INNER)
 def largest(v: Floats, rows: int, low: int, high: int) -> float:
     """The largest absolute value of v[:rows, low:high]."""
@@ -48,7 +29,7 @@ def largest(v: Floats, rows: int, low: int, high: int) -> float:
     for j in range(rows):
         line = v[j]
         for i in range(low, high):
-            top = _larger(top, abs(line[i]))
+            top = larger(top, abs(line[i]))
     return top
 
 
@@ -145,7 +126,7 @@ def length_of_six(w: Singles, count: int) -> Any:
     a, b, c, d, e, f = w[0], w[1], w[2], w[3], w[4], w[5]
     top = np.float32(0.0)
     for i in range(count):
-        top = _larger(top, a[i] * a[i] + b[i] * b[i] + c[i] * c[i] + d[i] * d[i] + e[i] * e[i] + f[i] * f[i])
+        top = larger(top, a[i] * a[i] + b[i] * b[i] + c[i] * c[i] + d[i] * d[i] + e[i] * e[i] + f[i] * f[i])
     return np.sqrt(float(top)) * 1.00001 + TINY
 
 
@@ -183,6 +164,6 @@ def least(t: Singles, a: tuple[Any, Any, Any, Any], b: tuple[Any, Any, Any, Any]
     least = np.float32(1e38)
     for i in range(count):
         p, q, r, s = x[i], y[i], z[i], w[i]
-        least = _smaller(least, abs(a0 * p + a1 * q + a2 * r + a3 * s))
-        least = _smaller(least, abs(b0 * p + b1 * q + b2 * r + b3 * s))
+        least = smaller(least, abs(a0 * p + a1 * q + a2 * r + a3 * s))
+        least = smaller(least, abs(b0 * p + b1 * q + b2 * r + b3 * s))
     return least

@@ -10,6 +10,7 @@ from mcinj.decide.layer.fields import DEGENERATE, FAST, HALF, INNER, INTEGERS, L
 from mcinj.numeric import cell
 from mcinj.numeric.bits import Words, has, lowest, put
 from mcinj.numeric.circuits import proved_basis, proved_integer, proved_on_support
+from mcinj.numeric.extremes import larger
 from mcinj.numeric.residues import rank_of
 
 
@@ -42,13 +43,16 @@ def product(A: Floats, x: Floats, out: Floats, m: int) -> None:
         j += 1
 
 
-@njit(fastmath={"nnan", "nsz"}, **INNER)
-def _worst(s: Floats, side: Floats, mask: Floats, m: int) -> float:
-    """Largest `side_j s_j + mask_j`: how far the most violated row is on the wrong side."""
-    v = -np.inf
-    for j in range(m):
-        v = max(v, side[j] * s[j] + mask[j])
-    return v
+@njit(**INNER)
+def _worst(s: Floats, side: Floats, mask: Floats, rows: int) -> tuple[float, int]:
+    """Largest `side_j s_j + mask_j`, how far the most violated row is on the wrong side, and its first j; else `rows`."""
+    top = -np.inf
+    for j in range(rows):
+        top = larger(top, side[j] * s[j] + mask[j])
+    at = rows
+    for j in range(rows):
+        at = min(at, j if side[j] * s[j] + mask[j] == top else rows)
+    return top, at
 
 
 @njit(fastmath=FAST, **INNER)
@@ -65,7 +69,8 @@ def chain(c: Cells, m: int, slot: int, required: Words, positive: Words) -> tupl
     for k in range(x.shape[0]):
         if x[k] != 0.0:
             start = False
-    for j in range(m):
+    rows = (m + 7) // 8 * 8
+    for j in range(rows):
         mask[j] = -np.inf
         side[j] = 1.0
     for w in range(NW):
@@ -80,13 +85,10 @@ def chain(c: Cells, m: int, slot: int, required: Words, positive: Words) -> tupl
             b &= b - np.uint64(1)
     repaired = False
     for _ in range(50 * (m + x.shape[0])):
-        worst = _worst(s, side, mask, m)
+        worst, j = _worst(s, side, mask, rows)
         if not worst > -cell.SATISFIED:
             return cell.FEASIBLE, -1
-        j = 0
-        while j < m and side[j] * s[j] + mask[j] != worst:
-            j += 1
-        if j == m:
+        if j >= m:
             return cell.UNSURE, -1
         row = j if side[j] > 0.0 else MP + j
         active = False
