@@ -40,7 +40,7 @@ class Cells(NamedTuple):
     Z
         (m, g) the rows as integers, or (gi[INTEGERS] = 0) 1 where they are not 0, or (0, g) if they have no zeros.
     F, J, T
-        (5, ·), (5, ·), (·, ≥ MP, g) scratch.
+        (6, ·), (5, ·), (·, ≥ MP, g) scratch, but F[5] = 0, 1, 2, ….
     """
 
     G: Floats

@@ -10,7 +10,7 @@ from mcinj.decide.layer.fields import DEGENERATE, FAST, HALF, INNER, INTEGERS, L
 from mcinj.numeric import cell
 from mcinj.numeric.bits import Words, has, lowest, put
 from mcinj.numeric.circuits import proved_basis, proved_integer, proved_on_support
-from mcinj.numeric.extremes import larger
+from mcinj.numeric.extremes import larger, smaller
 from mcinj.numeric.residues import rank_of
 
 
@@ -44,15 +44,15 @@ def product(A: Floats, x: Floats, out: Floats, m: int) -> None:
 
 
 @njit(**INNER)
-def _worst(s: Floats, side: Floats, mask: Floats, rows: int) -> tuple[float, int]:
+def _worst(s: Floats, side: Floats, mask: Floats, numbers: Floats, rows: int) -> tuple[float, int]:
     """Largest `side_j s_j + mask_j`, how far the most violated row is on the wrong side, and its first j; else `rows`."""
     top = -np.inf
     for j in range(rows):
         top = larger(top, side[j] * s[j] + mask[j])
-    at = rows
+    at = float(rows)
     for j in range(rows):
-        at = min(at, j if side[j] * s[j] + mask[j] == top else rows)
-    return top, at
+        at = smaller(at, numbers[j] if side[j] * s[j] + mask[j] == top else at)
+    return top, int(at)
 
 
 @njit(fastmath=FAST, **INNER)
@@ -85,7 +85,7 @@ def chain(c: Cells, m: int, slot: int, required: Words, positive: Words) -> tupl
             b &= b - np.uint64(1)
     repaired = False
     for _ in range(50 * (m + x.shape[0])):
-        worst, j = _worst(s, side, mask, rows)
+        worst, j = _worst(s, side, mask, c.F[5], rows)
         if not worst > -cell.SATISFIED:
             return cell.FEASIBLE, -1
         if j >= m:

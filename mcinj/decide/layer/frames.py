@@ -110,7 +110,8 @@ class Frames:
         gi[fields.INTEGERS] = len(self.Z) > 0
         if not len(self.Z) and not layer.support.all():
             self.Z = layer.support.astype(np.int64)
-        self.F = np.zeros((5, max(5 * width, lines)))
+        self.F = np.zeros((6, max(5 * width, lines)))
+        self.F[5] = np.arange(self.F.shape[1])
         self.J = np.zeros((5, lines + 3 * n + 8), dtype=np.int64)
         self._circuits: dict[tuple[int, ...], bool] = {}
         self.best = np.zeros(g)
