@@ -96,7 +96,7 @@ class LayerProof:
     def to_bytes(self) -> bytes:
         """The part of the file for this layer."""
         head = np.array([premise_code(self.premise), self.sizes.size, self.rows.size, self.tree.size], dtype=np.int64)
-        return encode(np.concatenate([head, self.sizes, self.rows, self.tree]))
+        return b"".join(encode(numbers) for numbers in (head, self.sizes, self.rows, self.tree))
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview, raised: bool = False) -> LayerProof:

@@ -6,13 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 _LONGEST = 5  # bytes per number: every number of a certificate is below 2^35
+_BLOCK = 1 << 20  # numbers, or bytes, at a time: what vectors need beside them is some ten times as large
 
 
 def encode(values: npt.NDArray[np.int64]) -> bytes:
     """The numbers, each in as few bytes as possible. Raises `ValueError` outside of 0 … 2^35 - 1."""
     v = np.asarray(values, dtype=np.int64)
-    if v.size == 0:
-        return b""
+    return b"".join(_encode(v[at : at + _BLOCK]) for at in range(0, v.size, _BLOCK))
+
+
+def _encode(v: npt.NDArray[np.int64]) -> bytes:
     if v.min() < 0 or v.max() >= 1 << (7 * _LONGEST):
         raise ValueError("a number is outside of 0 … 2^35 - 1")
     length = np.ones(v.size, dtype=np.int64)
@@ -30,19 +33,27 @@ def encode(values: npt.NDArray[np.int64]) -> bytes:
 def decode(data: bytes | memoryview) -> npt.NDArray[np.int64]:
     """Inverse of `encode`; raises `ValueError` for a cut stream, a number of over 35 bits, or padding zeros."""
     raw = np.frombuffer(data, dtype=np.uint8)
-    if raw.size == 0:
-        return np.zeros(0, dtype=np.int64)
-    last = np.flatnonzero(raw < 128)
-    if last.size == 0 or last[-1] != raw.size - 1:
-        raise ValueError("the last number is cut")
+    out = np.zeros(int(np.count_nonzero(raw < 128)), dtype=np.int64)
+    at = done = 0
+    while at < raw.size:
+        block = raw[at : at + _BLOCK]
+        last = np.flatnonzero(block < 128)
+        if last.size == 0 or (at + block.size == raw.size and last[-1] != block.size - 1):
+            raise ValueError("the last number is cut" if at + block.size == raw.size else "a number is too long")
+        _decode(block, last, out[done : done + last.size])
+        at += int(last[-1]) + 1
+        done += last.size
+    return out
+
+
+def _decode(raw: npt.NDArray[np.uint8], last: npt.NDArray[np.int64], out: npt.NDArray[np.int64]) -> None:
+    """The numbers whose last bytes are raw[last], into `out`, which is 0."""
     first = np.concatenate([[0], last[:-1] + 1])
     length = last - first + 1
     if length.max() > _LONGEST:
         raise ValueError("a number is too long")
     if bool(((raw[last] == 0) & (length > 1)).any()):
         raise ValueError("a number has padding")
-    out = np.zeros(last.size, dtype=np.int64)
     for k in range(int(length.max())):
         some = length > k
         out[some] |= (raw[first[some] + k].astype(np.int64) & 127) << (7 * k)
-    return out

@@ -126,7 +126,7 @@ def _times(M: Floats, a: Floats, r: Floats) -> None:
 
 @njit(fastmath=_FAST, _nrt=False)
 def _subtract(G: Floats, a: Floats, ids: Ints, g: int, r: Floats, z: Floats) -> float:
-    """z = a - Σ r_k G[ids_k], four rows at a time; returns |z|². r is 0 in free slots, which then take row 0, for nothing."""
+    """z = a - Σ r_k G[ids_k], four rows at a time; returns |z|². A free slot, where r is 0, takes row 0."""
     W = a.shape[0]
     for j in range(W):
         z[j] = a[j]

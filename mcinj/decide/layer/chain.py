@@ -45,7 +45,7 @@ def product(A: Floats, x: Floats, out: Floats, m: int) -> None:
 
 @njit(**INNER)
 def _worst(s: Floats, side: Floats, mask: Floats, numbers: Floats, rows: int) -> tuple[float, int]:
-    """Largest `side_j s_j + mask_j`, how far the most violated row is on the wrong side, and its first j; else `rows`."""
+    """Largest `side_j s_j + mask_j` (how far the most violated row is on the wrong side), its first j, else `rows`."""
     top = -np.inf
     for j in range(rows):
         top = larger(top, side[j] * s[j] + mask[j])

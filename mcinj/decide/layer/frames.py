@@ -174,9 +174,30 @@ class Frames:
                 new[-1] = old[-1]
                 setattr(self, name, new)
         if 2 * self.gi[fields.CIRCUITS] > len(self.CIRC) - 64 * self.layer.n - 256:
+            self._forget()
+        if 2 * self.gi[fields.CIRCUITS] > len(self.CIRC) - 64 * self.layer.n - 256:
             self.CIRC = np.concatenate([self.CIRC, np.zeros_like(self.CIRC)])
         if 2 * self.gi[fields.LOGGED] > len(self.LOG) - 64 * self.layer.n - 256:
             self.LOG = np.concatenate([self.LOG, np.zeros_like(self.LOG)])
+
+    def _forget(self) -> None:
+        """Drop circuits that neither the log nor a set on the stack names, about a quarter of those that were met."""
+        count = int(self.gi[fields.CIRCUITS])
+        log = self.LOG[: int(self.gi[fields.LOGGED])]
+        named = (log >= fields.NUMBER) & (log < fields.PLAIN)
+        used = np.zeros(count, dtype=np.bool_)
+        used[log[named] - fields.NUMBER] = True
+        frames = range(int(self.gi[fields.DEPTH]) + 1)
+        for d in frames:
+            used[self.PC[d, : self.FI[d, fields.SETS]]] = True
+        number = np.cumsum(used) - 1
+        log[named] = number[log[named] - fields.NUMBER] + fields.NUMBER
+        for d in frames:
+            sets = slice(int(self.FI[d, fields.SETS]))
+            self.PC[d, sets] = number[self.PC[d, sets]]
+        left = int(used.sum())
+        self.CIRC[:left] = self.CIRC[:count][used]
+        self.gi[fields.CIRCUITS] = left
 
     def point(self) -> npt.NDArray[np.float64]:
         """The witness that the kernel found, g entries."""

@@ -12,6 +12,8 @@ from mcinj.networks import Premise
 
 Ints = npt.NDArray[np.int64]
 
+_BLOCK = 1 << 15  # circuits at a time: their bits are bytes for a while
+
 
 def layer_proof(frames: Frames, premise: Premise | None) -> LayerProof:
     """The proof of a search that ended with `fields.DONE` and was told to keep it; `premise`: why count is rank."""
@@ -29,16 +31,25 @@ def proof_of(
     plain = log >= fields.PLAIN
     named = (log >= fields.NUMBER) & ~plain
     numbers = log[named] - fields.NUMBER
-    flat = circuits[numbers].reshape(len(numbers), -1)
-    distinct, inverse = np.unique(flat, axis=0, return_inverse=True)
-    sides = np.ascontiguousarray(distinct).astype("<u8").view(np.uint8).reshape(len(distinct), 2, -1)
-    bits = np.unpackbits(sides, axis=2, bitorder="little", count=m)
-    _, codes = np.nonzero(bits.transpose(0, 2, 1).reshape(len(distinct), -1))  # 2 i + side
+    used = np.zeros(len(circuits), dtype=np.bool_)
+    used[numbers] = True
+    distinct, inverse = np.unique(circuits[used].reshape(-1, 2 * circuits.shape[2]), axis=0, return_inverse=True)
     shift = 0 if half_space else 1
+    sizes, rows = _signed_rows(distinct, m, shift)
     tree = np.where(log >= 0, 2 * (log + shift) + 1, 2 * (-1 - log))
-    tree[named] = inverse.reshape(-1)
+    tree[named] = inverse.reshape(-1)[(np.cumsum(used) - 1)[numbers]]
     tree[plain] = log[plain] - fields.PLAIN
-    return LayerProof(
-        None if ranked else premise, bits.sum(axis=(1, 2), dtype=np.int64), (codes + 2 * shift).astype(np.int64),
-        tree.astype(np.int64), bool(plain.any()),
-    )  # fmt: skip
+    return LayerProof(None if ranked else premise, sizes, rows, tree.astype(np.int64, copy=False), bool(plain.any()))
+
+
+def _signed_rows(circuits: npt.NDArray[np.uint64], m: int, shift: int) -> tuple[Ints, Ints]:
+    """How many rows circuits have, and these one circuit after the other, as `LayerProof` numbers them."""
+    sizes, rows = [], []
+    for at in range(0, len(circuits), _BLOCK):
+        block = np.ascontiguousarray(circuits[at : at + _BLOCK]).astype("<u8").view(np.uint8)
+        bits = np.unpackbits(block.reshape(len(block), 2, -1), axis=2, bitorder="little", count=m)
+        sizes.append(bits.sum(axis=(1, 2), dtype=np.int64))
+        codes = np.nonzero(bits.transpose(0, 2, 1).reshape(len(block), -1))[1]  # 2 i + side
+        rows.append((codes + 2 * shift).astype(np.int32))
+    none = np.zeros(0, dtype=np.int64)
+    return np.concatenate([none, *sizes]), np.concatenate([none, *rows], dtype=np.int64)
