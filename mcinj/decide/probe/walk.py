@@ -72,8 +72,11 @@ def tableau(R: Floats, tight: Ints, S: Floats) -> bool:
 
 
 @njit(error_model="numpy")
-def _exchange(S: Floats, tight: Ints, k: int, r: int) -> bool:
-    """Row r takes the place of tight row k; the new ray is that at r on line k, times sign(S[k, r]). False if lost."""
+def _exchange(S: Floats, tight: Ints, k: int, r: int, spare: Floats) -> bool:
+    """Row r takes the place of tight row k; the new ray is that at r on line k, times sign(S[k, r]). False if lost.
+
+    `spare` holds line k meanwhile: that two lines of one array are apart is not seen, and the loop would stay scalar.
+    """
     n, have = S.shape
     p0 = np.float64(S[0, r])
     pk = np.float64(S[k, r])
@@ -92,15 +95,17 @@ def _exchange(S: Floats, tight: Ints, k: int, r: int) -> bool:
         a = ray[i]
         b = line[i]
         ray[i] = vk * a + v0 * b
-        line[i] = d0 * a + dk * b
+        spare[i] = d0 * a + dk * b
     ray[r] = np.float32(0.0)
-    line[r] = np.float32(1.0)
+    spare[r] = np.float32(1.0)
+    for i in range(have):
+        line[i] = spare[i]
     for c in range(1, n):
         f = S[c, r]
         if c != k and f != 0.0:
             other = S[c]
             for i in range(have):
-                other[i] -= f * line[i]
+                other[i] -= f * spare[i]
             other[r] = np.float32(0.0)
     tight[k] = r
     return True
@@ -269,7 +274,7 @@ def walk(
         if r != tight[k]:
             if S[k, r] < 0.0:
                 flip = not flip
-            if not _exchange(S, tight, k, r):
+            if not _exchange(S, tight, k, r, u):
                 return LOST, done, q
         if flip:
             for i in range(have):
