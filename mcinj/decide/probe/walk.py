@@ -178,18 +178,22 @@ def rays_on_line(
             start[j] = -1
         positive += up - down
     start[BUCKETS] = -1
-    # Place the events of these buckets, each bucket in the order of u.
+    # Place the events of these buckets, each bucket in the order of u. (First which: few are, and none can foresee it.)
+    placed = 0
     for i in range(m):
+        key[placed] = i
+        placed += 1 if start[bucket[i] >> 1] >= 0 else 0
+    for p in range(placed):
+        i = key[p]
         j = bucket[i] >> 1
         first = start[j]
-        if first >= 0:
-            x = u[i]
-            e = filled[j]
-            filled[j] = e + 1
-            while e > first and u[row[e - 1]] > x:
-                row[e] = row[e - 1]
-                e -= 1
-            row[e] = i
+        x = u[i]
+        e = filled[j]
+        filled[j] = e + 1
+        while e > first and u[row[e - 1]] > x:
+            row[e] = row[e - 1]
+            e -= 1
+        row[e] = i
     positive = falling
     for j in range(BUCKETS):
         if start[j] < 0:
