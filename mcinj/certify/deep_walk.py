@@ -32,6 +32,7 @@ from mcinj.certify.deep_ops import (
     MARK,
     NEXT,
     POSITIVE,
+    RAISED,
     RANKED,
     REGION,
     SET,
@@ -61,6 +62,7 @@ from mcinj.certify.deep_state import (
     F_SIDE,
     F_TRAIL,
     F_UNIT,
+    FAULTS,
     GROW,
     LAYER,
     LAYER_FAULT,
@@ -73,6 +75,7 @@ from mcinj.certify.deep_state import (
     OPCODE,
     OVERLAP,
     PLACE,
+    RAISED_FAULT,
     RANKS,
     REGION_FAULT,
     REGIONS,
@@ -90,6 +93,7 @@ from mcinj.certify.deep_state import (
 )
 from mcinj.certify.deep_state import RANKED as RANKED_CELL
 from mcinj.certify.enclosure import UNIT, coefficients, invert, spread
+from mcinj.certify.raising import raised_step
 
 
 @njit(**INNER)
@@ -164,8 +168,12 @@ def _circuit(st: Walk, stream: Ints, at: int, size: int, numbers: bool) -> tuple
 @njit(**INNER)
 def _push_set(st: Walk) -> None:
     k = st.gi[SETS]
+    end = st.FROM[k]
     for j in range(st.mask.shape[0]):
-        st.SET[k, j] = st.mask[j]
+        if st.mask[j]:
+            st.CODES[end] = 2 * j
+            end += 1
+    st.FROM[k + 1] = end
     st.gi[SETS] = k + 1
 
 
@@ -230,8 +238,8 @@ def _counted(st: Walk, stream: Ints, at: int, k: int, exactly_one: bool) -> tupl
         if number >= st.gi[SETS]:
             return SET_FAULT, 0, 0
         some = False
-        for j in range(m):
-            if st.SET[number, j] and st.SIGN[last, j] >= 0:
+        for c in range(st.FROM[number], st.FROM[number + 1]):
+            if st.SIGN[last, st.CODES[c] >> 1] >= 0:
                 some = True
                 break
         if not some:
@@ -247,8 +255,9 @@ def _counted(st: Walk, stream: Ints, at: int, k: int, exactly_one: bool) -> tupl
     for i in range(k):
         number = stream[at + i]
         size = 0
-        for j in range(m):
-            if st.SET[number, j] and st.SIGN[last, j] >= 0:
+        for c in range(st.FROM[number], st.FROM[number + 1]):
+            j = st.CODES[c] >> 1
+            if st.SIGN[last, j] >= 0:
                 if st.SIGN[last, j] > 0:
                     return DECLARED, 0, 0
                 if st.mask[j]:
@@ -260,6 +269,36 @@ def _counted(st: Walk, stream: Ints, at: int, k: int, exactly_one: bool) -> tupl
             return SHORT, 0, 0
         count += 1
     return OK, 0, count
+
+
+@njit(**INNER)
+def _raised(st: Walk, stream: Ints, at: int, arg: int) -> tuple[int, int]:
+    """Check a raised step, a leaf or one that declares facts: (fault or OK, where it ends)."""
+    p = st.gi[LAYER]
+    last = st.gi[LAYERS] - 1
+    if arg > 1:
+        return OPCODE, at
+    if st.gi[RANKS] != 0 or (arg == 1 and p != last):
+        return LAYER_FAULT, at
+    count = 0
+    for j in range(st.m[last]):
+        st.NODE.sign[j] = st.SIGN[last, j]
+        if st.SIGN[last, j] > 0:
+            count += 1
+    sets = st.gi[SETS]
+    fault, at, closed = raised_step(
+        stream, at, st.FROM[: sets + 1], st.CODES[: st.FROM[sets]], st.USED, st.NODE, count, st.gi[TARGET]
+    )
+    if fault != OK:
+        return FAULTS[fault], at
+    if closed == (arg == 1):
+        return RAISED_FAULT, at
+    if arg == 1:
+        for j in range(st.m[last]):
+            if st.NODE.sign[j] == -2:
+                decide(st, last, j, -1)
+                extend_path(st, j, -1)
+    return OK, at
 
 
 @njit(**INNER)
@@ -297,7 +336,8 @@ def walk(st: Walk, stream: Ints) -> int:
         d = st.gi[DEPTH]
         if (
             d + 2 >= st.UP.shape[0]
-            or st.gi[SETS] + 2 >= st.SET.shape[0]
+            or st.gi[SETS] + 2 >= st.FROM.shape[0]
+            or st.FROM[st.gi[SETS]] + st.m[L - 1] >= st.CODES.shape[0]
             or st.gi[ACTIVE] + 2 >= st.LIVE.shape[0]
             or st.gi[REGIONS] >= st.OUT.shape[0]
         ):
@@ -310,7 +350,7 @@ def walk(st: Walk, stream: Ints) -> int:
         st.gi[ACCEPT] = 0
         leaf = False
         cells = st.gi[COARSE] != 0 and st.gi[UNDER] == 0
-        if op > REGION and st.gi[COARSE] == 0:
+        if op > REGION and (op == RAISED) == (st.gi[COARSE] != 0):
             return OPCODE
         if op == BRANCH:
             if arg >= st.m[p] or st.SIGN[p, arg] != 0:
@@ -402,11 +442,17 @@ def walk(st: Walk, stream: Ints) -> int:
             at += 1
             if number >= st.gi[SETS]:
                 return SET_FAULT
-            if arg >= st.m[p] or st.SIGN[p, arg] != 0 or not st.SET[number, arg]:
+            if arg >= st.m[p] or st.SIGN[p, arg] != 0:
                 return UNIT_FAULT
-            for j in range(st.m[p]):
-                if st.SET[number, j] and j != arg and st.SIGN[p, j] >= 0:
+            named = False
+            for c in range(st.FROM[number], st.FROM[number + 1]):
+                j = st.CODES[c] >> 1
+                if j == arg:
+                    named = True
+                elif st.SIGN[p, j] >= 0:
                     return SET_FAULT
+            if not named:
+                return UNIT_FAULT
             decide(st, p, arg, 1)
         elif op == COUNTED:
             fault, empty, count = _counted(st, stream, at, arg, False)
@@ -436,6 +482,11 @@ def walk(st: Walk, stream: Ints) -> int:
             if not _list_region(st):
                 return REGION_FAULT
             leaf = True
+        elif op == RAISED:
+            fault, at = _raised(st, stream, at, arg)
+            if fault != OK:
+                return fault
+            leaf = arg == 0
         elif op == IMPLY:
             fault = imply(st, stream, at, arg, accept)
             if fault != OK:

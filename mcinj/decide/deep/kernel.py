@@ -39,7 +39,7 @@ from mcinj.decide.deep.log import (
     log_region,
 )
 from mcinj.decide.deep.packing import copy_center, positive_at, push_set, rank_closed, singles
-from mcinj.decide.deep.raising import CANDIDATE, FACTS, GAVE_UP, TAIL, extend_path, improved, recenter
+from mcinj.decide.deep.raising import CANDIDATE, FACTS, GAVE_UP, TAIL, improved
 from mcinj.decide.deep.store import (
     BLOCK,
     BUILT,
@@ -66,6 +66,7 @@ from mcinj.decide.deep.store import (
     PATH,
     PAUSED,
     PHASE,
+    RAISES,
     RANKED,
     RECORD,
     REGIONS,
@@ -120,6 +121,7 @@ def node(st: Store, d: int) -> tuple[int, int]:
     L = st.gi[LAYERS]
     slot = d
     st.gi[SHOWN] = 0
+    raises = st.gi[RAISES]
     if st.FI[d, COUNT] >= st.gi[TARGET] and st.gi[RANKED] == 0:
         log_counted(st, d)
         return _CLOSED, 0
@@ -141,8 +143,6 @@ def node(st: Store, d: int) -> tuple[int, int]:
                 install(st, p + 1)
                 st.FI[d, LAYER] = p + 1
                 st.FI[d, BUILT] = 0
-                if p + 1 == L - 1 and not known_rows(st, d, slot):
-                    return _CLOSED, 0
                 continue
         x = st.FX[slot]
         if st.gi[ENUMERATE] == 0 and st.FI[d, NOWITNESS] == 0:
@@ -183,7 +183,7 @@ def node(st: Store, d: int) -> tuple[int, int]:
             if singles(st, d, p, top, x):
                 log_counted(st, d)
                 return _CLOSED, 0
-            status = improved(st, d, p, slot)
+            status = improved(st, d, p, slot, raises)
             if status <= 0:
                 if status == 0:
                     _log_closed(st, d)
@@ -206,7 +206,7 @@ def node(st: Store, d: int) -> tuple[int, int]:
         else:
             status = GAVE_UP
             if found:
-                status = improved(st, d, p, slot)
+                status = improved(st, d, p, slot, raises)
             if status <= 0:
                 if status == 0:
                     _log_closed(st, d)
@@ -214,6 +214,7 @@ def node(st: Store, d: int) -> tuple[int, int]:
             if status == CANDIDATE:
                 st.gi[SLOT] = 1
                 return _FOUND, 0
+            raises = 0  # what is known now was found with it
             if status == FACTS:
                 continue
             tail = status == TAIL
@@ -244,18 +245,6 @@ def node(st: Store, d: int) -> tuple[int, int]:
                 return _CLOSED, 0
             return _ASK, RESOLVE
         return _OPEN, unit
-
-
-@njit(**INNER)
-def known_rows(st: Store, d: int, slot: int) -> bool:
-    """Units that were declared negative before the last layer extend the path; False: the cell is proved empty."""
-    last = st.gi[LAYERS] - 1
-    some = False
-    for j in range(st.m[last]):
-        if st.SIGN[last, j] < 0 and dot(st.G[st.BASE[last] + 2 * j], st.G[st.BASE[last] + 2 * j], st.ROWS.shape[2]) > 0.0:
-            extend_path(st, d, j)
-            some = True
-    return not some or bool(recenter(st, d, slot))
 
 
 @njit(**INNER)

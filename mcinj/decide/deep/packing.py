@@ -144,20 +144,19 @@ def singles(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
 
 
 @njit(**INNER)
-def uncovered(st: Store, d: int, p: int, units: Words) -> None:
-    """The units that may be assumed inactive: free ones outside of the family, and known ones that have no path row."""
+def uncovered(st: Store, d: int, units: Words) -> None:
+    """The free last-layer units outside of the family of frame d."""
     last = st.gi[LAYERS] - 1
     for w in range(units.shape[0]):
         units[w] = 0
     for j in range(st.m[last]):
-        s = st.SIGN[last, j]
-        if (s == 0 and not has(st.PV[d], j)) or (s < 0 and p < last):
+        if st.SIGN[last, j] == 0 and not has(st.PV[d], j):
             put(units, j)
 
 
 @njit(**INNER)
 def assume(st: Store, d: int, p: int, s: int, cuts: int, units: Words) -> tuple[int, int]:
-    """Move the center of slot s, which satisfies the path and that many cuts, on until no lower bound of `units` is > 0.
+    """Move the center of slot s, that of the path and so many cuts, on until no lower bound of `units` is > 0.
 
     Returns (0 contradiction, proved, met by row gi[MET]; 1 done; 2 gave up, number of cuts now).
     """
@@ -197,25 +196,18 @@ def assume(st: Store, d: int, p: int, s: int, cuts: int, units: Words) -> tuple[
 
 
 @njit(**INNER)
-def _name(st: Store, row: int, units: Words) -> None:
-    if row >= st.gi[CUTS]:
-        unit = st.CUTUNIT[row - st.gi[CUTS]]
-        if st.SIGN[st.gi[LAYERS] - 1, unit] == 0:
-            put(units, unit)
-
-
-@njit(**INNER)
 def clause(st: Store, s: int, units: Words) -> bool:
-    """The free units whose cuts are in the contradiction that slot s has met; False if there are none."""
+    """The units whose cuts are in the contradiction that slot s has met; False if there are none."""
+    base = st.gi[CUTS]
+    some = False
     for w in range(units.shape[0]):
         units[w] = 0
-    _name(st, st.gi[MET], units)
-    for k in range(st.FM.shape[1]):
-        _name(st, st.FIDS[s, k], units)
-    for w in range(units.shape[0]):
-        if units[w] != 0:
-            return True
-    return False
+    for k in range(-1, st.FM.shape[1]):
+        row = st.gi[MET] if k < 0 else st.FIDS[s, k]
+        if row >= base:
+            put(units, st.CUTUNIT[row - base])
+            some = True
+    return some
 
 
 @njit(**INNER)
@@ -228,7 +220,7 @@ def extend(st: Store, d: int, p: int, slot: int) -> int:
     mask = st.PS[st.PS.shape[0] - 1, 0]
     while st.FI[d, SETS] < st.gi[TARGET] - st.FI[d, COUNT]:
         copy_center(st, slot, s)
-        uncovered(st, d, p, mask)
+        uncovered(st, d, mask)
         status, _ = assume(st, d, p, s, 0, mask)
         if status == 1:
             for q in range(st.TX.shape[1]):
@@ -238,7 +230,7 @@ def extend(st: Store, d: int, p: int, slot: int) -> int:
         log_circuit(st, d, s, st.gi[MET], st.FI[d, PATH])
         if not clause(st, s, mask):
             st.gi[SHOWN] = 1
-            return 0  # the path, and what is known of units, is contradictory: no such cell
+            return 0  # the path alone is contradictory: no such cell
         push_set(st, d, mask)
     return 0
 

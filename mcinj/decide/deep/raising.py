@@ -1,25 +1,26 @@
 """Raising: the sets of a node prove one positive unit each; some of them together may be proved to hold one more.
 
-Take the disjoint sets S_1 … S_k of a node, each with a positive unit at every point of the cell, and the free last-layer
-units L outside of them. Assume that no unit of L is positive and exactly one of each S_q, and propagate. A contradiction
-of path rows and cuts says: somewhere among the units of its cuts one is positive. If those that are not assumed or known
-to be inactive are all in one set, then the positive unit of this set is one of these, and the rest of the set is
-inactive too. If there are none, all of it is contradictory. It rests on some units L' of L and some sets Q, found by
-going back through the contradictions, and proves that
+Take the disjoint sets S_1 … S_k of a node, each with a positive unit at every point of the cell, and the free
+last-layer units L outside of them. Assume that no unit of L is positive and exactly one of each S_q, and propagate. A
+contradiction of path rows and cuts says: somewhere among the units of its cuts one is positive. If those that are not
+assumed or known to be inactive are all in one set, then the positive unit of this set is one of these, and the rest of
+the set is inactive too. If there are none, all of it is contradictory. It rests on some units L' of L and some sets Q,
+found by going back through the contradictions, and proves that
 
     L' ∪ ⋃_{q ∈ Q} S_q  holds at least |Q| + 1 positive units at every point of the cell.
 
 L' and Q are put aside, a *raised group*, and the rest is tried again. If the groups make up for what is missing, the
 node is closed. If just one positive is missing then, all that the last, unfinished round assumed and found holds
-wherever fewer than TARGET units are positive, which is all that is looked for: these units are declared negative. In
-the last layer they extend the path. Before it they have no rows yet; but their cuts may be used in any contradiction
-below, whatever the slopes, and they extend the path when the last layer is reached. (One layer: `decide.layer.raising`.)
+wherever fewer than TARGET units are positive, and no other place is looked for. In the last layer these units are
+declared negative and their rows extend the path. Before it they have no rows yet, but only cuts, which could be used
+below; but nodes that get so far are so rare there that this would save one node in a hundred.
 
-An unproved contradiction counts for nothing. All of it stays true when units are added to the last layer: then fewer
-regions have fewer than TARGET positives.
+A contradiction counts when it is proved. All of it stays true when units are added to the last layer: then fewer
+regions have fewer than TARGET positives. One layer: `mcinj.decide.layer.raising`, where units also have upper bounds,
+their rows, so that the one unit that is left of a set takes part in contradictions.
 
-R are masks (`_L` …), J integers: per step its set, per step the number of its contradiction, per set its state, per step
-a mark. GROUPS is an instruction in the making: numbers of sets, and -1 - c for a number c.
+R are masks (`_L` …), J integers: per step its set, per step the number of its contradiction, per set its state, per
+step a mark. GROUPS is an instruction in the making: numbers of sets, and -1 - c for a number c.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ from mcinj.decide.deep.store import (
     MET,
     NOWITNESS,
     PATH,
-    RAISES,
     RECORDED,
     SETS,
     TARGET,
@@ -208,7 +208,7 @@ def raised(st: Store, d: int, p: int, slot: int) -> int:
     out = st.GROUPS
     q = st.FI[d, SETS]
     missing = st.gi[TARGET] - st.FI[d, COUNT] - q
-    uncovered(st, d, p, R[_L])
+    uncovered(st, d, R[_L])
     for i in range(q):
         st.J[_STATE, i] = _LEFT
     got = 0
@@ -240,15 +240,13 @@ def raised(st: Store, d: int, p: int, slot: int) -> int:
             R[_L, w] &= ~R[_WANT, w]
     if got < missing - 1 or (got < missing and end != _STILL):
         return TAIL
-    fresh = got == missing
-    for w in range(NW):
-        for i in range(q):
-            if st.J[_STATE, i] != _TAKEN:
-                fresh = fresh or R[_REST + i, w] != st.PS[d, i, w]
-    for j in range(st.m[st.gi[LAYERS] - 1]):
-        fresh = fresh or (has(R[_L], j) and st.SIGN[st.gi[LAYERS] - 1, j] == 0)
-    if not fresh:
-        return TAIL
+    last = st.gi[LAYERS] - 1
+    if got < missing:
+        fresh = False
+        for j in range(st.m[last]):
+            fresh = fresh or (has(R[_DEAD], j) and st.SIGN[last, j] == 0)
+        if p < last or not fresh:
+            return TAIL
     out[0] = -1 - got
     head = at
     at += 1
@@ -267,66 +265,52 @@ def raised(st: Store, d: int, p: int, slot: int) -> int:
     log_raised(st, at, got < missing)
     if got == missing:
         return CLOSED
-    return _declare(st, d, p, slot, q)
+    return _declare(st, d, slot, q)
 
 
 @njit(**INNER)
-def _declare(st: Store, d: int, p: int, slot: int, q: int) -> int:
+def _declare(st: Store, d: int, slot: int, q: int) -> int:
     """What the last round assumed and found is inactive: it leaves the sets and extends the path. FACTS or CLOSED."""
     last = st.gi[LAYERS] - 1
+    length = st.FI[d, PATH]
     for j in range(st.m[last]):
         if has(st.R[_DEAD], j) and st.SIGN[last, j] == 0:
             assign(st, last, j, -1)
-            if p == last:
-                extend_path(st, d, j)
+            row = st.BASE[last] + 2 * j
+            st.PATHS[length] = row
+            st.PINDEX[row] = length
+            length += 1
+    st.FI[d, PATH] = length
     for w in range(st.PS.shape[2]):
         st.PV[d, w] = 0
         for i in range(q):
             if st.J[_STATE, i] != _TAKEN:
                 st.PS[d, i, w] = st.R[_REST + i, w]
             st.PV[d, w] |= st.PS[d, i, w]
-    return FACTS if p < last or recenter(st, d, slot) else CLOSED
-
-
-@njit(**INNER)
-def extend_path(st: Store, d: int, j: int) -> None:
-    """Append the row of a last-layer unit that is declared negative to the path of frame d."""
-    row = st.BASE[st.gi[LAYERS] - 1] + 2 * j
-    length = st.FI[d, PATH]
-    st.PATHS[length] = row
-    st.PINDEX[row] = length
-    st.FI[d, PATH] = length + 1
-
-
-@njit(**INNER)
-def recenter(st: Store, d: int, slot: int) -> bool:
-    """Move the center of a slot into the cell of the extended path, if floats find it; False: proved empty."""
+    # The center of the smaller cell; where floats do not find it, the old one does as well.
     s = st.FM.shape[0] - 1
-    length = st.FI[d, PATH]
     for t in range(length):
         st.REQ[t] = st.PATHS[t]
     copy_center(st, slot, s)
-    status, row = cell.settle(
-        st.G, st.REQ, length, st.FM[s], st.FX[s], st.FU[s], st.FIDS[s], st.vec[7], st.vec[8]
-    )
-    if status == cell.FEASIBLE:
-        copy_center(st, s, slot)
-    elif status == cell.EMPTY and proved(st, s, row):
+    status, row = cell.settle(st.G, st.REQ, length, st.FM[s], st.FX[s], st.FU[s], st.FIDS[s], st.vec[7], st.vec[8])
+    if status == cell.EMPTY and proved(st, s, row):
         log_circuit(st, d, s, row, length)
         log_empty(st, d)
-        return False
-    return True
+        return CLOSED
+    if status == cell.FEASIBLE:
+        copy_center(st, s, slot)
+    return FACTS
 
 
 @njit(**INNER)
-def improved(st: Store, d: int, p: int, slot: int) -> int:
-    """`improve`, then `raised` where few positives are missing: CLOSED by count, or by what is logged already (-1)."""
+def improved(st: Store, d: int, p: int, slot: int, raises: int) -> int:
+    """`improve`, then `raised` if at most `raises` positives are missing; -1: CLOSED, and that is logged already."""
     status = improve(st, d, p, slot)
     if status != TAIL:
         return status
     if _is_candidate(st, d, p, st.TX[d]):
         return CANDIDATE
-    if st.gi[TARGET] - st.FI[d, COUNT] - st.FI[d, SETS] > st.gi[RAISES]:
+    if st.gi[TARGET] - st.FI[d, COUNT] - st.FI[d, SETS] > raises:
         return status
     status = raised(st, d, p, slot)
     return -1 if status == CLOSED else status
