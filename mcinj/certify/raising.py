@@ -229,4 +229,4 @@ def checked_step(
     tree: Ints, place: int, start: Ints, rows: Ints, used: Bools, node: Node, positive: int, n: int
 ) -> tuple[int, int, bool]:
     """`raised_step`, for callers that are not compiled."""
-    return raised_step(tree, place, start, rows, used, node, positive, n)  # type: ignore[no-any-return]
+    return raised_step(tree, place, start, rows, used, node, positive, n)
