@@ -23,6 +23,7 @@ from mcinj.decide.deep.store import (
     LAYERS,
     MET,
     PATH,
+    POOL,
     RANKED,
     RECORDED,
     REFRESH,
@@ -155,19 +156,29 @@ def uncovered(st: Store, d: int, units: Words) -> None:
 
 
 @njit(**INNER)
-def assume(st: Store, d: int, p: int, s: int, cuts: int, units: Words) -> tuple[int, int]:
-    """Move the center of slot s, that of the path and so many cuts, on until no lower bound of `units` is > 0.
+def assume(st: Store, d: int, p: int, s: int, units: Words) -> int:
+    """Move the center of slot s on until no lower bound of `units` is > 0 there.
 
-    Returns (0 contradiction, proved, met by row gi[MET]; 1 done; 2 gave up, number of cuts now).
+    It must be the center of the path and of cuts of `units`. Cuts are kept, and used again for any units that include
+    theirs, until `improve` starts again. Returns 0 contradiction, proved, met by row gi[MET]; 1 done; 2 gave up.
     """
     last = st.gi[LAYERS] - 1
-    length = st.FI[d, PATH]
+    count = st.FI[d, PATH]
     base = st.gi[CUTS]
-    for t in range(length):
+    for t in range(count):
         st.REQ[t] = st.PATHS[t]
-    for c in range(cuts):
-        st.REQ[length + c] = base + c
+    for c in range(st.gi[POOL]):
+        if has(units, st.CUTUNIT[c]):
+            st.REQ[count] = base + c
+            count += 1
     while True:
+        if count > st.FI[d, PATH]:
+            status, row = cell.settle(
+                st.G, st.REQ, count, st.FM[s], st.FX[s], st.FU[s], st.FIDS[s], st.vec[7], st.vec[8]
+            )
+            st.gi[MET] = row
+            if status != cell.FEASIBLE:
+                return 0 if status == cell.EMPTY and proved(st, s, row) else 2
         evaluate(st, d, p, st.FX[s])
         best = 0.0
         unit = -1
@@ -176,23 +187,18 @@ def assume(st: Store, d: int, p: int, s: int, cuts: int, units: Words) -> tuple[
                 best = st.low[last, j]
                 unit = j
         if unit < 0:
-            return 1, cuts
-        if base + cuts >= st.G.shape[0]:
-            return 2, cuts
+            return 1
+        c = st.gi[POOL]
+        if base + c >= st.G.shape[0]:
+            return 2
         error = lower_row(st, d, p, last, unit, st.vec[6])
-        if not set_cut(st, cuts, st.vec[6], error):
-            return 2, cuts
-        st.CUTUNIT[cuts] = unit
-        keep_slopes(st, p, cuts)
-        st.REQ[length + cuts] = base + cuts
-        cuts += 1
-        status, row = cell.settle(
-            st.G, st.REQ, length + cuts, st.FM[s], st.FX[s], st.FU[s], st.FIDS[s], st.vec[7], st.vec[8]
-        )
-        st.gi[MET] = row
-        if status == cell.FEASIBLE:
-            continue
-        return 0 if status == cell.EMPTY and proved(st, s, row) else 2, cuts
+        if not set_cut(st, c, st.vec[6], error):
+            return 2
+        st.CUTUNIT[c] = unit
+        keep_slopes(st, p, c)
+        st.gi[POOL] = c + 1
+        st.REQ[count] = base + c
+        count += 1
 
 
 @njit(**INNER)
@@ -221,7 +227,7 @@ def extend(st: Store, d: int, p: int, slot: int) -> int:
     while st.FI[d, SETS] < st.gi[TARGET] - st.FI[d, COUNT]:
         copy_center(st, slot, s)
         uncovered(st, d, mask)
-        status, _ = assume(st, d, p, s, 0, mask)
+        status = assume(st, d, p, s, mask)
         if status == 1:
             for q in range(st.TX.shape[1]):
                 st.TX[d, q] = st.FX[s, q]
@@ -299,6 +305,7 @@ def refresh(st: Store, d: int, p: int, slot: int) -> int:
 @njit(**INNER)
 def improve(st: Store, d: int, p: int, slot: int) -> int:
     """`extend`, then rounds of `refresh` while they change something; returns as `extend` does."""
+    st.gi[POOL] = 0
     status = extend(st, d, p, slot)
     for _ in range(st.gi[REFRESH]):
         if status != 1:

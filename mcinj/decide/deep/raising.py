@@ -122,7 +122,7 @@ def _round(st: Store, d: int, p: int, slot: int, q: int) -> tuple[int, int]:
             R[_REST + i, w] = st.PS[d, i, w]
     steps = 0
     copy_center(st, slot, point)
-    status, cuts = assume(st, d, p, point, 0, R[_DEAD])
+    status = assume(st, d, p, point, R[_DEAD])
     if status != 1:
         return _LOST, steps
     while steps < m:
@@ -134,7 +134,7 @@ def _round(st: Store, d: int, p: int, slot: int, q: int) -> tuple[int, int]:
         for w in range(NW):
             R[_TRIAL, w] = R[_DEAD, w] | alive[w]
         copy_center(st, point, trial)
-        status, _ = assume(st, d, p, trial, cuts, R[_TRIAL])
+        status = assume(st, d, p, trial, R[_TRIAL])
         if status != 0:
             continue
         clause(st, trial, met[steps])
@@ -157,7 +157,7 @@ def _round(st: Store, d: int, p: int, slot: int, q: int) -> tuple[int, int]:
         for i in range(q):
             if st.J[_STATE, i] == _STUCK:
                 st.J[_STATE, i] = _LEFT
-        status, cuts = assume(st, d, p, point, cuts, R[_DEAD])
+        status = assume(st, d, p, point, R[_DEAD])
         if status == 0:
             _contradiction(st, d, point, steps, m)
             return _CONFLICT, steps

@@ -108,7 +108,7 @@ class DeepSearch:
         total, lanes = int(widths.sum()), cell.padded(g)
         fences = len(model.fence)
         frames, slots = total + 3, total + 5
-        room = 4 * int(widths[-1]) + 64
+        room = 12 * int(widths[-1]) + 64
         base = fences + 2 * np.concatenate([[0], np.cumsum(widths)[:-1]]).astype(np.int64)
         cuts = fences + 2 * total
         families = max(target, int(widths[-1])) + 3
