@@ -15,6 +15,7 @@ from mcinj.certify import deep_ops as ops
 from mcinj.certify import deep_state as ds
 from mcinj.certify.deep_exact_bounds import ZERO, ExactBounds, Fault, Here, Row, sign_of, solved
 from mcinj.certify.deep_rows import PrefixRows
+from mcinj.certify.raising import checked_step, new_node
 from mcinj.certify.rational import is_circuit
 
 
@@ -96,7 +97,7 @@ class ExactWalk(ExactBounds):
         here, p, last = self.here, self.here.layer, self.rows.depth - 1
         at = place + 1
         cells = self.coarse and not here.under
-        if op > ops.REGION and not self.coarse:
+        if op > ops.REGION and (op == ops.RAISED) == self.coarse:
             raise Fault(ds.OPCODE)
         if op == ops.BRANCH:
             self._undecided(p, arg)
@@ -166,6 +167,10 @@ class ExactWalk(ExactBounds):
             if prove and sign_of(solved(rows, self._row(arg >> 1))) != sign:
                 raise Fault(ds.CLAIM)
             here.signs[p][arg >> 1] = sign
+        elif op == ops.RAISED:
+            at = self._raised(at, arg)
+            if arg == 0:
+                return self._back(at)
         elif op == ops.MARK:
             at = self._mark(at, arg, prove)
         elif op == ops.LEAF:
@@ -333,6 +338,27 @@ class ExactWalk(ExactBounds):
         if prove and (not rows or flint.fmpq_mat(rows).rank() < self.target):
             raise Fault(ds.CLAIM)
         return at
+
+    def _raised(self, at: int, arg: int) -> int:
+        """A raised step, which takes no numbers but those of sets: the same code as for one layer."""
+        here, last = self.here, self.rows.depth - 1
+        if arg > 1:
+            raise Fault(ds.OPCODE)
+        if self.ranked or (arg == 1 and here.layer != last):
+            raise Fault(ds.LAYER_FAULT)
+        start = np.cumsum([0, *map(len, here.sets)])
+        codes = np.array([2 * j for units in here.sets for j in units], dtype=np.int64)
+        node = new_node(self.rows.widths[last])
+        node.sign[:] = here.signs[last]
+        used = np.zeros(len(start), dtype=np.bool_)
+        count = sum(s > 0 for s in here.signs[last])
+        fault, at, closed = checked_step(self.stream, at, start, codes, used, node, count, self.target)
+        if fault != ds.OK or closed == (arg == 1):
+            raise Fault(ds.FAULTS[fault] if fault != ds.OK else ds.RAISED_FAULT)
+        for j in np.flatnonzero(node.sign == -2).tolist() if arg else []:
+            here.signs[last][j] = -1
+            here.path.append([-v for v in self._row(j)])
+        return int(at)
 
     def _region(self, at: int) -> int:
         signs = self.here.signs

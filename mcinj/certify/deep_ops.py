@@ -8,6 +8,8 @@ BRANCH, NEXT, BASIS, DECIDE, BOUNDS, SINGLE, SET, POSITIVE, COUNTED, RANKED, REG
 # In a tree of coarse cells: IMPLY 2 unit + positive, g path rows | MARK 4 unit + 2 above + on the basis, g path rows if
 # not on the basis | LEAF | RANKS, a tree of ranks below this cell
 IMPLY, MARK, LEAF, RANKS = range(11, 15)
+# In a tree of counts: RAISED 1 if it declares facts, 0 for a leaf, groups, …: see `mcinj.certify.raising`
+RAISED = 15
 
 SHIFT = 4
 BITS = 28  # bits of a set of units per number: four bytes each in the file

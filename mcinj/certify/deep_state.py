@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcinj.certify.deep_rows import PrefixRows
+from mcinj.certify.raising import Node, new_node
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -24,8 +25,8 @@ INTEGERS = 24
 OK, ASK, GROW = range(3)
 (
     CUT, OPCODE, UNIT_FAULT, LAYER_FAULT, ROW_FAULT, BASIS_FAULT, BOUND_FAULT, SET_FAULT, OVERLAP, SHORT, DECLARED,
-    LONG, REGION_FAULT, CLAIM,
-) = range(3, 17)  # fmt: skip
+    LONG, REGION_FAULT, CLAIM, RAISED_FAULT,
+) = range(3, 18)  # fmt: skip
 
 REASONS = {
     CUT: "the tree is cut",
@@ -42,7 +43,10 @@ REASONS = {
     LONG: "the tree goes on after its last leaf",
     REGION_FAULT: "a region is listed that is not complete or has fewer than n active units",
     CLAIM: "a claim is wrong, or the numbers do not prove it",
+    RAISED_FAULT: "a raised step does not prove what it says",
 }
+# Faults of a raised step, in the order of `mcinj.certify.raising`.
+FAULTS = (OK, CUT, OPCODE, SET_FAULT, OVERLAP, SHORT, OPCODE, OPCODE, OPCODE, DECLARED, RAISED_FAULT, RAISED_FAULT)
 
 
 class Walk(NamedTuple):
@@ -53,7 +57,8 @@ class Walk(NamedTuple):
     the trail of decided units. P (·, g), PE: rows of the path. B, R (2, g, g), BE, DELTA (2, g): the basis, and a
     circuit's. UP (F, H, g), UE, UV (F, H): upper bounds of outputs of hidden units by depth. THETA, CUTS (H,): slopes,
     of the node and of a cut; HS (H,): states. LR (H, g), LE (H,): lower bounds of pre-activations. FR (F, 8): frames.
-    SET (·, m_L): sets in force. LIVE (·,): instructions in force. Q (L, m, ·), QR (L + 1, m, n): residues. OUT (R, ·)
+    FROM (·,), CODES (·,): sets in force, set k is CODES[FROM[k] : FROM[k + 1]], each code twice a unit. USED, NODE:
+    see `mcinj.certify.raising`. LIVE (·,): instructions in force. Q (L, m, ·), QR (L + 1, m, n): residues. OUT (R, ·)
     signs of the listed regions. The others are scratch.
 
     Of a tree of coarse cells OUT (R, H + m_L) are the cells: signs of hidden units, then marks of last-layer units; KID
@@ -88,7 +93,10 @@ class Walk(NamedTuple):
     LE: Floats
     COEF: Floats
     FR: Ints
-    SET: Bits
+    FROM: Ints
+    CODES: Ints
+    USED: npt.NDArray[np.bool_]
+    NODE: Node
     LIVE: Ints
     Q: Ints
     QR: Ints
@@ -145,7 +153,8 @@ def new_walk(rows: PrefixRows, target: int, ranked: bool, enumerate_regions: boo
         THETA=np.zeros(hidden, dtype=np.int64), CUTS=np.zeros(hidden, dtype=np.int64),
         HS=np.zeros(hidden, dtype=np.int64), LR=np.zeros((hidden, g)), LE=np.zeros(hidden),
         COEF=np.zeros((L, m)), FR=np.zeros((total + 2, 8), dtype=np.int64),
-        SET=np.zeros((64, widths[-1]), dtype=np.int8), LIVE=np.zeros(256, dtype=np.int64), Q=q, QR=qr,
+        FROM=np.zeros(64, dtype=np.int64), CODES=np.zeros(64 + widths[-1], dtype=np.int64),
+        USED=np.zeros(64, dtype=np.bool_), NODE=new_node(widths[-1]), LIVE=np.zeros(256, dtype=np.int64), Q=q, QR=qr,
         OUT=np.zeros((1, total), dtype=np.int8), KID=np.full((1, 2), -1, dtype=np.int64),
         KIND=np.zeros(1, dtype=np.int64), KNOWN=np.zeros((4, hidden), dtype=np.int8),
         MARKS=np.zeros((4, widths[-1]), dtype=np.int8), C=np.zeros((g + 1, g)), CE=np.zeros(g + 1),
@@ -172,8 +181,10 @@ def enlarge(walk: Walk) -> Walk:
     gi, changed = walk.gi, dict[str, Any]()
     if gi[DEPTH] + 2 >= len(walk.UP):
         changed |= {name: _doubled(getattr(walk, name)) for name in ("UP", "UE", "UV", "KNOWN", "MARKS")}
-    if gi[SETS] + 2 >= len(walk.SET):
-        changed["SET"] = _doubled(walk.SET)
+    if gi[SETS] + 2 >= len(walk.FROM):
+        changed |= {name: _doubled(getattr(walk, name)) for name in ("FROM", "USED")}
+    if walk.FROM[gi[SETS]] + walk.m[-1] >= len(walk.CODES):
+        changed["CODES"] = _doubled(walk.CODES)
     if gi[ACTIVE] + 2 >= len(walk.LIVE):
         changed["LIVE"] = _doubled(walk.LIVE)
     if gi[REGIONS] >= len(walk.OUT):

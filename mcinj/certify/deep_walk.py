@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from mcinj._jit import njit
 from mcinj.certify.coarse_walk import decide_known, imply, mark, register
+from mcinj.certify.deep_leaves import counted, list_region, raised
 from mcinj.certify.deep_linear import (
     INNER,
     bounds_end,
@@ -32,6 +33,7 @@ from mcinj.certify.deep_ops import (
     MARK,
     NEXT,
     POSITIVE,
+    RAISED,
     RANKED,
     REGION,
     SET,
@@ -50,7 +52,6 @@ from mcinj.certify.deep_state import (
     BOUNDED,
     COARSE,
     CUT,
-    DECLARED,
     DEPTH,
     DIVIDED,
     ENUMERATE,
@@ -65,13 +66,11 @@ from mcinj.certify.deep_state import (
     LAYER,
     LAYER_FAULT,
     LAYERS,
-    LEAST,
     LENGTH,
     LONG,
     LOWERED,
     OK,
     OPCODE,
-    OVERLAP,
     PLACE,
     RANKS,
     REGION_FAULT,
@@ -164,8 +163,12 @@ def _circuit(st: Walk, stream: Ints, at: int, size: int, numbers: bool) -> tuple
 @njit(**INNER)
 def _push_set(st: Walk) -> None:
     k = st.gi[SETS]
+    end = st.FROM[k]
     for j in range(st.mask.shape[0]):
-        st.SET[k, j] = st.mask[j]
+        if st.mask[j]:
+            st.CODES[end] = 2 * j
+            end += 1
+    st.FROM[k + 1] = end
     st.gi[SETS] = k + 1
 
 
@@ -217,72 +220,6 @@ def _back(st: Walk) -> bool:
     return False
 
 
-@njit(**INNER)
-def _counted(st: Walk, stream: Ints, at: int, k: int, exactly_one: bool) -> tuple[int, int, int]:
-    """The k sets of a leaf: (fault or OK, 1 if one is empty, units proved positive). Their units are in PICK if
-    `exactly_one` is asked of each; then the declared positives precede them."""
-    last = st.gi[LAYERS] - 1
-    m = st.m[last]
-    if k > stream.shape[0] - at:
-        return CUT, 0, 0
-    for i in range(k):
-        number = stream[at + i]
-        if number >= st.gi[SETS]:
-            return SET_FAULT, 0, 0
-        some = False
-        for j in range(m):
-            if st.SET[number, j] and st.SIGN[last, j] >= 0:
-                some = True
-                break
-        if not some:
-            return OK, 1, 0
-    count = 0
-    for j in range(m):
-        st.mask[j] = 0
-        if st.SIGN[last, j] > 0:
-            st.PICK[count] = j
-            count += 1
-    if k > m - count:
-        return OVERLAP, 0, 0
-    for i in range(k):
-        number = stream[at + i]
-        size = 0
-        for j in range(m):
-            if st.SET[number, j] and st.SIGN[last, j] >= 0:
-                if st.SIGN[last, j] > 0:
-                    return DECLARED, 0, 0
-                if st.mask[j]:
-                    return OVERLAP, 0, 0
-                st.mask[j] = 1
-                st.PICK[count] = j
-                size += 1
-        if exactly_one and size != 1:
-            return SHORT, 0, 0
-        count += 1
-    return OK, 0, count
-
-
-@njit(**INNER)
-def _list_region(st: Walk) -> bool:
-    """Append the region to the list; False if it is not complete or has fewer units active than it must have."""
-    last = st.gi[LAYERS] - 1
-    r = st.gi[REGIONS]
-    count = 0
-    h = 0
-    for k in range(last + 1):
-        for i in range(st.m[k]):
-            if st.SIGN[k, i] == 0:
-                return False
-            if k == last and st.SIGN[k, i] > 0:
-                count += 1
-            st.OUT[r, h] = st.SIGN[k, i]
-            h += 1
-    if count < st.gi[LEAST]:
-        return False
-    st.gi[REGIONS] = r + 1
-    return True
-
-
 @njit()
 def walk(st: Walk, stream: Ints) -> int:
     """Go on where the walk stands. OK at the end, ASK: prove the instruction at gi[PLACE] (for NEXT and BOUNDS, set the
@@ -297,7 +234,8 @@ def walk(st: Walk, stream: Ints) -> int:
         d = st.gi[DEPTH]
         if (
             d + 2 >= st.UP.shape[0]
-            or st.gi[SETS] + 2 >= st.SET.shape[0]
+            or st.gi[SETS] + 2 >= st.FROM.shape[0]
+            or st.FROM[st.gi[SETS]] + st.m[L - 1] >= st.CODES.shape[0]
             or st.gi[ACTIVE] + 2 >= st.LIVE.shape[0]
             or st.gi[REGIONS] >= st.OUT.shape[0]
         ):
@@ -310,7 +248,7 @@ def walk(st: Walk, stream: Ints) -> int:
         st.gi[ACCEPT] = 0
         leaf = False
         cells = st.gi[COARSE] != 0 and st.gi[UNDER] == 0
-        if op > REGION and st.gi[COARSE] == 0:
+        if op > REGION and (op == RAISED) == (st.gi[COARSE] != 0):
             return OPCODE
         if op == BRANCH:
             if arg >= st.m[p] or st.SIGN[p, arg] != 0:
@@ -402,14 +340,20 @@ def walk(st: Walk, stream: Ints) -> int:
             at += 1
             if number >= st.gi[SETS]:
                 return SET_FAULT
-            if arg >= st.m[p] or st.SIGN[p, arg] != 0 or not st.SET[number, arg]:
+            if arg >= st.m[p] or st.SIGN[p, arg] != 0:
                 return UNIT_FAULT
-            for j in range(st.m[p]):
-                if st.SET[number, j] and j != arg and st.SIGN[p, j] >= 0:
+            named = False
+            for c in range(st.FROM[number], st.FROM[number + 1]):
+                j = st.CODES[c] >> 1
+                if j == arg:
+                    named = True
+                elif st.SIGN[p, j] >= 0:
                     return SET_FAULT
+            if not named:
+                return UNIT_FAULT
             decide(st, p, arg, 1)
         elif op == COUNTED:
-            fault, empty, count = _counted(st, stream, at, arg, False)
+            fault, empty, count = counted(st, stream, at, arg, False)
             if fault != OK:
                 return fault
             if not empty and (st.gi[RANKS] != 0 or count < st.gi[TARGET]):
@@ -419,7 +363,7 @@ def walk(st: Walk, stream: Ints) -> int:
         elif op == RANKED:
             if p != L - 1 or st.gi[RANKS] == 0 or cells:
                 return LAYER_FAULT
-            fault, empty, count = _counted(st, stream, at, arg, True)
+            fault, empty, count = counted(st, stream, at, arg, True)
             if fault != OK:
                 return fault
             if (
@@ -433,9 +377,14 @@ def walk(st: Walk, stream: Ints) -> int:
         elif op == REGION:
             if p != L - 1 or st.gi[ENUMERATE] == 0:
                 return LAYER_FAULT
-            if not _list_region(st):
+            if not list_region(st):
                 return REGION_FAULT
             leaf = True
+        elif op == RAISED:
+            fault, at = raised(st, stream, at, arg)
+            if fault != OK:
+                return fault
+            leaf = arg == 0
         elif op == IMPLY:
             fault = imply(st, stream, at, arg, accept)
             if fault != OK:

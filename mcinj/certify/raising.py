@@ -55,6 +55,15 @@ class Node(NamedTuple):
     live: Ints
 
 
+def new_node(rows: int) -> Node:
+    """A node of that many rows: nothing is declared of any unit."""
+    flags = np.zeros((3, rows), dtype=np.bool_)
+    return Node(
+        np.zeros(rows, dtype=np.int8), flags[0], np.zeros(rows, dtype=np.int64), flags[1], flags[2],
+        np.zeros(rows + 1, dtype=np.int64),
+    )  # fmt: skip
+
+
 @njit(**INNER)
 def _claim(start: Ints, rows: Ints, c: int, node: Node, number: int) -> int:
     """Give the free units of circuit c to set `number`; OK or a fault."""
@@ -213,3 +222,11 @@ def raised_step(
             elif node.live[of] == 1:
                 node.sign[r] = 2
     return OK, place, False
+
+
+@njit()
+def checked_step(
+    tree: Ints, place: int, start: Ints, rows: Ints, used: Bools, node: Node, positive: int, n: int
+) -> tuple[int, int, bool]:
+    """`raised_step`, for callers that are not compiled."""
+    return raised_step(tree, place, start, rows, used, node, positive, n)

@@ -45,6 +45,17 @@ def _node(
             if len(on) + len(sets) < n:
                 raise _Wrong
         return
+    known = _step(tree, circuits, units, n, off, on)
+    if known is not None:
+        _node(tree, circuits, units, n, *known)
+
+
+def _step(
+    tree: Iterator[int], circuits: Sequence[Circuit], units: frozenset[int], n: int, off: frozenset[int],
+    on: frozenset[int],
+) -> tuple[frozenset[int], frozenset[int]] | None:  # fmt: skip
+    """A raised step behind its head: None for a leaf, else the units that are inactive and active then."""
+    vacuous = bool(off & on)
     bound, named = len(on), []
     for _ in range(next(tree)):
         sets = [_set(next(tree), circuits, off, on, vacuous) for _ in range(next(tree))]
@@ -63,14 +74,33 @@ def _node(
     facts = next(tree)
     if not vacuous and bound < (n if facts == 0 else n - 1):
         raise _Wrong
-    if facts:
-        chain = [circuits[next(tree)] for _ in range(facts - 1)]
-        rest = off | (units - on - off - frozenset().union(*named))
-        found = [] if vacuous else list(_choices(sets, chain, rest, on))
-        ever = frozenset().union(*found)
-        always = frozenset.intersection(*found) if found else units
-        inside = frozenset().union(*sets)
-        _node(tree, circuits, units, n, rest | (inside - ever), on | (inside & always))
+    if not facts:
+        return None
+    chain = [circuits[next(tree)] for _ in range(facts - 1)]
+    rest = off | (units - on - off - frozenset().union(*named))
+    found = [] if vacuous else list(_choices(sets, chain, rest, on))
+    ever = frozenset().union(*found)
+    always = frozenset.intersection(*found) if found else units
+    inside = frozenset().union(*sets)
+    return rest | (inside - ever), on | (inside & always)
+
+
+def inactive(
+    step: Sequence[int], circuits: Sequence[Circuit], units: Sequence[int], n: int, off: frozenset[int],
+    on: frozenset[int],
+) -> frozenset[int] | None:  # fmt: skip
+    """Units that a raised step shows to be inactive where fewer than n are active: all, if it is a right leaf.
+
+    None if it proves nothing, or more numbers follow.
+    """
+    try:
+        reader = iter(step)
+        known = _step(reader, circuits, frozenset(units), n, off, on)
+        if next(reader, None) is not None:
+            return None
+        return frozenset(units) if known is None else known[0]
+    except (_Wrong, StopIteration, IndexError):
+        return None
 
 
 def _set(

@@ -38,7 +38,8 @@ from mcinj.decide.deep.log import (
     log_ranked,
     log_region,
 )
-from mcinj.decide.deep.packing import copy_center, improve, positive_at, push_set, rank_closed, singles
+from mcinj.decide.deep.packing import copy_center, positive_at, push_set, rank_closed, singles
+from mcinj.decide.deep.raising import CANDIDATE, FACTS, GAVE_UP, TAIL, improved
 from mcinj.decide.deep.store import (
     BLOCK,
     BUILT,
@@ -65,6 +66,7 @@ from mcinj.decide.deep.store import (
     PATH,
     PAUSED,
     PHASE,
+    RAISES,
     RANKED,
     RECORD,
     REGIONS,
@@ -74,7 +76,6 @@ from mcinj.decide.deep.store import (
     SETS,
     SHOWN,
     SLOT,
-    TAIL,
     TARGET,
     TRAIL,
     WITNESS,
@@ -119,8 +120,8 @@ def node(st: Store, d: int) -> tuple[int, int]:
     """Work on frame d: returns (what to do, unit to branch on or reason)."""
     L = st.gi[LAYERS]
     slot = d
-    st.FI[d, TAIL] = 0
     st.gi[SHOWN] = 0
+    raises = st.gi[RAISES]
     if st.FI[d, COUNT] >= st.gi[TARGET] and st.gi[RANKED] == 0:
         log_counted(st, d)
         return _CLOSED, 0
@@ -182,17 +183,15 @@ def node(st: Store, d: int) -> tuple[int, int]:
             if singles(st, d, p, top, x):
                 log_counted(st, d)
                 return _CLOSED, 0
-            status = improve(st, d, p, slot)
-            if status == 0:
-                _log_closed(st, d)
+            status = improved(st, d, p, slot, raises)
+            if status <= 0:
+                if status == 0:
+                    _log_closed(st, d)
                 return _CLOSED, 0
-            if status == 1:
-                st.FI[d, TAIL] = 1
-                if st.gi[ENUMERATE] == 0 and st.FI[d, NOWITNESS] == 0:
-                    count = positive_at(st, p, st.TX[d])
-                    if count >= 0 and count < st.gi[TARGET]:
-                        st.gi[SLOT] = 1
-                        return _FOUND, 0
+            if status == CANDIDATE:
+                st.gi[SLOT] = 1
+                return _FOUND, 0
+            if status != GAVE_UP:
                 return _OPEN, choose_unit(st, d, p, st.TX[d])
             return _OPEN, choose_unit(st, d, p, x)
         # Last layer: every row is linear on the cell.
@@ -205,20 +204,20 @@ def node(st: Store, d: int) -> tuple[int, int]:
                 log_ranked(st, d)
                 return _CLOSED, 0
         else:
-            status = 2
+            status = GAVE_UP
             if found:
-                status = improve(st, d, p, slot)
-            if status == 0:
-                _log_closed(st, d)
+                status = improved(st, d, p, slot, raises)
+            if status <= 0:
+                if status == 0:
+                    _log_closed(st, d)
                 return _CLOSED, 0
-            if status == 1:
-                tail = True
-                st.FI[d, TAIL] = 1
-                if st.gi[ENUMERATE] == 0 and st.FI[d, NOWITNESS] == 0:
-                    count = positive_at(st, p, st.TX[d])
-                    if count >= 0 and count < st.gi[TARGET]:
-                        st.gi[SLOT] = 1
-                        return _FOUND, 0
+            if status == CANDIDATE:
+                st.gi[SLOT] = 1
+                return _FOUND, 0
+            raises = 0  # what is known now was found with it
+            if status == FACTS:
+                continue
+            tail = status == TAIL
         unit = -1
         for i in range(st.FI[d, SETS]):
             if size(st.PS[d, i]) == 1:
@@ -305,7 +304,6 @@ def make_child(st: Store, d: int, sign: int) -> int:
     st.FI[e, PHASE] = ENTER
     st.FI[e, NOWITNESS] = 0
     st.FI[e, BUILT] = 0
-    st.FI[e, TAIL] = 0
     NW = st.PS.shape[2]
     for i in range(st.FI[d, SETS]):
         st.PID[e, i] = st.PID[d, i]

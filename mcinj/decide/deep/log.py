@@ -19,6 +19,7 @@ from mcinj.certify.deep_ops import (
     NEXT,
     ON_BASIS,
     POSITIVE,
+    RAISED,
     RANKED,
     REGION,
     SET,
@@ -257,3 +258,12 @@ def log_positive(st: Store, d: int, i: int, unit: int) -> None:
     if st.gi[RECORD]:
         _op(st, POSITIVE, unit)
         log(st, st.PID[d, i])
+
+
+@njit(**INNER)
+def log_raised(st: Store, count: int, facts: bool) -> None:
+    """A raised step, the first numbers of GROUPS: a leaf, or facts."""
+    if st.gi[RECORD]:
+        _op(st, RAISED, 1 if facts else 0)
+        for k in range(count):
+            log(st, st.GROUPS[k])

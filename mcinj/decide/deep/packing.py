@@ -21,7 +21,9 @@ from mcinj.decide.deep.store import (
     CUTS,
     INNER,
     LAYERS,
+    MET,
     PATH,
+    POOL,
     RANKED,
     RECORDED,
     REFRESH,
@@ -143,73 +145,100 @@ def singles(st: Store, d: int, p: int, top: float, x: Floats) -> bool:
 
 
 @njit(**INNER)
+def uncovered(st: Store, d: int, units: Words) -> None:
+    """The free last-layer units outside of the family of frame d."""
+    last = st.gi[LAYERS] - 1
+    for w in range(units.shape[0]):
+        units[w] = 0
+    for j in range(st.m[last]):
+        if st.SIGN[last, j] == 0 and not has(st.PV[d], j):
+            put(units, j)
+
+
+@njit(**INNER)
+def assume(st: Store, d: int, p: int, s: int, units: Words) -> int:
+    """Move the center of slot s on until no lower bound of `units` is > 0 there.
+
+    It must be the center of the path and of cuts of `units`. Cuts are kept, and used again for any units that include
+    theirs, until `improve` starts again. Returns 0 contradiction, proved, met by row gi[MET]; 1 done; 2 gave up.
+    """
+    last = st.gi[LAYERS] - 1
+    count = st.FI[d, PATH]
+    base = st.gi[CUTS]
+    for t in range(count):
+        st.REQ[t] = st.PATHS[t]
+    for c in range(st.gi[POOL]):
+        if has(units, st.CUTUNIT[c]):
+            st.REQ[count] = base + c
+            count += 1
+    while True:
+        if count > st.FI[d, PATH]:
+            status, row = cell.settle(
+                st.G, st.REQ, count, st.FM[s], st.FX[s], st.FU[s], st.FIDS[s], st.vec[7], st.vec[8]
+            )
+            st.gi[MET] = row
+            if status != cell.FEASIBLE:
+                return 0 if status == cell.EMPTY and proved(st, s, row) else 2
+        evaluate(st, d, p, st.FX[s])
+        best = 0.0
+        unit = -1
+        for j in range(st.m[last]):
+            if st.low[last, j] > best and has(units, j):
+                best = st.low[last, j]
+                unit = j
+        if unit < 0:
+            return 1
+        c = st.gi[POOL]
+        if base + c >= st.G.shape[0]:
+            return 2
+        error = lower_row(st, d, p, last, unit, st.vec[6])
+        if not set_cut(st, c, st.vec[6], error):
+            return 2
+        st.CUTUNIT[c] = unit
+        keep_slopes(st, p, c)
+        st.gi[POOL] = c + 1
+        st.REQ[count] = base + c
+        count += 1
+
+
+@njit(**INNER)
+def clause(st: Store, s: int, units: Words) -> bool:
+    """The units whose cuts are in the contradiction that slot s has met; False if there are none."""
+    base = st.gi[CUTS]
+    some = False
+    for w in range(units.shape[0]):
+        units[w] = 0
+    for k in range(-1, st.FM.shape[1]):
+        row = st.gi[MET] if k < 0 else st.FIDS[s, k]
+        if row >= base:
+            put(units, st.CUTUNIT[row - base])
+            some = True
+    return some
+
+
+@njit(**INNER)
 def extend(st: Store, d: int, p: int, slot: int) -> int:
     """Add sets until the node is closed or a point is reached where every uncovered unit's lower bound is <= 0.
 
     Returns 0 closed, 1 a tail was reached (in st.TX[d]), 2 gave up.
     """
-    L = st.gi[LAYERS]
-    m = st.m[L - 1]
-    need = st.gi[TARGET] - st.FI[d, COUNT]
-    length = st.FI[d, PATH]
     s = st.FM.shape[0] - 1
-    cuts = st.gi[CUTS]
-    NW = st.PS.shape[2]
     mask = st.PS[st.PS.shape[0] - 1, 0]
-    room = st.G.shape[0] - cuts
-    while True:
-        if st.FI[d, SETS] >= need:
-            return 0
+    while st.FI[d, SETS] < st.gi[TARGET] - st.FI[d, COUNT]:
         copy_center(st, slot, s)
-        ncut = 0
-        for t in range(length):
-            st.REQ[t] = st.PATHS[t]
-        while True:
-            x = st.FX[s]
-            evaluate(st, d, p, x)
-            best = 0.0
-            unit = -1
-            for j in range(m):
-                if st.low[L - 1, j] > best and st.SIGN[L - 1, j] == 0 and not has(st.PV[d], j):
-                    best = st.low[L - 1, j]
-                    unit = j
-            if unit < 0:
-                for q in range(x.shape[0]):
-                    st.TX[d, q] = x[q]
-                return 1
-            if ncut >= room:
-                return 2
-            error = lower_row(st, d, p, L - 1, unit, st.vec[6])
-            if not set_cut(st, ncut, st.vec[6], error):
-                return 2
-            st.CUTUNIT[ncut] = unit
-            keep_slopes(st, p, ncut)
-            st.REQ[length + ncut] = cuts + ncut
-            ncut += 1
-            status, row = cell.settle(
-                st.G, st.REQ, length + ncut, st.FM[s], st.FX[s], st.FU[s], st.FIDS[s], st.vec[7], st.vec[8]
-            )
-            if status == cell.FEASIBLE:
-                continue
-            if status != cell.EMPTY or not proved(st, s, row):
-                return 2
-            log_circuit(st, d, s, row, length)
-            for w in range(NW):
-                mask[w] = 0
-            if row >= cuts:
-                put(mask, st.CUTUNIT[row - cuts])
-            for k in range(st.FM.shape[1]):
-                if st.FIDS[s, k] >= cuts:
-                    put(mask, st.CUTUNIT[st.FIDS[s, k] - cuts])
-            some = False
-            for w in range(NW):
-                if mask[w] != 0:
-                    some = True
-            if not some:
-                st.gi[SHOWN] = 1
-                return 0  # the path alone is contradictory: no such cell
-            push_set(st, d, mask)
-            break
+        uncovered(st, d, mask)
+        status = assume(st, d, p, s, mask)
+        if status == 1:
+            for q in range(st.TX.shape[1]):
+                st.TX[d, q] = st.FX[s, q]
+        if status != 0:
+            return status
+        log_circuit(st, d, s, st.gi[MET], st.FI[d, PATH])
+        if not clause(st, s, mask):
+            st.gi[SHOWN] = 1
+            return 0  # the path alone is contradictory: no such cell
+        push_set(st, d, mask)
+    return 0
 
 
 @njit(**INNER)
@@ -276,6 +305,7 @@ def refresh(st: Store, d: int, p: int, slot: int) -> int:
 @njit(**INNER)
 def improve(st: Store, d: int, p: int, slot: int) -> int:
     """`extend`, then rounds of `refresh` while they change something; returns as `extend` does."""
+    st.gi[POOL] = 0
     status = extend(st, d, p, slot)
     for _ in range(st.gi[REFRESH]):
         if status != 1:

@@ -14,6 +14,7 @@ from mcinj.certify.deep_ops import (
     DECIDE,
     NEXT,
     POSITIVE,
+    RAISED,
     RANKED,
     REGION,
     SET,
@@ -25,6 +26,11 @@ from mcinj.decide.deep.log import START
 from mcinj.decide.deep.search import DeepSearch
 
 Ints = npt.NDArray[np.int64]
+
+
+@njit()
+def _is_leaf(op: int, argument: int) -> bool:
+    return op in (COUNTED, RANKED, REGION) or (op == RAISED and argument == 0)
 
 
 def deep_proof(search: DeepSearch) -> DeepProof:
@@ -74,10 +80,11 @@ def _mark(log: Ints, bounds: Ints, p: int, layers: int, depth: int, keep: npt.ND
             sets += 1
         elif op == POSITIVE:
             keep[proved[log[at + 1]]] = True
-        elif op in (COUNTED, RANKED, REGION):
+        elif op in (COUNTED, RANKED, REGION, RAISED):
             for k in range(at + 1, bounds[i + 1]):
-                keep[proved[log[k]]] = True
-            while top > 0:
+                if log[k] >= 0:  # not a number in a raised step
+                    keep[proved[log[k]]] = True
+            while top > 0 and _is_leaf(op, log[at] >> SHIFT):
                 sets = frame_sets[top - 1]
                 p = frame_layer[top - 1]
                 if not second[top - 1]:
@@ -100,7 +107,7 @@ def _mark(log: Ints, bounds: Ints, p: int, layers: int, depth: int, keep: npt.ND
             users[below] += users[below + 1]
             users[below + 1] = 0
             needed = False
-        elif op == NEXT or op in (COUNTED, RANKED, REGION):
+        elif op == NEXT or _is_leaf(op, log[at] >> SHIFT):
             needed = False
         elif op == SINGLE and keep[i]:
             needed = True
@@ -141,16 +148,19 @@ def _renumbered(log: Ints, bounds: Ints, depth: int, keep: npt.NDArray[np.bool_]
                 new += 1
         if not keep[i]:
             continue
-        named = op in (POSITIVE, COUNTED, RANKED)
+        named = op in (POSITIVE, COUNTED, RANKED, RAISED)
         for k in range(at, bounds[i + 1]):
-            out[size] = number[log[k]] if named and k > at else log[k]
+            if named and k > at:
+                out[size] = number[log[k]] if log[k] >= 0 else -1 - log[k]
+            else:
+                out[size] = log[k]
             size += 1
         if op == BRANCH:
             frames[top, 0] = sets
             frames[top, 1] = new
             second[top] = False
             top += 1
-        elif op in (COUNTED, RANKED, REGION):
+        elif _is_leaf(op, log[at] >> SHIFT):
             while top > 0:
                 sets = frames[top - 1, 0]
                 new = frames[top - 1, 1]

@@ -19,6 +19,7 @@ from mcinj.decide.deep import kernel as deep_kernel
 from mcinj.decide.deep import store as ds
 from mcinj.decide.deep.log import START
 from mcinj.decide.deep.model import DeepModel
+from mcinj.decide.deep.raising import masks
 from mcinj.decide.deep.scaling import nearest, power_of_two
 from mcinj.decide.layer.exact import circuit_or_point, integer_row
 from mcinj.decide.watch import Pace, current
@@ -79,6 +80,8 @@ class DeepSearch:
         Start with the first `width` units of the last layer; `grow` adds more.
     record
         Keep what a certificate needs (`log`).
+    raises
+        Most missing positives at which bounds are raised (`mcinj.decide.deep.raising`); 0: never.
     """
 
     found: tuple[Witness, int] | None = None
@@ -93,6 +96,7 @@ class DeepSearch:
         list_cells: bool = False,
         width: int | None = None,
         record: bool = False,
+        raises: int = 2,
     ) -> None:
         self.model, self.target, self.ranked = model, target, ranked
         # What a witness is checked on; `grow` moves on to a wider one.
@@ -104,7 +108,7 @@ class DeepSearch:
         total, lanes = int(widths.sum()), cell.padded(g)
         fences = len(model.fence)
         frames, slots = total + 3, total + 5
-        room = 4 * int(widths[-1]) + 64
+        room = 12 * int(widths[-1]) + 64
         base = fences + 2 * np.concatenate([[0], np.cumsum(widths)[:-1]]).astype(np.int64)
         cuts = fences + 2 * total
         families = max(target, int(widths[-1])) + 3
@@ -112,7 +116,7 @@ class DeepSearch:
         gi = np.zeros(ds.GLOBALS, dtype=np.int64)
         gi[ds.TARGET], gi[ds.LAYERS], gi[ds.ENUMERATE], gi[ds.RANKED] = target, L, enumerate_regions, ranked
         gi[ds.INTEGRAL], gi[ds.CUTS], gi[ds.REFRESH] = model.integral, cuts, 1
-        gi[ds.SHARPEN] = 1
+        gi[ds.SHARPEN], gi[ds.RAISES] = 1, raises
         weights = np.zeros((L, m, m))
         for k, w in enumerate(model.floats):
             weights[k, : w.shape[0], : w.shape[1]] = w
@@ -129,7 +133,7 @@ class DeepSearch:
             qr[0, : widths[0]] = residues[0][:, :n]
         span = max(lanes, 2 * g, m) + 8
         bits = sum(widths[:-1]) // BITS + 3
-        node = int(4 * (widths[-1] + families) * (g + 2) * (bits + 2) + 4 * total + 64) * L if record else 0
+        node = int(12 * (widths[-1] + families) * (g + 2) * (bits + 2) + 4 * total + 64) * L if record else 0
         gi[ds.RECORD] = _LOG if record else 0
         self._log: list[npt.NDArray[np.int32]] = []
         self.st = ds.Store(
@@ -158,6 +162,9 @@ class DeepSearch:
             SHARP=np.zeros((L, m), dtype=np.int64),
             CUTBITS=np.zeros((room + 1, bits + 1 if record else 1), dtype=np.int64),
             RQ=np.zeros((total + fences + 8, g)), RS=np.zeros(total + fences + 8),
+            R=np.zeros((masks(families, int(widths[-1])), words), dtype=np.uint64),
+            J=np.zeros((4, families + int(widths[-1]) + 1), dtype=np.int64),
+            GROUPS=np.zeros(8 * (families + int(widths[-1]) + 2), dtype=np.int64),
         )  # fmt: skip
         gi[ds.ROOM] = min(_FIRST, outputs)
         self._pace = Pace(most=_SLICE)

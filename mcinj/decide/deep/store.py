@@ -17,12 +17,12 @@ DONE, WITNESS, PAUSED, RESOLVE, BLOCK, FULL, LOGFULL = range(7)
 # gi: global integers.
 (
     DEPTH, NODES, LIMIT, TARGET, LAYERS, ENUMERATE, RANKED, REGIONS, SLOT, TRAIL, INTEGRAL, CUTS, REFRESH,
-    ROOM, SHARPEN, RECORD, LOGGED, MET, SHOWN, LISTING,
-) = range(20)  # fmt: skip
+    ROOM, SHARPEN, RECORD, LOGGED, MET, SHOWN, LISTING, RAISES, POOL,
+) = range(22)  # fmt: skip
 GLOBALS = 32
 
 # FI: integers of a frame.
-PHASE, LAYER, PATH, MARK, UNIT, SETS, COUNT, NOWITNESS, BUILT, TAIL, RECORDED = range(11)
+PHASE, LAYER, PATH, MARK, UNIT, SETS, COUNT, NOWITNESS, BUILT, RECORDED = range(10)
 FIELDS = 12
 ENTER, NODE, FIRST, SECOND, LEAVE = range(5)
 
@@ -51,7 +51,7 @@ class Store(NamedTuple):
     For certificates (`mcinj.decide.deep.log`): LOG (·,) int32; PID (F+1, T) numbers of the sets; PINDEX (·,) where on
     the path a row of G is; BROW (g,) rows of the basis; FORM (L, m) which upper bounds the latest `bounds` replaced,
     SHARP (L, m) with which path row and breakpoint (position g + coordinate); CUTBITS (·, words + 1) slopes of cuts.
-    RQ (·, g), RS (·,): see `sharpen`. The others are scratch.
+    RQ (·, g), RS (·,): see `sharpen`. R (·, NW), J (4, ·), GROUPS (·,): see `raising`. The others are scratch.
     """
 
     gi: Ints
@@ -112,3 +112,6 @@ class Store(NamedTuple):
     CUTBITS: Ints
     RQ: Floats
     RS: Floats
+    R: Words
+    J: Ints
+    GROUPS: Ints
