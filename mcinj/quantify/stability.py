@@ -145,7 +145,8 @@ class _Task:
                 best = found.cell, (found.cell.active,)
             kappa_lo = low / 2
             if high > 0:
-                kappa_lo = max(kappa_lo, self._opposites[0].kappa)
+                low = max(low, min(self._opposites[0].sigma, high))
+                kappa_lo = max(kappa_lo, low / 2, self._opposites[0].kappa)
         else:
             low, high, complete, cell = self._deep(best)
             best = best if cell is None else cell
@@ -160,8 +161,9 @@ class _Task:
                 low, math.inf, 0.0, math.inf, None, (), None, None, layers, False, self.nodes,
                 time.perf_counter() - self.started, (_squared(low), None), (Fraction(0), None),
             )  # fmt: skip
-        # Rows of very different sizes, or a cell that touches the ball, may leave a wider enclosure.
-        complete = complete and low >= high * (1 - 3 * self.tolerance)
+        # Rows of very different sizes, or a cell that touches the ball, may leave a wider enclosure; opposite rows a
+        # narrow one where the search did not end.
+        complete = (complete and low >= high * (1 - 3 * self.tolerance)) or low >= high * (1 - self.tolerance)
         shown, pattern = best
         pair, kappa_hi, kappa_square = self._pair(shown, high)
         kappa_lo = min(kappa_lo, kappa_hi)
