@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mcinj
+from mcinj.cli import main
 
 # Two or three layers whose σ* is positive, on [1, 2]^n at least.
 NETWORKS = {
@@ -69,3 +71,17 @@ def test_regions_whose_sizes_have_a_ratio_beyond_floats() -> None:
     network = mcinj.Network([[[2.0**600], [-(2.0**-600)]], [[1, 0], [0, 1]]], [[0.0, 2.0**-600], [0.0, 0.0]])
     found = mcinj.stability(network, domain="box:-100000,1")
     assert found.sigma_lo <= 2.0**-600 <= found.sigma_hi
+
+
+def test_inputs_beyond_floats_are_shown_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # All units are off below -2^1078 only, which no float reaches.
+    file = tmp_path / "net.npz"
+    mcinj.write_npz(mcinj.Network([[[2.0**-1069], [2.0**-1068]]], [[1.0, 2.0**10]]), file)
+    monkeypatch.setattr("sys.argv", ["mcinj", "stability", str(file)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("  x = "))
+    assert Fraction(line.removeprefix("  x = ")) < -(2**1078)
