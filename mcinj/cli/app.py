@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -136,6 +137,14 @@ def tell_left_out(read: Reading, file: Path, what: str) -> None:
     if read.left_out:
         names = ", ".join(read.left_out)
         typer.echo(f"note: {file} ends in {names}, which is left out: {what}", err=True)
+
+
+def shown(value: Fraction, digits: int = 17) -> str:
+    """A rational as a decimal of so many digits; as it is where float64 cannot hold it."""
+    try:
+        return f"{float(value):.{digits}g}"
+    except OverflowError:
+        return str(value)
 
 
 def parse_widths(text: str, option: str) -> tuple[int, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +24,7 @@ from mcinj.cli.app import (
     TimeLimit,
     app,
     read_as_told,
+    shown,
     slope_as_told,
     tell_left_out,
 )
@@ -81,7 +81,7 @@ def invert(
     else:
         where = "" if domain is None else f" in {domain}"
         if found.x is not None:
-            typer.echo("x = " + " ".join(_shown(v) for v in found.x) + "  (rounded here; --json has it exactly)")
+            typer.echo("x = " + " ".join(shown(v) for v in found.x) + "  (rounded here; --json has it exactly)")
         if found.impossible:
             typer.echo(
                 f"no input{where} gives exactly this output (proved; outputs of a float forward pass are rounded)"
@@ -102,7 +102,7 @@ def invert(
 
 
 def _tell_fit(found: LeastSquares) -> None:
-    typer.echo("x = " + " ".join(_shown(v) for v in found.x) + "  (rounded here; --json has it exactly)")
+    typer.echo("x = " + " ".join(shown(v) for v in found.x) + "  (rounded here; --json has it exactly)")
     from mcinj.quantify.roots import root_below
 
     low, high = found.residual
@@ -116,14 +116,6 @@ def _tell_fit(found: LeastSquares) -> None:
         typer.echo("the only such x in its region" if found.unique else "other inputs of its region come as near")
     typer.echo("active units: " + ", ".join(str(len(units)) for units in found.active))
     typer.echo(f"{found.nodes} nodes, {found.seconds:.3f} s")
-
-
-def _shown(value: Fraction) -> str:
-    """A rational as a decimal; as it is where float64 cannot hold it."""
-    try:
-        return f"{float(value):.17g}"
-    except OverflowError:
-        return str(value)
 
 
 @app.command()
@@ -203,9 +195,9 @@ def _tell_farthest(found: Farthest, where: str) -> None:
         elif found.directions is not None:
             typer.echo("equal outputs at any distance (proved): along (rounded here; --json has all exactly)")
             for name, d in zip(("x ", "x'"), found.directions, strict=True):
-                typer.echo(f"  {name} + t · " + " ".join(_shown(v) for v in d))
+                typer.echo(f"  {name} + t · " + " ".join(shown(v) for v in d))
         else:
             typer.echo(f"equal outputs at distance {low:.9g} (proved; farther ones may exist)")
-        typer.echo("  x  = " + " ".join(_shown(v) for v in found.x))
-        typer.echo("  x' = " + " ".join(_shown(v) for v in found.x_prime))
+        typer.echo("  x  = " + " ".join(shown(v) for v in found.x))
+        typer.echo("  x' = " + " ".join(shown(v) for v in found.x_prime))
     typer.echo(f"{found.samples} inputs drawn, {found.regions} regions, {found.seconds:.3f} s")

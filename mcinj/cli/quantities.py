@@ -20,6 +20,7 @@ from mcinj.cli.app import (
     TimeLimit,
     app,
     read_as_told,
+    shown,
     slope_as_told,
     tell_left_out,
 )
@@ -73,8 +74,8 @@ def stability(
     if found.x is not None and found.direction is not None:
         active = ", ".join(str(len(units)) for units in found.pattern)
         typer.echo(f"the upper one is reached where {active} units are active (rounded here; --json has it exactly):")
-        typer.echo("  x = " + " ".join(f"{float(v):.9g}" for v in found.x))
-        typer.echo("  along " + " ".join(f"{float(v):.9g}" for v in found.direction))
+        typer.echo("  x = " + " ".join(shown(v, 9) for v in found.x))
+        typer.echo("  along " + " ".join(shown(v, 9) for v in found.direction))
     for k, (low, high) in enumerate(found.layers, 1):
         typer.echo(f"layer {k} alone: between {low:.9g} and {high:.9g}")
     typer.echo(f"{found.nodes} nodes, {found.seconds:.3f} s")
@@ -126,7 +127,7 @@ def margin(
     if found.x is not None:
         what = "direction" if found.radius is None else "point"
         typer.echo(f"the upper one is reached in the {what} (rounded here; --json has it exactly)")
-        typer.echo("  x = " + " ".join(f"{float(v):.9g}" for v in found.x))
+        typer.echo("  x = " + " ".join(shown(v, 9) for v in found.x))
         if found.lo > -math.inf:
             typer.echo("  rows above: " + (" ".join(str(i) for i in found.above) or "none"))
     typer.echo(f"{found.nodes} nodes, {found.seconds:.3f} s")

@@ -50,10 +50,10 @@ def least_squares(terms: Matrix, rows: Matrix) -> Minimum | None:
         kept += [i for i in worst[:_AT_ONCE] if i not in kept]
 
 
-def _size(rows: Matrix, i: int, value: Number) -> tuple[float, int]:
-    """Sorts violated rows: most violated first, relative to the row's largest entry."""
+def _size(rows: Matrix, i: int, value: Number) -> tuple[Number, int]:
+    """Sorts violated rows: most violated first, relative to the row's largest entry (no float may hold the ratio)."""
     top = max(abs(rows[i, j]) for j in range(rows.ncols()))
-    return -float(fraction(value / top)), i
+    return -value / top, i
 
 
 class _Problem:

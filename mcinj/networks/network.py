@@ -277,20 +277,28 @@ def _numbers(values: Any, name: str, ndim: int) -> tuple[FloatArray, Any]:
     kind = "matrix" if ndim == 2 else "vector"
     try:
         array = np.asarray(values)
+        # Beside a float, or one of the other sign, numpy rounds a whole number that floats do not hold.
+        if array.dtype.kind == "f" and isinstance(values, (list, tuple)):
+            given = np.asarray(values, dtype=object)
+            if any(isinstance(v, (int, np.integer)) and abs(int(v)) > 2**53 for v in given.flat):
+                array = given
     except (ValueError, TypeError):
         raise InputError(f"{name} is not a {kind}: its rows differ in length") from None
+    if np.ma.is_masked(values):
+        raise InputError(f"{name} has masked entries; fill them in")
     if array.dtype.kind in "fiu" and array.dtype.itemsize > 8:
         raise InputError(f"{name} has dtype {array.dtype}; give float64, integers or fractions.Fraction")
     if array.ndim != ndim:
         raise InputError(f"{name} has shape {array.shape}; a {kind} is needed")
     rational = None
     if array.dtype.kind == "O":
-        if not all(isinstance(v, (int, float, Fraction, np.integer, np.floating)) for v in array.flat):
+        numbers = (int, float, Fraction, np.integer, np.floating)
+        if not all(isinstance(v, numbers) and not isinstance(v, bool) for v in array.flat):
             raise InputError(f"{name} holds objects that are not numbers; give floats, integers or Fractions")
         if not all(np.isfinite(v) for v in array.flat if isinstance(v, (float, np.floating))):
             raise InputError(f"{name} holds nan or inf; every entry must be finite")
         rational = np.array(
-            [Fraction(int(v)) if isinstance(v, (int, np.integer)) else Fraction(v) for v in array.flat],
+            [Fraction(int(v)) if isinstance(v, np.integer) else Fraction(*v.as_integer_ratio()) for v in array.flat],
             dtype=object,
         ).reshape(array.shape)
     elif array.dtype.kind in "iu":

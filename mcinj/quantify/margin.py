@@ -40,6 +40,7 @@ from mcinj.networks.traced import accepts_modules
 from mcinj.quantify.margin_search import MarginSearch
 from mcinj.quantify.margin_value import Value
 from mcinj.quantify.opposite_pairs import spanned_by_opposites
+from mcinj.quantify.roots import float_below
 
 # Tolerances of the passes after a fine one that did not end: each leaves a proved bound.
 _COARSE = (0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3)
@@ -235,7 +236,7 @@ class _Task:
         if low < 0 <= best.level and self.radius is None:
             low, best, nodes, injective = self._signed(low, best, rows, nodes)
         high = best.high
-        lo = min(_floor(low), high)
+        lo = min(float_below(low), high)
         if injective is None and (lo > 0 or high < 0):
             injective = lo > 0
         complete = Fraction(high) - low <= Fraction(self.tolerance) * search.scale * Fraction(1001, 1000)
@@ -279,9 +280,3 @@ class _Task:
             points = [x for x in (verdict.witness.x, verdict.witness.x_prime) if any(x)]
             best = min([best, *(Value.at(rows, None, x) for x in points)], key=lambda value: value.key)
         return low, best, nodes, injective
-
-
-def _floor(value: Fraction) -> float:
-    """The value as a float, rounded down."""
-    result = float(value)
-    return result if Fraction(result) <= value else math.nextafter(result, -math.inf)

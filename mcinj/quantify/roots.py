@@ -1,11 +1,25 @@
-"""Square roots of rationals as floats, rounded to a stated side."""
+"""Rationals and their square roots as floats, rounded to a stated side, also beyond the range of floats."""
 
 from __future__ import annotations
 
 import math
+import sys
 from fractions import Fraction
 
 _BITS = 64
+LARGEST = sys.float_info.max
+
+
+def float_below(value: Fraction) -> float:
+    """The largest float at most `value`, which is above -2^1024.
+
+    >>> float_below(Fraction(10**400)) == LARGEST, float_below(Fraction(1, 3)) < Fraction(1, 3)
+    (True, True)
+    """
+    if value >= LARGEST:
+        return LARGEST
+    result = float(value)
+    return result if Fraction(result) <= value else math.nextafter(result, -math.inf)
 
 
 def root_below(square: Fraction) -> float:
@@ -13,7 +27,7 @@ def root_below(square: Fraction) -> float:
     if square <= 0:
         return 0.0
     root, shift = _floor_root(square)
-    value = _to_float(root, shift)
+    value = min(_to_float(root, shift), LARGEST)
     while value > 0 and Fraction(value) ** 2 > square:
         value = math.nextafter(value, 0.0)
     return value

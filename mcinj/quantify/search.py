@@ -104,8 +104,8 @@ class PatternSearch:
         total = len(every)
         lines, width = max(8, (total + 7) // 8 * 8), padded(g)
         self.lines = lines
-        floats = np.array([[nearest(v) for v in row] for row in every]).reshape(total, g)
-        layer = Layer(floats, n, False, every, False)
+        # Only the shape of a layer's floats counts where it has rationals, and those may be beyond the range of floats.
+        layer = Layer(np.zeros((total, g)), n, False, every, False)
         self.layer = layer
         gi = np.zeros(kernel.GLOBALS, dtype=np.int64)
         gi[kernel.ROWS], gi[kernel.RANKED] = total, ranked

@@ -20,10 +20,11 @@ from mcinj.certify.rational import kernel as exact_kernel
 from mcinj.certify.rational import to_flint, to_fractions
 from mcinj.networks.network import FractionMatrix, FractionVector
 from mcinj.quantify import kernel
-from mcinj.quantify.roots import root_above, root_below
+from mcinj.quantify.roots import LARGEST, root_above, root_below
 from mcinj.quantify.search import PatternSearch, Rows
 
 Floats = npt.NDArray[np.float64]
+_MOST = Fraction(2) ** 1000
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def least_singular(
     search = PatternSearch(rows)
     search.tau[0] = math.inf
     best: Cell | None = None
-    high = below
+    high, beyond = below, False  # beyond: a cell whose value no float holds
     scale = Fraction(search.scale)
     target = Fraction(0)  # square of the lower end, in the search's units
 
@@ -155,13 +156,15 @@ def least_singular(
         if math.isinf(value):
             search.tau[0] = math.inf
             return
-        goal = float((Fraction(value) * (1 - Fraction(tolerance)) / scale) ** 2)
-        search.tau[0] = min(goal, search.tau[0])
+        # Regions may be of sizes so different that no float holds the ratio; what no row reaches closes nothing.
+        goal = min((Fraction(value) * (1 - Fraction(tolerance)) / scale) ** 2, _MOST)
+        search.tau[0] = min(float(goal), search.tau[0])
         target = Fraction(float(search.tau[0]))
 
     def take(cell: Cell) -> None:
-        nonlocal best, high
+        nonlocal best, high, beyond
         value = root_above(cell.square)
+        beyond |= math.isinf(value)
         if value < high:
             best, high = cell, value
             aim(value)
@@ -196,5 +199,5 @@ def least_singular(
         return LeastSingular(0.0, 0.0, best, search.nodes, True)
     low = root_below(target * scale * scale) if done else 0.0
     if done and best is None and math.isinf(high):
-        low = math.inf  # no cell meets the domain
+        low = LARGEST if beyond else math.inf  # inf: no cell meets the domain
     return LeastSingular(low, high, best, search.nodes, done)

@@ -31,6 +31,7 @@ from mcinj.decide.bounded.domain import Domain
 from mcinj.decide.budget import limit_of
 from mcinj.decide.check import as_network
 from mcinj.decide.deep.leaky import as_relu
+from mcinj.decide.deep.scaling import power_of_two
 from mcinj.decide.watch import Allowance, TimeUp, attended, time_limit_of
 from mcinj.errors import InputError
 from mcinj.inverse.layers import slope_of
@@ -40,14 +41,14 @@ from mcinj.networks.traced import accepts_modules
 from mcinj.quantify.ball import point_in_ball
 from mcinj.quantify.opposite_pairs import OppositeBounds, from_opposites, two_sided
 from mcinj.quantify.pairs import closest_pair
-from mcinj.quantify.roots import root_above
+from mcinj.quantify.roots import float_below, root_above
 from mcinj.quantify.search import PatternSearch, Rows
 from mcinj.quantify.singular import Cell, LeastSingular, cell_at, least_singular
 from mcinj.quantify.stability_value import Pattern, Stability
 
 _SAMPLES = 2_000
 _STARTS = 12  # sampled regions with the fewest active units that are looked at
-_RANGE = 100  # binary exponents of weights (up to it also of biases and domains) that the descent over pairs works with
+_RANGE = 100  # binary exponents of weights (up to it also of biases, domains, inputs) that the descent over pairs bears
 _FEW = 3  # inputs up to which pairs of boxes bound κ of several layers
 _PAIRS = 100_000  # of boxes
 _WIDE = 12  # inputs of a later layer beyond which its own bound is not tried
@@ -144,14 +145,15 @@ class _Task:
                 best = found.cell, (found.cell.active,)
             kappa_lo = low / 2
             if high > 0:
-                kappa_lo = max(kappa_lo, self._opposites[0].kappa)
+                low = max(low, min(self._opposites[0].sigma, high))
+                kappa_lo = max(kappa_lo, low / 2, self._opposites[0].kappa)
         else:
             low, high, complete, cell = self._deep(best)
             best = best if cell is None else cell
             layers = self._alone() if high > 0 else ()
             factors = [bounds[0] for bounds in layers]
             kappa_lo = self._product(factors) if factors else 0.0
-            low = max(low, _below(math.prod(factors), len(factors)) if factors else 0.0)
+            low = max(low, _below(factors) if factors else 0.0)
             kappa_lo = max(kappa_lo, self._by_boxes(high))
             low = max(low, min(kappa_lo, high))  # two points of one region
         if best is None:  # the budget ended before the first region
@@ -159,8 +161,9 @@ class _Task:
                 low, math.inf, 0.0, math.inf, None, (), None, None, layers, False, self.nodes,
                 time.perf_counter() - self.started, (_squared(low), None), (Fraction(0), None),
             )  # fmt: skip
-        # Rows of very different sizes, or a cell that touches the ball, may leave a wider enclosure.
-        complete = complete and low >= high * (1 - 3 * self.tolerance)
+        # Rows of very different sizes, or a cell that touches the ball, may leave a wider enclosure; opposite rows a
+        # narrow one where the search did not end.
+        complete = (complete and low >= high * (1 - 3 * self.tolerance)) or low >= high * (1 - self.tolerance)
         shown, pattern = best
         pair, kappa_hi, kappa_square = self._pair(shown, high)
         kappa_lo = min(kappa_lo, kappa_hi)
@@ -332,7 +335,7 @@ class _Task:
             else:
                 factors.append(max(alone[k] / 2, self._opposites[k].kappa))
             merged = found is not None
-        return _below(math.prod(factors), len(factors))
+        return _below(factors)
 
     def _alone(self) -> tuple[tuple[float, float], ...]:
         """σ* of each layer alone: the first on the domain, later ones on inputs >= 0, which is all that they meet."""
@@ -416,7 +419,12 @@ class _Task:
         sizes = [float(np.abs(w).max()) for w in net.weights]
         others = [float(np.abs(b).max()) for b in net.biases or ()]
         others += [] if place is None else [abs(place.low), abs(place.high)]
-        if min(sizes) <= 2.0**-_RANGE or max(sizes + others) >= 2.0**_RANGE:
+        point = cell.point
+        if place is None and self.biases is None:  # a direction
+            size = power_of_two(point)
+            point = tuple(t / size for t in point)
+        far = max(abs(t) for t in point)
+        if min(sizes) <= 2.0**-_RANGE or max(sizes + others) >= 2.0**_RANGE or far >= 2.0**_RANGE:
             return None, high, cell.square  # squares of floats would leave their range
 
         self._enter("closest pairs", 1.0)
@@ -425,7 +433,7 @@ class _Task:
             return place is None or place.holds(x)
 
         bounds = None if place is None else (place.low, place.high)
-        x = np.array([float(t) for t in cell.point])
+        x = np.array([float(t) for t in point])
         v = np.array([float(t) for t in cell.direction])
         rng = np.random.default_rng(0)
         near = [
@@ -454,9 +462,9 @@ def _squared(bound: float) -> Fraction:
     return Fraction(bound) ** 2 if math.isfinite(bound) else Fraction(0)
 
 
-def _below(value: float, factors: int) -> float:
-    """A product of so many floats, below the exact one."""
-    return max(0.0, value * (1.0 - 4e-16 * (factors + 1)))
+def _below(factors: Sequence[float]) -> float:
+    """The product of floats, rounded down; floats on the way could leave their range."""
+    return float_below(math.prod(map(Fraction, factors), start=Fraction(1)))
 
 
 def _into(net: Network, found: Stability, place: Domain) -> Stability:

@@ -20,7 +20,7 @@ class Stability:
     ----------
     sigma_lo, sigma_hi
         `sigma_lo <= σ* <= sigma_hi`: least singular value of the Jacobian over all regions that meet the domain.
-        sigma_lo is rounded down, sigma_hi up.
+        sigma_lo is rounded down, sigma_hi up: where no float holds σ*, to the largest float and to inf.
     kappa_lo, kappa_hi
         The same for the lower Lipschitz constant, in units of output per unit of input.
     x

@@ -160,7 +160,7 @@ def test_the_end_of_the_budget_is_said() -> None:
     assert not fit(net, y, time_limit=1e-9).proved
 
 
-@pytest.mark.parametrize("scale", [1e-160, 1e150])
+@pytest.mark.parametrize("scale", [1e-160, 1e150, 2.0**-1070])
 def test_scales(scale: float) -> None:
     rng = np.random.default_rng(0)
     rows, y = rng.integers(-3, 4, (6, 2)), rng.integers(0, 5, 6)
@@ -169,6 +169,14 @@ def test_scales(scale: float) -> None:
     assert plain.proved
     assert float(scaled.squared / Fraction(scale) ** 2) == pytest.approx(float(plain.squared), rel=1e-9)
     assert scaled.proved
+
+
+@pytest.mark.parametrize("exponent", [-1070, -1000, 1000])
+def test_weights_so_small_or_large_that_inputs_leave_the_range_of_floats(exponent: int) -> None:
+    rng = np.random.default_rng(1)
+    rows, y = rng.integers(-3, 4, (6, 2)).astype(float), [1, 2, 0, 0, 1, 0]
+    plain, scaled = fit(Network([rows]), y), fit(Network([np.ldexp(rows, exponent)]), y)
+    assert scaled.bound <= plain.squared <= scaled.squared
 
 
 def test_bad_limits_are_refused() -> None:

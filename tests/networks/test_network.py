@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcinj import InputError, Network, sample
+from mcinj import InputError, Network, Outcome, check, sample
 
 BAD = {
     "no layer": ([], "no layer"),
@@ -28,6 +29,8 @@ BAD = {
     "chain": ([np.zeros((2, 2)), np.zeros((2, 3))], "needs 2 columns"),
     "one array for all layers": (np.zeros((3, 2)), "list with one matrix per layer"),
     "longdouble": ([np.zeros((2, 2), np.longdouble)], "dtype"),
+    "bool among numbers": ([np.array([[Fraction(1, 3), True]])], "not numbers"),
+    "masked": ([np.ma.array([[1.0, 2.0]], mask=[[True, False]])], "masked"),
     "huge integers": ([[[10**400]]], "beyond the range"),
 }
 
@@ -81,6 +84,35 @@ def test_rationals_that_floats_cannot_hold_are_kept() -> None:
     assert not network.floats_are_exact
     assert network.exact_weights[0] == ((Fraction(1, 3), Fraction(2**60 + 1)),)
     assert Network([[[Fraction(1, 2), 3]]]).floats_are_exact
+
+
+LARGE = st.integers(-(2**66), 2**66) | st.integers(2**53 - 2, 2**53 + 2) | st.integers(-3, 3)
+ENTRIES = (
+    LARGE
+    | st.floats(-1e9, 1e9)
+    | st.fractions()
+    | st.sampled_from([np.float32(0.1), np.float16(0.1), np.int8(-3), np.uint64(2**64 - 1)])
+)
+
+
+@given(st.integers(1, 3).flatmap(lambda n: st.lists(st.lists(ENTRIES, min_size=n, max_size=n), min_size=1, max_size=4)))
+def test_every_number_of_a_list_is_taken_as_it_is(rows: list[list[Any]]) -> None:
+    plain = [[int(v) if isinstance(v, np.integer) else v for v in row] for row in rows]
+    expected = [[Fraction(*v.as_integer_ratio()) for v in row] for row in plain]
+    network = Network([rows], [[row[0] for row in rows]])
+    assert [list(row) for row in network.exact_weights[0]] == expected
+    assert network.exact_biases is not None
+    assert list(network.exact_biases[0]) == [row[0] for row in expected]
+
+
+def test_whole_numbers_beside_floats_are_not_rounded() -> None:
+    big = 2**53  # big + 1 would become big, and the first row parallel to the second
+    for one in (1, 1.0):
+        rows = [[big + 1, big], [one, one], [-big - 1, -big], [-one, -one]]
+        assert check([rows]).verdict is Outcome.INJECTIVE
+    assert Network([[[1], [-1]]], [[2**63 + 1, -1]]).exact_biases == ((2**63 + 1, -1),)
+    third = np.longdouble(1) / 3
+    assert Network([[[Fraction(1, 3), third]]]).exact_weights[0][0][1] == Fraction(*third.as_integer_ratio())
 
 
 def test_digest_depends_on_values_only() -> None:

@@ -200,6 +200,20 @@ def test_roots_are_rounded_to_their_side(value: Fraction, exponent: int) -> None
     assert high - low <= 1e-15 * high
 
 
+def test_opposite_rows_bound_a_wide_layer_without_a_search() -> None:
+    rows = np.diag(np.arange(2.0, 32.0))
+    layer = np.vstack([rows, -rows])
+    found = mcinj.stability(layer, node_budget=50)
+    assert found.complete
+    assert found.sigma_lo <= 2 <= found.sigma_hi
+    assert found.sigma_lo > 2 * (1 - 1e-6)
+    assert found.kappa_lo <= found.sigma_lo
+    # One row of the pair is shorter: then a search has to say more.
+    layer[0] *= 2
+    found = mcinj.stability(layer, node_budget=50, tolerance=0.5)
+    assert found.sigma_lo <= 2 <= found.sigma_hi
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from reliability import disturbed, domains, files, inversions, leaky, proofs, steadiness, verdicts
+from reliability import disturbed, domains, files, inversions, leaky, proofs, relatives, steadiness, verdicts
 from reliability.record import Run
 from reliability.verdicts import Outcome
 
@@ -109,6 +109,17 @@ CAMPAIGNS = {
         "that differs in the sign of one row and does *not* pass: accepting one as exact would be a *false "
         "acceptance*. The other half "
         "for their own network, where a changed proof may still be one; floats and rationals must then agree.",
+    ),
+    "relatives": Campaign(
+        relatives.relatives,
+        "Networks and their relatives",
+        "One to three layers of small integers with up to five inputs (three of several layers), everywhere, on boxes "
+        "and balls, leaky, without an oracle: units in another order, rows times any positive rationals, inputs "
+        "flipped, sheared, shifted, hidden units split in two, rows repeated must not change a pass into a failure or "
+        "the reverse; nor may a pass fail with a further row, an injective layer behind, or on a smaller domain. σ* "
+        "and κ of one function, asked twice, must have intervals that meet. Proofs of passes are presented for "
+        "networks that differ in one number, also by a unit in the last place, checksum and digest made right: the "
+        "oracle judges what is accepted. *Slow*: a question was stopped after 6 s.",
     ),
     "files": Campaign(
         files.files,

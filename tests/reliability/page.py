@@ -33,7 +33,8 @@ TAIL = """
 * Most is found while a campaign is written, before anything is counted. Those on domains, leaky ReLUs and stability (28
   November 2026) showed false bounds of least singular values of several layers, where only later layers had biases or a
   hidden unit had no weights, and `farthest` calling a network injective on a closed domain where only the open one had
-  passed. Verdicts of `check` held.
+  passed. Verdicts of `check` held. Attacks on unusual numbers on the same day showed one false verdict: whole numbers
+  beyond 2^53 beside floats in a list were rounded before they were read.
 * Moments of kills are not the same on another machine: numbers of disturbed experiments draw what is done to them, not
   when it strikes.
 """

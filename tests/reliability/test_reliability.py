@@ -19,7 +19,7 @@ import pytest
 from naive.bounded import Inside
 from naive.patterns import consistent_patterns, others
 from naive.preimages import Regions
-from naive.verdicts import passes_one_layer
+from naive.verdicts import passes_global, passes_one_layer
 from structured.comparison import Comparison
 
 import mcinj
@@ -36,6 +36,7 @@ from reliability import (
     page,
     proofs,
     record,
+    relatives,
     steadiness,
     verdicts,
 )  # fmt: skip
@@ -78,6 +79,7 @@ def test_campaigns_run_and_agree() -> None:
         ("domains", 30),
         ("leaky", 20),
         ("deep_stability", 15),
+        ("relatives", 6),
     ):
         kinds = Counter(outcome.kind for outcome in islice(CAMPAIGNS[name].run(0), count))
         assert kinds == {"agreed": count}, name
@@ -202,6 +204,43 @@ def test_wrong_bounds_of_stability_are_seen(monkeypatch: pytest.MonkeyPatch) -> 
     assert kind(pair=Witness((Fraction(1),), (Fraction(0),))) == "bad witness"
     assert kind(complete=False) == "unknown"
     assert kind(sigma_lo=1.0) == "false pass"  # and complete
+
+
+def test_relatives_are_injective_together() -> None:
+    rng = np.random.default_rng(2)
+    same = {**relatives.SAME_INSIDE, **relatives.SAME_EVERYWHERE}
+    seen: Counter[bool] = Counter()
+    for _ in range(40):
+        net = relatives.Weights.of(relatives.network_of(rng, 2))
+        expected = passes_global(net.w, net.b)
+        for name, change in same.items():
+            other = change(rng, net)
+            assert passes_global(other.w, other.b) is expected, name
+        if expected:
+            assert all(passes_global(v.w, v.b) for v in (relatives.appended(rng, net), relatives.followed(rng, net)))
+        for name, change in relatives.SAME_FUNCTION.items():
+            x = [Fraction(int(v)) for v in rng.integers(-5, 6, len(net.w[0][0]))]
+            outputs = [sorted(v.network().exact_forward(x)) for v in (net, change(rng, net))]
+            assert outputs[0] == outputs[1], name
+        seen[expected] += 1
+    assert min(seen[True], seen[False]) > 5
+
+
+def test_what_relatives_contradict_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = relatives.Weights.of(mcinj.Network([[[1], [-1], [2]]]))
+    said = mcinj.check(net.network())
+    answers = [said, dataclasses.replace(said, verdict=mcinj.Outcome.NOT_INJECTIVE)]
+    monkeypatch.setattr(mcinj, "check", lambda *_, **__: answers.pop(0))
+    found = relatives._judged(np.random.default_rng(0), net, {}, "a layer")
+    assert found.kind == "contradiction"
+    assert found.kind not in HONEST
+    right = mcinj.stability(net.network())
+    apart = [right, dataclasses.replace(right, sigma_lo=right.sigma_hi * 2, sigma_hi=right.sigma_hi * 3)]
+    monkeypatch.setattr(mcinj, "stability", lambda *_, **__: apart.pop(0))
+    assert relatives._bounds(net, net, {}, mcinj.Outcome.INJECTIVE)
+    monkeypatch.undo()
+    monkeypatch.setattr(relatives, "passes_global", lambda *_: False)
+    assert any(relatives._presented(np.random.default_rng(k), net, "global", {}) for k in range(3))
 
 
 def test_leaky_regions_are_those_of_slopes() -> None:

@@ -208,8 +208,9 @@ def _unit(network: Network) -> float:
     """A power of two near the distance of the walls from 0: x is measured in it."""
     w, b = network.weights[0], network.biases
     assert b is not None
-    norms = np.linalg.norm(w, axis=1)
-    far = np.abs(b[0][norms > 0]) / norms[norms > 0]
+    with np.errstate(over="ignore"):  # a guess: rows and distances beyond the range of floats do not count
+        norms = np.linalg.norm(w, axis=1)
+        far = np.abs(b[0][norms > 0]) / norms[norms > 0]
     typical = float(np.median(far[far > 0])) if (far > 0).any() else 1.0
     return float(2.0 ** np.clip(np.round(np.log2(typical)) + 2.0, -60, 60))
 
