@@ -167,6 +167,15 @@ def _decided(
 ) -> tuple[_Part, int | None, bool | None]:  # fmt: skip
     """The decision, the layer of a failure, and what it implies for the network."""
     special = domain is not None or bool(slope)
+    if engine is Engine.TREE and not special:
+        from mcinj.decide.quick.opposites import proofs_of_opposites
+
+        proofs = proofs_of_opposites(net)
+        if proofs is not None:
+            from mcinj.certify.format import write
+
+            proof = write(net, proofs) if certificate else None
+            return _Part(Outcome.INJECTIVE, 0, Certified.EXACT, certificate=proof), None, True
     sampled = None
     if engine is Engine.TREE and rule is not Criterion.LAYERWISE:
         sampled = _sampled(net, domain, slope, certificate)

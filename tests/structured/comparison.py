@@ -50,7 +50,9 @@ def expectations(network: Network) -> dict[str, bool]:
 def compile_all(**options: Any) -> None:
     """Compile what verdicts need: an interrupt in the middle of a compilation would leave it broken."""
     from mcinj.certify import verify
+    from mcinj.warm import CASES
 
+    CASES["deep networks with any weights"]()  # reaches every kernel of exact decisions
     for widths in ((12,), (14, 18), (14, 6)):
         network = mcinj.sample(2, widths, seed=1)
         coarse = Network([np.round(w * 8) for w in network.weights])

@@ -94,3 +94,52 @@ def test_sizes_far_apart(scale: float) -> None:
     assert taken(Network([rows]))
     assert taken(Network([np.vstack([b, -b]) * 2.0 ** np.round(np.log2(scale))]))
     assert not taken(Network([np.zeros((5, 2))]))
+
+
+@settings(max_examples=40)
+@given(paired(), st.data())
+def test_layers_one_by_one(layer: tuple[list[list[int]], list[int] | None], data: Any) -> None:
+    """Two layers: passes without a node are those where both have such rows, and each passes in all of its cells."""
+    rows, biases = layer
+    width = len(rows)
+    factors = data.draw(st.lists(st.sampled_from([-2, -1, 1]), min_size=width, max_size=width))
+    second = [[int(i == j) for j in range(width)] for i in range(width)]
+    second += [[f * v for v in row] for f, row in zip(factors, second, strict=True)]
+    network = Network([rows, second], None if biases is None else [biases, [0] * len(second)])
+    both = taken(network.layer(1)) and taken(network.layer(2))
+    for criterion in ("global", "regional"):
+        verdict = mcinj.check(network, criterion, node_budget=0, certificate=True)
+        if not both:
+            continue
+        assert (verdict.verdict, verdict.nodes, verdict.certified) == ("injective", 0, "exact")
+        assert verify(verdict.certificate, network, exact=True).accepted
+        lifted = rows if biases is None else [[*r, b] for r, b in zip(rows, biases, strict=True)]
+        n = len(rows[0])
+        assert minimal_active_rank(lifted, n, None if biases is None else [0] * n + [-1]) == n
+        assert set(factors) <= {-1, -2}
+    if not both and set(factors) <= {-1, -2} and not taken(network.layer(1)):
+        assert mcinj.check(network, "regional", node_budget=0).verdict != "injective"
+
+
+def test_wide_layers_of_opposites_need_no_search() -> None:
+    """Seventy inputs: no list of regions has room for 2^70."""
+    rng = np.random.default_rng(3)
+    layers, columns = [], 70
+    for _ in range(2):
+        b = np.eye(columns) * rng.choice([1.0, 0.5, 2.0], columns)
+        layers.append(rng.permutation(np.concatenate([b, -b])))
+        columns *= 2
+    for criterion in ("global", "regional", "layerwise"):
+        verdict = mcinj.check(layers, criterion, certificate=True)
+        assert (verdict.verdict, verdict.certified, verdict.nodes) == ("injective", "exact", 0)
+        assert verify(verdict.certificate, Network(layers), exact=True).accepted
+
+
+def test_a_row_too_few_is_searched() -> None:
+    first = [[1, 0], [0, 1], [-1, 0], [0, -1]]
+    second = [[int(i == j) for j in range(4)] for i in range(4)]
+    opposite = [[-v for v in row] for row in second]
+    assert mcinj.check([first, second + opposite]).nodes == 0
+    # The outputs depend on h_1 + h_2 + h_4 only.
+    blind = mcinj.check([first, [[1, 1, 0, 1], [-1, -1, 0, -1]]])
+    assert blind.verdict == "not_injective"
