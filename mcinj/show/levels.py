@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -83,6 +82,6 @@ def levels_table(table: pandas.DataFrame) -> pandas.DataFrame:
         values = asdict(told)
         values.pop("level")
         low, high = told.interval
-        budgets = {"moves": most, "more_moves": math.nan if more is None else more}
+        budgets = {"moves": most, "more_moves": more}
         rows.append({"n": values.pop("n"), "ensemble": ensemble, **budgets, **values, "mean_lo": low, "mean_hi": high})
-    return pandas.DataFrame(rows)
+    return pandas.DataFrame(rows).astype({"more_moves": "Int64"} if rows else {})
