@@ -52,7 +52,7 @@ def work(names: list[str]) -> None:
             start = time.process_time()
             verdict = mcinj.check(network, criterion=criterion)
             seconds = time.process_time() - start
-            if "not" in str(verdict.verdict).lower() or "unknown" in str(verdict.verdict).lower():
+            if verdict.verdict != "injective":
                 continue
             found += 1
             weights = hashlib.sha256(b"".join(w.tobytes() for w in network.weights)).hexdigest()[:12]

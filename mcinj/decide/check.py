@@ -167,7 +167,7 @@ def _decided(
 ) -> tuple[_Part, int | None, bool | None]:  # fmt: skip
     """The decision, the layer of a failure, and what it implies for the network."""
     special = domain is not None or bool(slope)
-    if engine is Engine.TREE and not special:
+    if engine is Engine.TREE and not special and net.depth > 1:  # one layer: `decide_one_layer` begins with them
         from mcinj.decide.quick.opposites import proofs_of_opposites
 
         proofs = proofs_of_opposites(net)

@@ -30,14 +30,12 @@ def proof_of(
     """
     plain = log >= fields.PLAIN
     named = (log >= fields.NUMBER) & ~plain
-    numbers = log[named] - fields.NUMBER
-    used = np.zeros(len(circuits), dtype=np.bool_)
-    used[numbers] = True
+    used, place = np.unique(log[named] - fields.NUMBER, return_inverse=True)
     distinct, inverse = np.unique(circuits[used].reshape(-1, 2 * circuits.shape[2]), axis=0, return_inverse=True)
     shift = 0 if half_space else 1
     sizes, rows = _signed_rows(distinct, m, shift)
     tree = np.where(log >= 0, 2 * (log + shift) + 1, 2 * (-1 - log))
-    tree[named] = inverse.reshape(-1)[(np.cumsum(used) - 1)[numbers]]
+    tree[named] = inverse.reshape(-1)[place]
     tree[plain] = log[plain] - fields.PLAIN
     return LayerProof(None if ranked else premise, sizes, rows, tree.astype(np.int64, copy=False), bool(plain.any()))
 
